@@ -1,0 +1,91 @@
+/** Every way in which a request can fail, with the HTTP status and the JSON-RPC code that each one becomes. */
+
+/** Who caused a failure: the caller, the gateway itself, or the MCP server behind it. */
+export type ErrorSource = 'client' | 'gateway' | 'upstream';
+
+interface ErrorRow {
+  readonly source: ErrorSource;
+  /** True when the same request may succeed later without being changed. */
+  readonly retryable: boolean;
+  /** The HTTP status when the failure concerns the HTTP request as a whole. */
+  readonly status: number;
+  /** The JSON-RPC code (MCP Gateway Specification 1.17, section 9). */
+  readonly rpcCode: number;
+  /** What it means and what the reader can do, for the generated reference page. */
+  readonly meaning: string;
+}
+
+/** The one table of errors. `docs/reference/errors.md` is generated from it. */
+export const ERRORS = {
+  parse_error: row('client', false, 400, -32700, 'The body is not JSON. Send one JSON-RPC 2.0 message as UTF-8 JSON.'),
+  invalid_request: row('client', false, 400, -32600, 'The body is JSON but not a JSON-RPC 2.0 message, or a header contradicts it.'),
+  method_not_found: row('client', false, 404, -32601, 'No server on this route knows the method.'),
+  invalid_params: row('client', false, 400, -32602, 'A parameter is missing or wrong: an unknown tool, prompt or resource, or a bad cursor.'),
+  tool_not_allowed: row('client', false, 403, -32602, 'The tool exists but is not in the `tools` list of its server in the configuration.'),
+  unauthorized: row('client', false, 401, -32003, 'The Authorization header is missing or holds no known agent id.'),
+  malformed_authorization: row('client', false, 400, -32003, 'The Authorization header has characters that no credential can have.'),
+  forbidden_host: row('client', false, 403, -32600, 'The Host or Origin header names a site that may not call this gateway (DNS rebinding).'),
+  not_found: row('client', false, 404, -32600, 'No endpoint at this path.'),
+  unknown_server: row('client', false, 404, -32600, 'No server of this name is configured.'),
+  method_not_allowed: row('client', false, 405, -32600, 'The endpoint exists but not for this HTTP method.'),
+  not_acceptable: row('client', false, 406, -32600, 'The Accept header must allow application/json and text/event-stream.'),
+  request_timeout: row('client', true, 408, -32600, 'The request body did not arrive in time.'),
+  conflict: row('client', true, 409, -32600, 'The session already has an open stream for server messages.'),
+  body_too_large: row('client', false, 413, -32600, 'The request body is larger than the limit.'),
+  unsupported_media_type: row('client', false, 415, -32600, 'The Content-Type must be application/json.'),
+  session_missing: row('client', false, 400, -32600, 'The request needs an Mcp-Session-Id header; send `initialize` first.'),
+  session_not_found: row('client', true, 404, -32600, 'The session has ended or belongs to somebody else; send `initialize` again.'),
+  too_many_sessions: row('gateway', true, 503, -32000, 'The gateway holds as many sessions as it may; try again later.'),
+  server_unavailable: row('upstream', true, 503, -32001, 'The MCP server cannot be reached, has crashed, or is being restarted.'),
+  server_tls_error: row('upstream', true, 503, -32001, 'The TLS handshake with the MCP server failed; `data.detail` has the reason.'),
+  server_auth_required: row('upstream', false, 503, -32001, 'The MCP server refused the credentials of the gateway.'),
+  server_protocol_error: row('upstream', false, 502, -32000, 'The MCP server answered with something that is not MCP.'),
+  server_session_lost: row('upstream', true, 503, -32001, 'The MCP server has forgotten the session of the gateway.'),
+  server_timeout: row('upstream', true, 504, -32002, 'The MCP server did not answer in time; `data.detail` names server, method and elapsed time.'),
+  cancelled: row('client', false, 499, -32000, 'The caller cancelled the request.'),
+  shutting_down: row('gateway', true, 503, -32001, 'The gateway is shutting down and takes no new requests.'),
+  already_closed: row('gateway', false, 410, -32001, 'The gateway was already told to close.'),
+  internal: row('gateway', true, 500, -32603, 'A fault in the gateway. The id in the message stands in the log beside the cause.'),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+function row(source: ErrorSource, retryable: boolean, status: number, rpcCode: number, meaning: string): ErrorRow {
+  return { source, retryable, status, rpcCode, meaning };
+}
+
+export interface ErrorContext {
+  /** The configured name of the MCP server concerned. */
+  readonly server?: string;
+  /** One line that says exactly what happened. Shown to the caller: never put a secret in it. */
+  readonly detail?: string;
+  readonly cause?: unknown;
+}
+
+/** An expected failure. Anything else that is thrown is a fault: the caller then sees only an id. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly server: string | undefined;
+  readonly detail: string | undefined;
+
+  constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.code = code;
+    this.server = context.server;
+    this.detail = context.detail;
+  }
+
+  get source(): ErrorSource {
+    return ERRORS[this.code].source;
+  }
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+  get rpcCode(): number {
+    return ERRORS[this.code].rpcCode;
+  }
+}
