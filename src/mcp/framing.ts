@@ -1,0 +1,92 @@
+/** Newline-delimited JSON (MCP, stdio transport): bytes to lines as they arrive, and one message to one line. */
+
+/** Larger messages are dropped; what a server says in one line must fit into memory many times over. */
+export const MAX_LINE_BYTES = 16 * 1024 * 1024;
+
+export interface LineReaderOptions {
+  /** Most bytes that a line may have, its newline not counted. Default `MAX_LINE_BYTES`. */
+  readonly maxBytes?: number;
+  /** Told once for each line that is dropped for its length, as soon as it is known to be too long. */
+  readonly onDropped?: () => void;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const EMPTY = Buffer.alloc(0);
+const FIRST_HOLD_BYTES = 4096;
+
+/** Reads one stream, fed in pieces cut anywhere, inside a character too. A line that the stream breaks off is never returned. */
+export class LineReader {
+  readonly #maxBytes: number;
+  readonly #onDropped: () => void;
+  /**
+   * The line that has not ended yet: the first `#heldBytes` of a buffer that doubles when it is full. A list of the
+   * pieces would cost a hundred times their bytes against a peer that writes them one by one.
+   */
+  #held = EMPTY;
+  #heldBytes = 0;
+  #dropping = false;
+
+  constructor(options: LineReaderOptions = {}) {
+    this.#maxBytes = options.maxBytes ?? MAX_LINE_BYTES;
+    this.#onDropped = options.onDropped ?? (() => undefined);
+  }
+
+  /** The lines that end in this piece, without LF or CRLF. Empty lines are skipped. */
+  push(piece: Buffer): string[] {
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = piece.indexOf(LF); end !== -1; end = piece.indexOf(LF, start)) {
+      const line = this.#endLine(piece, start, end);
+      if (line !== undefined && line !== '') lines.push(line);
+      start = end + 1;
+    }
+    this.#hold(piece, start, piece.length);
+    return lines;
+  }
+
+  /** The line that ends at `end`; undefined when it was too long. */
+  #endLine(piece: Buffer, start: number, end: number): string | undefined {
+    if (!this.#dropping && this.#heldBytes === 0 && end - start <= this.#maxBytes) return text(piece, start, end);
+    this.#hold(piece, start, end);
+    const line = this.#dropping ? undefined : text(this.#held, 0, this.#heldBytes);
+    this.#dropping = false;
+    this.#release();
+    return line;
+  }
+
+  #hold(piece: Buffer, start: number, end: number): void {
+    if (this.#dropping || start === end) return;
+    const size = this.#heldBytes + end - start;
+    if (size > this.#maxBytes) {
+      this.#dropping = true;
+      this.#release();
+      this.#onDropped();
+      return;
+    }
+    if (size > this.#held.length) {
+      const larger = Buffer.allocUnsafe(
+        Math.min(Math.max(FIRST_HOLD_BYTES, size, this.#held.length * 2), Math.max(size, this.#maxBytes)),
+      );
+      this.#held.copy(larger, 0, 0, this.#heldBytes);
+      this.#held = larger;
+    }
+    piece.copy(this.#held, this.#heldBytes, start, end);
+    this.#heldBytes = size;
+  }
+
+  /** Forgets the held line, and its buffer when that has grown: most lines fit into one piece. */
+  #release(): void {
+    this.#heldBytes = 0;
+    if (this.#held.length > FIRST_HOLD_BYTES || this.#dropping) this.#held = EMPTY;
+  }
+}
+
+/** One JSON text as one line. Valid JSON has raw newlines only between tokens, where a space means the same. */
+export function toLine(json: string): string {
+  return /[\r\n]/.test(json) ? `${json.replaceAll(/[\r\n]/g, ' ')}\n` : `${json}\n`;
+}
+
+function text(bytes: Buffer, start: number, end: number): string {
+  return bytes.toString('utf8', start, end > start && bytes[end - 1] === CR ? end - 1 : end);
+}

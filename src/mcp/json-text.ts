@@ -1,0 +1,146 @@
+/** Finds and replaces parts of a JSON document inside its text, so that everything else stays exactly as it was sent. */
+import { GatewayError } from '../shared/errors.ts';
+
+/** A part of a text: from `start` (inclusive) to `end` (exclusive). */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Edit {
+  readonly span: Span;
+  readonly text: string;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+
+/**
+ * The values of the members of the object that begins at `start`, in the order of the text.
+ * The text must be valid JSON (it was parsed before). Throws `invalid_request` when an object names a member twice:
+ * two parsers could then see two different messages.
+ */
+export function scanObject(text: string, start = 0): Map<string, Span> {
+  const members = new Map<string, Span>();
+  let at = skipSpace(text, start);
+  if (text.charCodeAt(at) !== OPEN_OBJECT) return members;
+  at = skipSpace(text, at + 1);
+  while (text.charCodeAt(at) === QUOTE) {
+    const keyEnd = skipString(text, at);
+    const raw = text.slice(at + 1, keyEnd - 1);
+    const key = raw.includes('\\') ? (JSON.parse(text.slice(at, keyEnd)) as string) : raw;
+    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const valueEnd = skipValue(text, valueStart);
+    if (members.has(key)) {
+      throw new GatewayError('invalid_request', `The member "${key}" stands twice in one object.`);
+    }
+    members.set(key, { start: valueStart, end: valueEnd });
+    at = skipSpace(text, valueEnd);
+    if (text.charCodeAt(at) !== COMMA) break;
+    at = skipSpace(text, at + 1);
+  }
+  return members;
+}
+
+/** The elements of the array that begins at `start`. The text must be valid JSON. */
+export function scanArray(text: string, start = 0): Span[] {
+  const elements: Span[] = [];
+  let at = skipSpace(text, start);
+  if (text.charCodeAt(at) !== OPEN_ARRAY) return elements;
+  at = skipSpace(text, at + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_ARRAY) {
+    const end = skipValue(text, at);
+    elements.push({ start: at, end });
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) !== COMMA) break;
+    at = skipSpace(text, at + 1);
+  }
+  return elements;
+}
+
+/** The value at a path of member names below the object at `start`; undefined when there is none. */
+export function findSpan(text: string, path: readonly string[], start = 0): Span | undefined {
+  let span: Span | undefined = { start, end: text.length };
+  for (const key of path) {
+    span = scanObject(text, span.start).get(key);
+    if (span === undefined) return undefined;
+  }
+  return span;
+}
+
+export function sliceSpan(text: string, span: Span): string {
+  return text.slice(span.start, span.end);
+}
+
+/** Replaces parts of a text. The spans must not overlap; their order does not matter. */
+export function splice(text: string, edits: readonly Edit[]): string {
+  if (edits.length === 0) return text;
+  const ordered = edits.length === 1 ? edits : edits.toSorted((a, b) => a.span.start - b.span.start);
+  let result = '';
+  let at = 0;
+  for (const { span, text: replacement } of ordered) {
+    result += text.slice(at, span.start) + replacement;
+    at = span.end;
+  }
+  return result + text.slice(at);
+}
+
+/** Sets a member of the object at `start`: replaces its value, or adds it in front. */
+export function setMember(text: string, key: string, value: string, start = 0): string {
+  const present = scanObject(text, start).get(key);
+  if (present !== undefined) return splice(text, [{ span: present, text: value }]);
+  const inside = skipSpace(text, start) + 1;
+  const empty = text.charCodeAt(skipSpace(text, inside)) === CLOSE_OBJECT;
+  const member = `${JSON.stringify(key)}:${value}${empty ? '' : ','}`;
+  return splice(text, [{ span: { start: inside, end: inside }, text: member }]);
+}
+
+/** Takes a member out of the object at the beginning of the text, with its comma. */
+export function removeMember(text: string, key: string): string {
+  const rest: string[] = [];
+  for (const [name, span] of scanObject(text)) {
+    if (name !== key) rest.push(`${JSON.stringify(name)}:${sliceSpan(text, span)}`);
+  }
+  return `{${rest.join(',')}}`;
+}
+
+function skipSpace(text: string, at: number): number {
+  let code = text.charCodeAt(at);
+  while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = text.charCodeAt(++at);
+  return at;
+}
+
+function skipString(text: string, at: number): number {
+  for (let end = text.indexOf('"', at + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return end + 1;
+  }
+  return text.length;
+}
+
+function skipValue(text: string, at: number): number {
+  const first = text.charCodeAt(at);
+  if (first === QUOTE) return skipString(text, at);
+  if (first !== OPEN_OBJECT && first !== OPEN_ARRAY) {
+    let end = at;
+    for (; end < text.length; end++) {
+      const code = text.charCodeAt(end);
+      if (code === COMMA || code === CLOSE_OBJECT || code === CLOSE_ARRAY || code <= 0x20) break;
+    }
+    return end;
+  }
+  let depth = 0;
+  for (let end = at; end < text.length; end++) {
+    const code = text.charCodeAt(end);
+    if (code === QUOTE) end = skipString(text, end) - 1;
+    else if (code === OPEN_OBJECT || code === OPEN_ARRAY) depth++;
+    else if ((code === CLOSE_OBJECT || code === CLOSE_ARRAY) && --depth === 0) return end + 1;
+  }
+  return text.length;
+}

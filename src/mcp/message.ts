@@ -1,0 +1,158 @@
+/** One JSON-RPC 2.0 message, kept as the exact text that arrived beside what a gateway must know of it. */
+import { GatewayError } from '../shared/errors.ts';
+import { findSpan, scanObject, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json | undefined;
+}
+
+export type MessageKind = 'request' | 'notification' | 'response';
+
+export interface Message {
+  readonly kind: MessageKind;
+  /** The message as it was sent: forwarding it forwards every number, key order and unknown field unchanged. */
+  readonly text: string;
+  /** Raw JSON text of the id: `1`, `"a"`; undefined for notifications, and for error responses without an id. */
+  readonly id: string | undefined;
+  readonly method: string | undefined;
+  /** True for a response that carries `error`. */
+  readonly failed: boolean;
+  /** The parsed message, for reading only: numbers beyond 2^53 are inexact here, and exact in `text`. */
+  readonly value: JsonObject;
+  /** Where the values of the outermost members stand in `text`. */
+  readonly members: ReadonlyMap<string, Span>;
+}
+
+/**
+ * Reads one message. Throws `parse_error` for what is not JSON and `invalid_request` for what is not JSON-RPC 2.0,
+ * or names a member of the message or of its params twice (the value that is checked must be the value that is used).
+ */
+export function parseMessage(text: string): Message {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new GatewayError('parse_error', 'The message is not valid JSON.');
+  }
+  if (Array.isArray(value)) {
+    throw new GatewayError('invalid_request', 'JSON-RPC batches are not part of this protocol version; send one message.');
+  }
+  if (!isObject(value)) throw new GatewayError('invalid_request', 'A JSON-RPC message must be an object.');
+  if (value['jsonrpc'] !== '2.0') throw new GatewayError('invalid_request', 'The member "jsonrpc" must be "2.0".');
+  return describe(text, value);
+}
+
+function describe(text: string, value: JsonObject): Message {
+  const members = scanMembers(text);
+  const method = value['method'];
+  const idSpan = members.get('id');
+  const id = idSpan === undefined || value['id'] === null ? undefined : sliceSpan(text, idSpan);
+  if (id !== undefined && typeof value['id'] !== 'string' && typeof value['id'] !== 'number') {
+    throw new GatewayError('invalid_request', 'The member "id" must be a string or a number.');
+  }
+  if (typeof method === 'string') {
+    const params = value['params'];
+    if (params !== undefined && !isObject(params)) {
+      throw new GatewayError('invalid_request', 'The member "params" must be an object.');
+    }
+    if (idSpan !== undefined && id === undefined) {
+      throw new GatewayError('invalid_request', 'The id of a request must not be null.');
+    }
+    return { kind: id === undefined ? 'notification' : 'request', text, id, method, failed: false, value, members };
+  }
+  if (method !== undefined) throw new GatewayError('invalid_request', 'The member "method" must be a string.');
+  const failed = members.has('error');
+  if (failed === members.has('result')) {
+    throw new GatewayError('invalid_request', 'A message needs "method", or exactly one of "result" and "error".');
+  }
+  return { kind: 'response', text, id, method: undefined, failed, value, members };
+}
+
+function scanMembers(text: string): Map<string, Span> {
+  const members = scanObject(text);
+  const params = members.get('params');
+  if (params !== undefined) scanObject(text, params.start);
+  return members;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The params of a request or notification; an empty object when there are none. */
+export function paramsOf(message: Message): JsonObject {
+  const params = message.value['params'];
+  return isObject(params) ? params : {};
+}
+
+/** A parameter that must be a string. Throws `invalid_params` naming it. */
+export function stringParam(message: Message, name: string): string {
+  const value = paramsOf(message)[name];
+  if (typeof value === 'string') return value;
+  throw new GatewayError('invalid_params', `${message.method ?? 'The request'} needs the string parameter "${name}".`);
+}
+
+/** The raw JSON text of `params._meta.progressToken`, and where it stands. */
+export function progressTokenOf(message: Message): { readonly raw: string; readonly span: Span } | undefined {
+  const meta = paramsOf(message)['_meta'];
+  if (!isObject(meta) || meta['progressToken'] === undefined) return undefined;
+  const span = spanIn(message, ['params', '_meta', 'progressToken']);
+  return span && { raw: sliceSpan(message.text, span), span };
+}
+
+/** Where a nested value stands in the text of a message. */
+export function spanIn(message: Message, path: readonly [string, ...string[]]): Span | undefined {
+  const [first, ...rest] = path;
+  const outer = message.members.get(first);
+  if (outer === undefined || rest.length === 0) return outer;
+  return findSpan(message.text, rest, outer.start);
+}
+
+/** The id that a cancellation names, as raw JSON text. */
+export function cancelledId(message: Message): string | undefined {
+  if (paramsOf(message)['requestId'] === undefined) return undefined;
+  const span = spanIn(message, ['params', 'requestId']);
+  return span && sliceSpan(message.text, span);
+}
+
+/** The text of the message with another id. `id` is raw JSON text. */
+export function withId(message: Message, id: string): string {
+  return splice(message.text, idEdit(message, id));
+}
+
+/** The edits that give a message another id, to be combined with others. */
+export function idEdit(message: Message, id: string): Edit[] {
+  const span = message.members.get('id');
+  return span === undefined ? [] : [{ span, text: id }];
+}
+
+/** The raw JSON text of the result of a response; undefined for an error. */
+export function resultText(message: Message): string | undefined {
+  const span = message.members.get('result');
+  return span && sliceSpan(message.text, span);
+}
+
+export function requestText(id: string, method: string, params?: string): string {
+  return `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)}${params === undefined ? '' : `,"params":${params}`}}`;
+}
+
+export function notificationText(method: string, params?: string): string {
+  return `{"jsonrpc":"2.0","method":${JSON.stringify(method)}${params === undefined ? '' : `,"params":${params}`}}`;
+}
+
+/** A successful response. `id` and `result` are raw JSON text. */
+export function responseText(id: string, result: string): string {
+  return `{"jsonrpc":"2.0","id":${id},"result":${result}}`;
+}
+
+export interface RpcError {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: JsonObject;
+}
+
+/** An error response. `id` is raw JSON text; undefined becomes null. */
+export function errorText(id: string | undefined, error: RpcError): string {
+  return `{"jsonrpc":"2.0","id":${id ?? 'null'},"error":${JSON.stringify(error)}}`;
+}

@@ -1,0 +1,196 @@
+/** Server-Sent Events (WHATWG HTML, section 9.2): bytes to events as they arrive, and events to text. */
+
+export interface SseEvent {
+  /** Type of the event; `message` when the stream does not say. */
+  readonly event: string;
+  /** The last event id of the stream up to and with this event; undefined when there was none, or an empty one. */
+  readonly id: string | undefined;
+  /** The data lines, joined by LF. */
+  readonly data: string;
+  /** The reconnection time in ms that the stream asked for last. */
+  readonly retry: number | undefined;
+}
+
+/** An event was larger than the reader is willing to hold. */
+export class SseEventTooLargeError extends Error {
+  override readonly name = 'SseEventTooLargeError';
+
+  constructor(maxBytes: number) {
+    super(`a server-sent event is larger than ${maxBytes} bytes`);
+  }
+}
+
+export interface SseParserOptions {
+  /** Most bytes that one event, or one line of it, may have. */
+  readonly maxEventBytes: number;
+  /** The last event id before this stream, when it goes on where another one broke off. */
+  readonly lastEventId?: string | undefined;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
+/** What a data line costs beside its bytes, so that a flood of empty lines meets the size limit as well. */
+const LINE_COST = 16;
+const EMPTY = Buffer.alloc(0);
+
+/** Reads one stream, fed in pieces cut anywhere. An event that the stream breaks off is never reported. */
+export class SseParser {
+  readonly #onEvent: (event: SseEvent) => void;
+  readonly #maxBytes: number;
+  /** The line that has not ended yet: the first `#heldBytes` of a buffer that doubles when it is full. */
+  #held = EMPTY;
+  #heldBytes = 0;
+  #afterCr = false;
+  #markBytesSeen: number | undefined = 0;
+  #type = '';
+  #data: string[] = [];
+  #dataBytes = 0;
+  #id: string;
+  #retry: number | undefined;
+
+  constructor(onEvent: (event: SseEvent) => void, options: SseParserOptions) {
+    this.#onEvent = onEvent;
+    this.#maxBytes = options.maxEventBytes;
+    this.#id = options.lastEventId ?? '';
+  }
+
+  /** What a client sends as `Last-Event-ID` when it comes back; undefined when the stream gave no id. */
+  get lastEventId(): string | undefined {
+    return this.#id === '' ? undefined : this.#id;
+  }
+
+  /** The reconnection time in ms that the stream asked for; undefined when it did not. */
+  get retry(): number | undefined {
+    return this.#retry;
+  }
+
+  /** Takes the next bytes and reports the events that they complete. Throws SseEventTooLargeError; the parser is then of no further use. */
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let at = this.#markBytesSeen === undefined ? 0 : this.#skipByteOrderMark(bytes);
+    if (this.#afterCr && at < bytes.length) {
+      this.#afterCr = false;
+      if (bytes[at] === LF) at++;
+    }
+    let lf = bytes.indexOf(LF, at);
+    let cr = bytes.indexOf(CR, at);
+    while (lf !== -1 || cr !== -1) {
+      const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr;
+      this.#endLine(bytes.subarray(at, end));
+      at = end + 1;
+      if (end === cr) {
+        if (at === bytes.length) this.#afterCr = true;
+        else if (bytes[at] === LF) at++;
+        cr = bytes.indexOf(CR, at);
+      }
+      if (lf !== -1 && lf < at) lf = bytes.indexOf(LF, at);
+    }
+    if (at < bytes.length) this.#keep(bytes.subarray(at));
+  }
+
+  /** A byte order mark at the very beginning is no part of the first line, however the pieces are cut. */
+  #skipByteOrderMark(bytes: Buffer): number {
+    let seen = this.#markBytesSeen ?? 0;
+    let at = 0;
+    while (seen < BYTE_ORDER_MARK.length && at < bytes.length && bytes[at] === BYTE_ORDER_MARK[seen]) {
+      seen++;
+      at++;
+    }
+    if (seen < BYTE_ORDER_MARK.length && at === bytes.length) {
+      this.#markBytesSeen = seen;
+      return at;
+    }
+    this.#markBytesSeen = undefined;
+    if (seen < BYTE_ORDER_MARK.length && seen > 0) this.#keep(Buffer.from(BYTE_ORDER_MARK.slice(0, seen)));
+    return at;
+  }
+
+  #keep(rest: Buffer): void {
+    const total = this.#heldBytes + rest.length;
+    this.#checkSize(total);
+    if (total > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(total, this.#held.length * 2));
+      this.#held.copy(larger, 0, 0, this.#heldBytes);
+      this.#held = larger;
+    }
+    rest.copy(this.#held, this.#heldBytes);
+    this.#heldBytes = total;
+  }
+
+  #endLine(rest: Buffer): void {
+    if (this.#heldBytes === 0) return this.#line(rest);
+    this.#keep(rest);
+    const whole = this.#held.subarray(0, this.#heldBytes);
+    this.#held = EMPTY;
+    this.#heldBytes = 0;
+    this.#line(whole);
+  }
+
+  #line(line: Buffer): void {
+    if (line.length === 0) return this.#dispatch();
+    const colon = line.indexOf(COLON);
+    if (colon === 0) return;
+    const field = line.toString('latin1', 0, colon === -1 ? line.length : colon);
+    const start = colon === -1 ? line.length : colon + (line[colon + 1] === SPACE ? 2 : 1);
+    if (field === 'data') {
+      this.#dataBytes += line.length - start + LINE_COST;
+      this.#checkSize(this.#dataBytes);
+      this.#data.push(line.toString('utf8', start));
+    } else if (field === 'event') {
+      this.#checkSize(line.length);
+      this.#type = line.toString('utf8', start);
+    } else if (field === 'id') {
+      this.#checkSize(line.length);
+      const id = line.toString('utf8', start);
+      if (!id.includes('\0')) this.#id = id;
+    } else if (field === 'retry') {
+      const value = line.toString('latin1', start);
+      if (/^[0-9]{1,15}$/.test(value)) this.#retry = Number(value);
+    }
+  }
+
+  #dispatch(): void {
+    const lines = this.#data;
+    const type = this.#type;
+    this.#type = '';
+    if (lines.length === 0) return;
+    this.#data = [];
+    this.#dataBytes = 0;
+    const data = lines.length === 1 ? (lines[0] ?? '') : lines.join('\n');
+    this.#onEvent({ event: type === '' ? 'message' : type, id: this.lastEventId, data, retry: this.#retry });
+  }
+
+  #checkSize(bytes: number): void {
+    if (bytes > this.#maxBytes) throw new SseEventTooLargeError(this.#maxBytes);
+  }
+}
+
+export interface SseEventFields {
+  readonly event?: string;
+  readonly id?: string;
+  readonly data: string;
+  /** ms */
+  readonly retry?: number;
+}
+
+/**
+ * One event as text, with the empty line that ends it. Line breaks in `data` become data lines (a reader sees LF).
+ * Throws RangeError for an `event` or `id` with a line break or NUL, which would forge other fields.
+ */
+export function encodeEvent({ event, id, data, retry }: SseEventFields): string {
+  let text = '';
+  if (event !== undefined) text += `event: ${oneLine('event', event)}\n`;
+  if (id !== undefined) text += `id: ${oneLine('id', id)}\n`;
+  if (retry !== undefined) text += `retry: ${Math.max(0, Math.round(retry))}\n`;
+  if (!/[\r\n]/.test(data)) return `${text}data: ${data}\n\n`;
+  for (const line of data.split(/\r\n|\r|\n/)) text += `data: ${line}\n`;
+  return `${text}\n`;
+}
+
+function oneLine(field: string, value: string): string {
+  if (/[\r\n\0]/.test(value)) throw new RangeError(`the ${field} of a server-sent event must be one line without NUL`);
+  return value;
+}

@@ -1,0 +1,31 @@
+/** Resource URIs on the unified endpoint: each carries its server, and gives it back. */
+
+/**
+ * `file:///a` of server `docs` becomes `mcp+docs+file:///a`. MCP Apps find their pages by the scheme `ui:`, so there
+ * the server stands in the authority: `ui://docs~panel/index.html`. The server's name is escaped to the characters
+ * that a scheme may have; URI templates keep their braces, and relative references pass like any other text.
+ */
+export function unifiedUri(server: string, uri: string): string {
+  const label = escapeLabel(server);
+  if (/^ui:\/\//i.test(uri)) return `ui://${label}~${uri.slice('ui://'.length)}`;
+  return `mcp+${label}+${uri}`;
+}
+
+/** The server and its own URI behind a unified URI; undefined for anything that `unifiedUri` did not make. */
+export function resolveUri(uri: string): { readonly server: string; readonly uri: string } | undefined {
+  const page = /^ui:\/\/([A-Za-z0-9.-]+)~(.*)$/is.exec(uri);
+  if (page?.[1] !== undefined && page[2] !== undefined) return { server: unescapeLabel(page[1]), uri: `ui://${page[2]}` };
+  const other = /^mcp\+([A-Za-z0-9.-]+)\+(.*)$/s.exec(uri);
+  if (other?.[1] === undefined || other[2] === undefined) return undefined;
+  return { server: unescapeLabel(other[1]), uri: other[2] };
+}
+
+
+/** Letters, digits and `-` stay; every other UTF-16 unit becomes `.` and four hexadecimal digits. */
+function escapeLabel(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9-]/g, (character) => `.${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function unescapeLabel(label: string): string {
+  return label.replaceAll(/\.([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}

@@ -1,0 +1,18 @@
+/** The protocol versions that the gateway speaks. */
+
+/** Versions with `initialize` and sessions, newest first. */
+export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
+
+export const LATEST_LEGACY_VERSION = LEGACY_VERSIONS[0];
+
+/** Version of the MCP Gateway Specification that this gateway follows. */
+export const GATEWAY_SPEC_VERSION = '1.17.0';
+
+export function isLegacyVersion(version: string): boolean {
+  return (LEGACY_VERSIONS as readonly string[]).includes(version);
+}
+
+/** The version to answer an `initialize` with: the one asked for where we speak it, else our newest. */
+export function negotiateLegacy(requested: unknown): string {
+  return typeof requested === 'string' && isLegacyVersion(requested) ? requested : LATEST_LEGACY_VERSION;
+}
