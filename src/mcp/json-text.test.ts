@@ -5,7 +5,9 @@ import { findSpan, removeMember, scanArray, scanObject, setMember, sliceSpan, sp
 /** Objects as text, with odd spacing between the tokens. */
 const document = fc
   .dictionary(fc.string(), fc.jsonValue(), { maxKeys: 6 })
-  .chain((value) => fc.constantFrom(undefined, 1, '\t').map((space) => ({ value, text: JSON.stringify(value, null, space) })));
+  .chain((value) =>
+    fc.constantFrom(undefined, 1, '\t').map((space) => ({ value, text: JSON.stringify(value, null, space) })),
+  );
 
 describe('scanObject', () => {
   it('finds every member of any object, whatever the spacing', () => {
@@ -67,7 +69,10 @@ describe('setMember and removeMember', () => {
       fc.property(document, fc.string(), fc.jsonValue(), ({ text }, key, value) => {
         fc.pre(key !== '__proto__');
         const parsed = JSON.parse(text) as Record<string, unknown>;
-        expect(JSON.parse(setMember(text, key, JSON.stringify(value)))).toEqual({ ...parsed, [key]: JSON.parse(JSON.stringify(value)) });
+        expect(JSON.parse(setMember(text, key, JSON.stringify(value)))).toEqual({
+          ...parsed,
+          [key]: JSON.parse(JSON.stringify(value)),
+        });
         const { [key]: _, ...rest } = parsed;
         expect(JSON.parse(removeMember(text, key))).toEqual(rest);
       }),

@@ -26,6 +26,8 @@ describe('readPage', () => {
 describe('listingText and renameItem', () => {
   it('put the items back into the frame, under other names', () => {
     const item = renameItem('{"title":"T","name":"a"}', tools, 's___a');
-    expect(listingText('{"tools":[],"_meta":{}}', tools, [item])).toBe('{"tools":[{"title":"T","name":"s___a"}],"_meta":{}}');
+    expect(listingText('{"tools":[],"_meta":{}}', tools, [item])).toBe(
+      '{"tools":[{"title":"T","name":"s___a"}],"_meta":{}}',
+    );
   });
 });

@@ -14,10 +14,18 @@ function codeOf(text: string): string {
 
 describe('parseMessage', () => {
   it('tells requests, notifications and responses apart', () => {
-    expect(parseMessage('{"jsonrpc":"2.0","id":"a","method":"ping"}')).toMatchObject({ kind: 'request', id: '"a"', method: 'ping' });
+    expect(parseMessage('{"jsonrpc":"2.0","id":"a","method":"ping"}')).toMatchObject({
+      kind: 'request',
+      id: '"a"',
+      method: 'ping',
+    });
     expect(parseMessage('{"jsonrpc":"2.0","method":"m"}')).toMatchObject({ kind: 'notification', id: undefined });
     expect(parseMessage('{"jsonrpc":"2.0","id":1,"result":{}}')).toMatchObject({ kind: 'response', failed: false });
-    expect(parseMessage('{"jsonrpc":"2.0","id":null,"error":{}}')).toMatchObject({ kind: 'response', id: undefined, failed: true });
+    expect(parseMessage('{"jsonrpc":"2.0","id":null,"error":{}}')).toMatchObject({
+      kind: 'response',
+      id: undefined,
+      failed: true,
+    });
   });
 
   it.each([
@@ -41,27 +49,38 @@ describe('parseMessage', () => {
   });
 
   it('never throws anything but a GatewayError', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => /^(accepted|parse_error|invalid_request)$/.test(codeOf(text))));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) =>
+        /^(accepted|parse_error|invalid_request)$/.test(codeOf(text)),
+      ),
+    );
   });
 });
 
 describe('withId', () => {
   it('keeps every byte but the id', () => {
     const message = parseMessage('{ "jsonrpc":"2.0", "result":{"n":12345678901234567890,"id":9}, "id": 7 }');
-    expect(withId(message, '"mine"')).toBe('{ "jsonrpc":"2.0", "result":{"n":12345678901234567890,"id":9}, "id": "mine" }');
+    expect(withId(message, '"mine"')).toBe(
+      '{ "jsonrpc":"2.0", "result":{"n":12345678901234567890,"id":9}, "id": "mine" }',
+    );
   });
 });
 
 describe('reading parameters', () => {
   it('gives tokens and ids as raw text, so that 1 and "1" stay different', () => {
-    const call = (token: string) => parseMessage(`{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":${token}}}}`);
+    const call = (token: string) =>
+      parseMessage(`{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":${token}}}}`);
     expect(progressTokenOf(call('1'))?.raw).toBe('1');
     expect(progressTokenOf(call('"1"'))?.raw).toBe('"1"');
-    expect(cancelledId(parseMessage('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"1"}}'))).toBe('"1"');
+    expect(
+      cancelledId(parseMessage('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"1"}}')),
+    ).toBe('"1"');
   });
 
   it('names the string parameter that is missing', () => {
-    expect(() => stringParam(parseMessage('{"jsonrpc":"2.0","id":1,"method":"tools/call"}'), 'name')).toThrow('tools/call needs the string parameter "name"');
+    expect(() => stringParam(parseMessage('{"jsonrpc":"2.0","id":1,"method":"tools/call"}'), 'name')).toThrow(
+      'tools/call needs the string parameter "name"',
+    );
   });
 
   it('gives the raw result', () => {

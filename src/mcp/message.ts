@@ -36,7 +36,10 @@ export function parseMessage(text: string): Message {
     throw new GatewayError('parse_error', 'The message is not valid JSON.');
   }
   if (Array.isArray(value)) {
-    throw new GatewayError('invalid_request', 'JSON-RPC batches are not part of this protocol version; send one message.');
+    throw new GatewayError(
+      'invalid_request',
+      'JSON-RPC batches are not part of this protocol version; send one message.',
+    );
   }
   if (!isObject(value)) throw new GatewayError('invalid_request', 'A JSON-RPC message must be an object.');
   if (value['jsonrpc'] !== '2.0') throw new GatewayError('invalid_request', 'The member "jsonrpc" must be "2.0".');

@@ -11,7 +11,9 @@ export function renameResultUris(method: string, result: string, rename: Rename)
     eachElement(result, ['messages'], (message) => editContent(result, message, rename, edits));
   }
   if (method === 'resources/read') {
-    eachElement(result, ['contents'], (entry) => editString(result, findSpan(result, ['uri'], entry.start), rename, edits));
+    eachElement(result, ['contents'], (entry) =>
+      editString(result, findSpan(result, ['uri'], entry.start), rename, edits),
+    );
   }
   return splice(result, edits);
 }
@@ -57,4 +59,3 @@ function editString(text: string, span: Span | undefined, rename: Rename, edits:
   const value = JSON.parse(sliceSpan(text, span)) as string;
   edits.push({ span, text: JSON.stringify(rename(value)) });
 }
-

@@ -4,7 +4,10 @@ import { encodeEvent, SseEventTooLargeError, SseParser, type SseEvent, type SseE
 
 const MiB = 1024 * 1024;
 
-function parse(pieces: readonly (string | Uint8Array)[], maxEventBytes = MiB): { events: SseEvent[]; parser: SseParser } {
+function parse(
+  pieces: readonly (string | Uint8Array)[],
+  maxEventBytes = MiB,
+): { events: SseEvent[]; parser: SseParser } {
   const events: SseEvent[] = [];
   const parser = new SseParser((event) => events.push(event), { maxEventBytes });
   for (const piece of pieces) parser.push(typeof piece === 'string' ? Buffer.from(piece) : piece);
@@ -18,19 +21,21 @@ function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
 }
 
 const oneLine = fc.string({ unit: 'binary' }).map((text) => text.replaceAll(/[\r\n\0]/g, ''));
-const eventFields: fc.Arbitrary<SseEventFields> = fc.record(
-  {
-    event: oneLine.filter((text) => text !== ''),
-    id: oneLine.filter((text) => text !== ''),
-    retry: fc.integer({ min: 0, max: 100_000 }),
-    data: fc.string({ unit: 'binary' }).map((text) => text.toWellFormed()),
-  },
-  { requiredKeys: ['data'] },
-).map((fields) => ({
-  ...fields,
-  ...(fields.event === undefined ? {} : { event: fields.event.toWellFormed() }),
-  ...(fields.id === undefined ? {} : { id: fields.id.toWellFormed() }),
-}));
+const eventFields: fc.Arbitrary<SseEventFields> = fc
+  .record(
+    {
+      event: oneLine.filter((text) => text !== ''),
+      id: oneLine.filter((text) => text !== ''),
+      retry: fc.integer({ min: 0, max: 100_000 }),
+      data: fc.string({ unit: 'binary' }).map((text) => text.toWellFormed()),
+    },
+    { requiredKeys: ['data'] },
+  )
+  .map((fields) => ({
+    ...fields,
+    ...(fields.event === undefined ? {} : { event: fields.event.toWellFormed() }),
+    ...(fields.id === undefined ? {} : { id: fields.id.toWellFormed() }),
+  }));
 
 describe('SseParser', () => {
   it('reads event, id, data and retry', () => {
@@ -72,7 +77,9 @@ describe('SseParser', () => {
   it('drops one byte order mark at the very beginning, and keeps half of one', () => {
     const bytes = Buffer.from('\ufeffdata: a\n\n\ufeffdata: b\n\n');
     expect(parse([...bytes].map((byte) => Uint8Array.of(byte))).events.map((event) => event.data)).toEqual(['a']);
-    expect(parse([Uint8Array.of(0xef, 0xbb), 'data: a\n\ndata: b\n\n']).events.map((event) => event.data)).toEqual(['b']);
+    expect(parse([Uint8Array.of(0xef, 0xbb), 'data: a\n\ndata: b\n\n']).events.map((event) => event.data)).toEqual([
+      'b',
+    ]);
   });
 
   it('refuses an event above its limit, whether it is one line, many lines or never ends', () => {
@@ -82,7 +89,12 @@ describe('SseParser', () => {
     expect(() => parse(['data: ', ...Array.from({ length: 100 }, () => 'x'.repeat(16))], 1024)).toThrow(
       'a server-sent event is larger than 1024 bytes',
     );
-    expect(() => parse(Array.from({ length: 65 }, () => 'data:\n'), 1024)).toThrow(SseEventTooLargeError);
+    expect(() =>
+      parse(
+        Array.from({ length: 65 }, () => 'data:\n'),
+        1024,
+      ),
+    ).toThrow(SseEventTooLargeError);
     expect(() => parse([`id: ${'x'.repeat(1025)}\n`], 1024)).toThrow(SseEventTooLargeError);
   });
 
@@ -112,7 +124,10 @@ describe('SseParser', () => {
         fc.boolean(),
         (list, places, lineEnd, mark) => {
           const text = (mark ? '\ufeff' : '') + list.map(encodeEvent).join(': comment\n').replaceAll('\n', lineEnd);
-          const expected: [string, string][] = list.map(({ event, data }) => [event ?? 'message', data.replaceAll(/\r\n?/g, '\n')]);
+          const expected: [string, string][] = list.map(({ event, data }) => [
+            event ?? 'message',
+            data.replaceAll(/\r\n?/g, '\n'),
+          ]);
           const { events, parser } = parse(cut(Buffer.from(text), places));
           expect(events.map(({ event, data }) => [event, data])).toEqual(expected);
           expect(parser.lastEventId).toBe(list.findLast(({ id }) => id !== undefined)?.id);
@@ -133,7 +148,9 @@ describe('SseParser', () => {
 
 describe('encodeEvent', () => {
   it('writes the fields in the order that readers expect, with an empty line at the end', () => {
-    expect(encodeEvent({ event: 'message', id: '1', retry: 10, data: '{}' })).toBe('event: message\nid: 1\nretry: 10\ndata: {}\n\n');
+    expect(encodeEvent({ event: 'message', id: '1', retry: 10, data: '{}' })).toBe(
+      'event: message\nid: 1\nretry: 10\ndata: {}\n\n',
+    );
     expect(encodeEvent({ data: 'a\r\nb\rc\nd' })).toBe('data: a\ndata: b\ndata: c\ndata: d\n\n');
   });
 

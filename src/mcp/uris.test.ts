@@ -5,7 +5,12 @@ import { resolveUri, unifiedUri } from './uris.ts';
 
 describe('unifiedUri', () => {
   it('gives any server and URI back', () => {
-    const uri = fc.oneof(fc.string(), fc.webUrl(), fc.string().map((path) => `ui://${path}`), fc.constant('file:///{path}'));
+    const uri = fc.oneof(
+      fc.string(),
+      fc.webUrl(),
+      fc.string().map((path) => `ui://${path}`),
+      fc.constant('file:///{path}'),
+    );
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), uri, (server, original) => {
         fc.pre(!/^UI:|^Ui:|^uI:/.test(original));
@@ -32,13 +37,19 @@ describe('renaming inside results', () => {
     const result =
       '{"content":[{"type":"text","text":"uri"},{"type":"resource_link","uri":"a:1","n":12345678901234567890},' +
       '{"type":"resource","resource":{"uri":"b:2","text":"t"}}],"structuredContent":{"uri":"c:3"}}';
-    expect(renameResultUris('tools/call', result, rename)).toBe(result.replace('"a:1"', '"x+a:1"').replace('"b:2"', '"x+b:2"'));
+    expect(renameResultUris('tools/call', result, rename)).toBe(
+      result.replace('"a:1"', '"x+a:1"').replace('"b:2"', '"x+b:2"'),
+    );
     expect(renameResultUris('resources/read', '{"contents":[{"uri":"a:1"},{"uri":"a:2"}]}', rename)).toBe(
       '{"contents":[{"uri":"x+a:1"},{"uri":"x+a:2"}]}',
     );
-    expect(renameResultUris('prompts/get', '{"messages":[{"content":{"type":"resource","resource":{"uri":"p:1"}}}]}', rename)).toBe(
-      '{"messages":[{"content":{"type":"resource","resource":{"uri":"x+p:1"}}}]}',
-    );
+    expect(
+      renameResultUris(
+        'prompts/get',
+        '{"messages":[{"content":{"type":"resource","resource":{"uri":"p:1"}}}]}',
+        rename,
+      ),
+    ).toBe('{"messages":[{"content":{"type":"resource","resource":{"uri":"x+p:1"}}}]}');
   });
 
   it('renames the page of a tool under its present and its former name', () => {

@@ -14,12 +14,12 @@ export function unifiedUri(server: string, uri: string): string {
 /** The server and its own URI behind a unified URI; undefined for anything that `unifiedUri` did not make. */
 export function resolveUri(uri: string): { readonly server: string; readonly uri: string } | undefined {
   const page = /^ui:\/\/([A-Za-z0-9.-]+)~(.*)$/is.exec(uri);
-  if (page?.[1] !== undefined && page[2] !== undefined) return { server: unescapeLabel(page[1]), uri: `ui://${page[2]}` };
+  if (page?.[1] !== undefined && page[2] !== undefined)
+    return { server: unescapeLabel(page[1]), uri: `ui://${page[2]}` };
   const other = /^mcp\+([A-Za-z0-9.-]+)\+(.*)$/s.exec(uri);
   if (other?.[1] === undefined || other[2] === undefined) return undefined;
   return { server: unescapeLabel(other[1]), uri: other[2] };
 }
-
 
 /** Letters, digits and `-` stay; every other UTF-16 unit becomes `.` and four hexadecimal digits. */
 function escapeLabel(name: string): string {
