@@ -1,0 +1,98 @@
+/** What flags of the command line say about the gateway; goes before the text. */
+import { isAbsolute } from 'node:path';
+import type { GatewayConfig } from '../config.ts';
+import { MAX_TIMER_SECONDS } from '../defaults.ts';
+import type { Diagnostics } from '../diagnostics.ts';
+
+type Settable =
+  | 'host'
+  | 'port'
+  | 'mode'
+  | 'startup'
+  | 'sequentialLaunch'
+  | 'shutdownTimeoutMs'
+  | 'sessionTimeoutMs'
+  | 'maxBodyBytes'
+  | 'payloadDir'
+  | 'payloadPathPrefix'
+  | 'payloadSizeThreshold';
+
+/** Fields of GatewayConfig that flags can set; undefined = not set. Port 0 means any free port. */
+export type GatewayOverrides = { readonly [K in Settable]?: GatewayConfig[K] | undefined };
+
+interface Rule {
+  readonly field: Settable;
+  readonly flag: string;
+  readonly expects: string;
+  /** What is not set is valid. */
+  readonly isValid: (overrides: GatewayOverrides) => boolean;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    field: 'host',
+    flag: '--listen',
+    expects: 'a host name or address before the port',
+    isValid: ({ host }) => host === undefined || /^[^\s/]+$/.test(host),
+  },
+  {
+    field: 'port',
+    flag: '--listen',
+    expects: 'a port between 0 and 65535',
+    isValid: ({ port }) => port === undefined || (Number.isInteger(port) && port >= 0 && port <= 65_535),
+  },
+  {
+    field: 'shutdownTimeoutMs',
+    flag: '--shutdown-timeout',
+    expects: 'a duration longer than zero and at most 596h',
+    isValid: ({ shutdownTimeoutMs }) => isTimer(shutdownTimeoutMs),
+  },
+  {
+    field: 'sessionTimeoutMs',
+    flag: '--session-timeout',
+    expects: 'a duration longer than zero and at most 596h',
+    isValid: ({ sessionTimeoutMs }) => isTimer(sessionTimeoutMs),
+  },
+  {
+    field: 'maxBodyBytes',
+    flag: '--max-body-bytes',
+    expects: 'a positive integer (>= 1)',
+    isValid: ({ maxBodyBytes }) => isPositive(maxBodyBytes),
+  },
+  {
+    field: 'payloadDir',
+    flag: '--payload-dir',
+    expects: 'an absolute path',
+    isValid: ({ payloadDir }) => payloadDir === undefined || isAbsolute(payloadDir),
+  },
+  {
+    field: 'payloadPathPrefix',
+    flag: '--payload-path-prefix',
+    expects: 'a non-empty string',
+    isValid: ({ payloadPathPrefix }) => payloadPathPrefix === undefined || payloadPathPrefix.trim() !== '',
+  },
+  {
+    field: 'payloadSizeThreshold',
+    flag: '--payload-size-threshold',
+    expects: 'a positive integer (>= 1)',
+    isValid: ({ payloadSizeThreshold }) => isPositive(payloadSizeThreshold),
+  },
+];
+
+/** The gateway's settings with those of the flags in their place; flags obey the same rules as the text. */
+export function applyOverrides(gateway: GatewayConfig, overrides: GatewayOverrides, log: Diagnostics): GatewayConfig {
+  for (const { field, flag, expects, isValid } of RULES) {
+    if (isValid(overrides)) continue;
+    log.errorOutside(flag, `${flag} must be ${expects}, got '${String(overrides[field])}'`, `Write ${expects}.`);
+  }
+  const set = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
+  return { ...gateway, ...set };
+}
+
+function isPositive(value: number | undefined): boolean {
+  return value === undefined || (Number.isInteger(value) && value >= 1);
+}
+
+function isTimer(milliseconds: number | undefined): boolean {
+  return milliseconds === undefined || (milliseconds > 0 && milliseconds <= MAX_TIMER_SECONDS * 1000);
+}

@@ -1,0 +1,279 @@
+/**
+ * From a configuration text to a validated Config, or to everything that is wrong with it:
+ * parse → expand variables → one spelling → schemas → rules about several fields → Config.
+ */
+import { randomBytes } from 'node:crypto';
+import { type ServerContext, buildContainerServer } from './build/container.ts';
+import { createTypeChecker, readCustomTypes } from './build/custom-types.ts';
+import { buildGateway } from './build/gateway.ts';
+import { buildHttpServer } from './build/http.ts';
+import { applyOverrides, type GatewayOverrides } from './build/overrides.ts';
+import { refuseMisplacedCommand, serverType } from './build/server-type.ts';
+import type { Config, Diagnostic, ServerConfig } from './config.ts';
+import { Diagnostics } from './diagnostics.ts';
+import { readScope, reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
+import { type Environment, expand } from './expand.ts';
+import { type HostDirectories, hostDirectories, MOUNT_ROOTS_VARIABLE, mountPolicyFrom } from './mount-policy.ts';
+import { httpsSchemaFetcher, type SchemaFetcher } from './schema-fetcher.ts';
+import { documentSchema } from './schema/document.ts';
+import { gatewaySchema } from './schema/gateway.ts';
+import { anyServerFields, anyServerSchema } from './schema/server.ts';
+import { type Dialect, isTable, type Path } from './sources/document.ts';
+import { parseJson } from './sources/json.ts';
+import { parseToml } from './sources/toml.ts';
+
+export interface ConfigSource {
+  readonly kind: Dialect;
+  /** File name, or `<stdin>`. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface LoadInput {
+  readonly source: ConfigSource;
+  readonly env: Environment;
+  /** What flags say; goes before the text. */
+  readonly overrides?: GatewayOverrides;
+  /** How schemas of custom types are fetched; by default over https with the system's authorities. */
+  readonly fetchSchema?: SchemaFetcher;
+  /** Directories that the default mount roots are made of; by default those of this process. */
+  readonly directories?: HostDirectories;
+  /** Makes the id of a TOML configuration that has none; by default 64 random hexadecimal digits. */
+  readonly randomId?: () => string;
+}
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly Diagnostic[] }
+  | { readonly ok: false; readonly errors: readonly Diagnostic[]; readonly warnings: readonly Diagnostic[] };
+
+export type { GatewayOverrides } from './build/overrides.ts';
+
+/** Reads and validates a configuration. Nothing is started; the file system is asked only about mounts, the network only for custom schemas. */
+export async function loadConfig(input: LoadInput): Promise<LoadResult> {
+  const { source, env } = input;
+  const text = source.text.replace(/^\uFEFF/, '');
+  const parsed = source.kind === 'toml' ? parseToml(text) : parseJson(text);
+  if (!parsed.ok) return { ok: false, errors: parsed.errors, warnings: [] };
+  const { document } = parsed;
+  const expansion = expand(document.value, env);
+  const log = new Diagnostics(document, expansion.origins);
+  for (const { path, variable } of expansion.missing) {
+    log.error({
+      path,
+      message: `undefined environment variable referenced: ${variable}`,
+      suggestion: `Set ${variable} in the environment of the gateway, or remove the expression \${${variable}}.`,
+    });
+  }
+  for (const { path } of expansion.missing) log.silence(path);
+  refusePrototypeNames(expansion.value, [], log);
+
+  const config = await build(expansion.value, source.kind, input, log);
+  const { errors, warnings } = log;
+  return config === undefined || errors.length > 0 ? { ok: false, errors, warnings } : { ok: true, config, warnings };
+}
+
+async function build(
+  value: unknown,
+  dialect: Dialect,
+  input: LoadInput,
+  log: Diagnostics,
+): Promise<Config | undefined> {
+  if (!isTable(value)) {
+    log.error({
+      path: [],
+      message: `a configuration must be an object, got ${log.shown([], value)}`,
+      suggestion: 'Write an object with "mcpServers" and "gateway".',
+    });
+    return undefined;
+  }
+  const root = readScope(value, documentSchema, [], dialect, log);
+  const isSequential = readTopLevel(root, log);
+  const gatewayScope = readGateway(root, log);
+  if (gatewayScope === undefined) return undefined;
+  const { config: written, requireDigests } = buildGateway(gatewayScope, input.env, log, input.randomId ?? randomHexId);
+  const file =
+    isSequential === undefined || 'sequentialLaunch' in gatewayScope.values
+      ? written
+      : { ...written, sequentialLaunch: isSequential };
+  const gateway = applyOverrides(file, input.overrides ?? {}, log);
+
+  const { policy, ignored } = await mountPolicyFrom(input.env, input.directories ?? hostDirectories());
+  for (const entry of ignored) {
+    log.warnOutside(
+      MOUNT_ROOTS_VARIABLE,
+      `the entry '${entry}' of ${MOUNT_ROOTS_VARIABLE} is ignored: it is not an absolute path below '/' with an optional :ro or :rw`,
+      'Write for example "/srv/data:ro,/srv/work:rw".',
+    );
+  }
+  const servers = await readServers(
+    root,
+    { gateway, requireDigests, env: input.env, mountPolicy: policy, log },
+    input.fetchSchema ?? httpsSchemaFetcher(),
+  );
+  return { gateway, servers };
+}
+
+/** Fields beside servers and gateway. Returns the value of the older top-level `sequential_launch`. */
+function readTopLevel(root: Scope, log: Diagnostics): boolean | undefined {
+  let isSequential: boolean | undefined;
+  if ('guards' in root.values) refuseGuards([...writtenPath(root, ['guards'])], 'guards', log);
+  for (const name of root.unknown) {
+    const path = [...root.path, name];
+    const value = root.original[name];
+    if (root.dialect === 'toml' && name === 'guards_mode') refuseGuards(path, name, log);
+    else if (root.dialect === 'toml' && name === 'sequential_launch' && typeof value === 'boolean') {
+      isSequential = value;
+      log.warn({
+        path,
+        message: "'sequential_launch' has moved into the table 'gateway'",
+        suggestion: 'Write it below [gateway].',
+        atKey: true,
+      });
+    } else reportUnknown(root, name, log, Object.keys(documentSchema.shape));
+  }
+  return isSequential;
+}
+
+function refuseGuards(path: Path, name: string, log: Diagnostics): void {
+  log.error({
+    path,
+    message: `this version of Gatehouse does not have guards, so '${name}' would protect nothing`,
+    suggestion: `Remove '${name}'.`,
+    atKey: true,
+  });
+}
+
+/** The gateway's table; an empty one where TOML leaves it out. */
+function readGateway(root: Scope, log: Diagnostics): Scope | undefined {
+  const inner = root.inner.get('gateway');
+  if (inner !== undefined) return inner;
+  const path = writtenPath(root, ['gateway']);
+  if (!('gateway' in root.values)) {
+    if (root.dialect === 'toml') return readScope({}, gatewaySchema, path, root.dialect, log);
+    log.error({
+      path,
+      message: "'gateway' is required",
+      suggestion: 'Add "gateway": {"port": 8080, "domain": "localhost", "agentId": "${MCP_GATEWAY_AGENT_ID}"}.',
+    });
+  } else
+    log.error({
+      path,
+      message: `gateway must be an object, got ${log.shown(path, root.values['gateway'])}`,
+      suggestion: 'Write its settings as an object.',
+    });
+  // The servers are still worth checking, against a gateway of defaults whose own faults are not reported.
+  log.silence([...path, spell('port', root.dialect)]);
+  log.silence([...path, spell('domain', root.dialect)]);
+  log.silence([...path, spell('agentId', root.dialect)]);
+  return readScope({}, gatewaySchema, path, root.dialect, log);
+}
+
+async function readServers(
+  root: Scope,
+  context: ServerContext,
+  fetchSchema: SchemaFetcher,
+): Promise<readonly ServerConfig[]> {
+  const { log } = context;
+  const typesPath = writtenPath(root, ['customSchemas']);
+  const types = readCustomTypes(root.values['customSchemas'], typesPath, log);
+  const checkType = createTypeChecker(types, typesPath, fetchSchema, log);
+  const path = writtenPath(root, ['servers']);
+  const name = String(path.at(-1));
+  const entries = root.values['servers'];
+  const example =
+    root.dialect === 'json'
+      ? 'Add for example "mcpServers": {"time": {"container": "mcp/time"}}.'
+      : 'Add for example a table [servers.time] with container = "mcp/time".';
+  if (entries === undefined)
+    log.error({ path, message: `'${name}' is required: no servers defined in configuration`, suggestion: example });
+  else if (!isTable(entries))
+    log.error({ path, message: `${name} must be an object, got ${log.shown(path, entries)}`, suggestion: example });
+  if (!isTable(entries)) return [];
+  if (Object.keys(entries).length === 0)
+    log.warn({ path, message: 'no servers defined in configuration', suggestion: example });
+
+  const servers: ServerConfig[] = [];
+  const customNames = new Set(types.keys());
+  for (const [serverName, entry] of Object.entries(entries)) {
+    const at = [...path, serverName];
+    checkName(serverName, at, log);
+    if (!isTable(entry)) {
+      log.error({ path: at, message: `a server must be an object, got ${log.shown(at, entry)}`, suggestion: example });
+      continue;
+    }
+    const scope = readScope(entry, anyServerSchema, at, root.dialect, log);
+    const type = serverType(scope, customNames, log);
+    if (type?.kind !== 'custom')
+      for (const stray of scope.unknown) reportUnknown(scope, stray, log, Object.keys(anyServerFields));
+    refuseServerGuards(scope, log);
+    if (type?.kind === 'custom') await checkType(scope, type.name);
+    if (type === undefined) {
+      if ('command' in scope.values) refuseMisplacedCommand(scope, serverName, log);
+      continue;
+    }
+    if (type.kind === 'http') servers.push(buildHttpServer(serverName, scope, context));
+    else
+      servers.push(
+        await buildContainerServer(serverName, scope, type.kind === 'custom' ? type.name : undefined, context),
+      );
+  }
+  return servers;
+}
+
+/** Tables with a name that JavaScript gives a meaning of its own; libraries skip such names silently, so they are refused loudly. */
+function refusePrototypeNames(value: unknown, path: Path, log: Diagnostics): void {
+  if (Array.isArray(value))
+    for (const [index, element] of value.entries()) refusePrototypeNames(element, [...path, index], log);
+  if (!isTable(value)) return;
+  for (const [name, inner] of Object.entries(value)) {
+    const at = [...path, name];
+    if (name === '__proto__') {
+      log.error({
+        path: at,
+        message: "the name '__proto__' is not accepted anywhere",
+        suggestion: 'Remove it.',
+        atKey: true,
+      });
+      log.silence(at);
+    } else refusePrototypeNames(inner, at, log);
+  }
+}
+
+/** A name is a segment of a URL path, part of file names in the log directory and of tool names. */
+function checkName(name: string, path: Path, log: Diagnostics): void {
+  if (['constructor', 'prototype'].includes(name)) {
+    log.error({
+      path,
+      message: `a server cannot have the name '${name}'`,
+      suggestion: 'Rename the server.',
+      atKey: true,
+    });
+    return;
+  }
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(name)) return;
+  log.error({
+    path,
+    message:
+      'a server name must be 1 to 64 letters, digits, dots, hyphens or underscores, starting with a letter, digit or underscore',
+    suggestion: 'Rename the server; its name becomes part of its URL.',
+    atKey: true,
+  });
+}
+
+function refuseServerGuards(scope: Scope, log: Diagnostics): void {
+  for (const field of ['guard', 'guardPolicies', 'toolResponseFilters'] as const) {
+    if (!(field in scope.values)) continue;
+    const path = writtenPath(scope, [field]);
+    const what = field === 'toolResponseFilters' ? 'response filters' : 'guards';
+    log.error({
+      path,
+      message: `this version of Gatehouse does not have ${what}, so '${String(path.at(-1))}' would protect nothing`,
+      suggestion: `Remove '${String(path.at(-1))}'.`,
+      atKey: true,
+    });
+  }
+}
+
+function randomHexId(): string {
+  return randomBytes(32).toString('hex');
+}
