@@ -1,0 +1,33 @@
+/** Lists the values of a configuration and of the environment that no log may hold. */
+import { unescape } from 'node:querystring';
+import type { Config } from '../config/config.ts';
+import { nameRule } from './secret-names.ts';
+
+/** Agent ids, the values of all variables and headers of servers, credentials inside URLs. */
+export function configSecrets({ gateway, servers }: Config): readonly string[] {
+  return [
+    ...gateway.agentIds,
+    ...servers.flatMap((server) =>
+      server.kind === 'container'
+        ? Object.values(server.container.env)
+        : [...Object.values(server.headers), ...urlSecrets(server.url)],
+    ),
+  ];
+}
+
+/** The values of variables whose names say that they are secret: GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, … */
+export function environmentSecrets(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || nameRule(name) === 'none' ? [] : [value],
+  );
+}
+
+function urlSecrets(url: string): readonly string[] {
+  const parsed = URL.parse(url);
+  if (parsed === null) return [];
+  const named = [...parsed.searchParams]
+    .filter(([name]) => name === 'key' || nameRule(name) !== 'none')
+    .map(([, value]) => value);
+  // Unlike decodeURIComponent this one takes what is not well encoded as it is.
+  return [parsed.password, unescape(parsed.password), ...named];
+}
