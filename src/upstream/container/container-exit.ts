@@ -1,0 +1,93 @@
+/** Why a container ended, in one sentence for the caller and with its last words for the operator. */
+import { constants } from 'node:os';
+import { GatewayError } from '../../shared/errors.ts';
+
+export interface ContainerExit {
+  readonly server: string;
+  readonly image: string;
+  readonly engine: 'docker' | 'podman';
+  /** Exit status of the engine's command, which is that of the container where there was one; undefined when a signal ended the command. */
+  readonly status: number | undefined;
+  /** The signal that ended the engine's command itself. */
+  readonly signal: string | undefined;
+  readonly lastWords: readonly string[];
+  /** Bytes. */
+  readonly memoryLimit: number;
+  /** What the engine said when asked; undefined when it was not asked or did not answer in time. */
+  readonly outOfMemory: boolean | undefined;
+  /** False when the image is not on this machine; undefined when that was not asked. */
+  readonly imagePresent: boolean | undefined;
+}
+
+const ENGINE_FAILED = 125;
+const NOT_EXECUTABLE = 126;
+const NOT_FOUND = 127;
+const SIGNAL_BASE = 128;
+const SIGKILL_STATUS = SIGNAL_BASE + constants.signals.SIGKILL;
+
+/** Lines and characters of last words in `detail`; the rest is in the log. */
+const DETAIL_LINES = 5;
+const DETAIL_CHARACTERS = 1000;
+
+export function exitError(exit: ContainerExit): GatewayError {
+  const { server, lastWords } = exit;
+  const message = `Server "${server}" ${sentence(exit)}`;
+  const words = lastWords.slice(-DETAIL_LINES).join(' | ').slice(-DETAIL_CHARACTERS);
+  return new GatewayError('server_unavailable', message, {
+    server,
+    detail: words === '' ? `${message} It wrote nothing to stderr.` : `${message} Its last words: ${words}`,
+  });
+}
+
+/** True for the status of a process that was killed, by a person, the engine, or the kernel for its use of memory. */
+export function wasKilled(status: number | undefined): boolean {
+  return status === SIGKILL_STATUS;
+}
+
+/** True when the engine did not even start the container. */
+export function engineFailed(status: number | undefined): boolean {
+  return status === ENGINE_FAILED;
+}
+
+function sentence(exit: ContainerExit): string {
+  const { status, signal, image, engine } = exit;
+  if (exit.imagePresent === false) {
+    return `cannot be started: the image "${image}" is not on this machine and images are never pulled implicitly. Pull it with: ${engine} pull ${image}`;
+  }
+  if (signal !== undefined || status === undefined)
+    return `is lost: the ${engine} command that ran it was ended by ${signal ?? 'a signal'}.`;
+  if (status === ENGINE_FAILED) return `cannot be started or was lost by ${engine}: ${engineComplaint(exit.lastWords)}`;
+  if (status === NOT_EXECUTABLE)
+    return `ended with status 126: its command in the image "${image}" cannot be executed. Check \`entrypoint\` and the arguments.`;
+  if (status === NOT_FOUND)
+    return `ended with status 127: its command does not exist in the image "${image}". Check \`entrypoint\` and the arguments.`;
+  if (exit.outOfMemory === true)
+    return `ran out of memory and was killed: it may use ${mebibytes(exit.memoryLimit)}. Raise \`resources.memory\` if it needs more.`;
+  if (wasKilled(status)) {
+    const perhaps =
+      exit.outOfMemory === undefined
+        ? `, by hand or because it went over its memory limit of ${mebibytes(exit.memoryLimit)}`
+        : '';
+    return `was killed (SIGKILL)${perhaps}.`;
+  }
+  const name = signalName(status - SIGNAL_BASE);
+  if (name !== undefined) return `was ended by ${name} (status ${status}).`;
+  return status === 0 ? 'ended by itself (status 0).' : `exited with status ${status}.`;
+}
+
+/** The line in which the engine's command says what is wrong, without its preamble. */
+function engineComplaint(lines: readonly string[]): string {
+  const line = lines.findLast((candidate) => /^(?:docker|podman|Error)\b.*:/.test(candidate)) ?? lines.at(-1);
+  if (line === undefined) return 'it gives no reason.';
+  const text = line.replace(/^(?:docker: |Error: )*(?:Error response from daemon: )?/, '').trim();
+  const hint = /container-init/.test(text) ? ' Install the package "catatonit", which podman needs for `--init`.' : '';
+  return `${/[.!?]$/.test(text) ? text : `${text}.`}${hint}`;
+}
+
+function signalName(number: number): string | undefined {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round((bytes / 1024 / 1024) * 10) / 10} MiB`;
+}

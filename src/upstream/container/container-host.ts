@@ -1,0 +1,73 @@
+import type { Engine } from './engine-command.ts';
+import { pingEngine } from './engine.ts';
+import { labelsFor, newInstance, type GatewayInstance } from './gateway-instance.ts';
+/** What all containers of one gateway share: the engine, the identity on their labels, and the networks. */
+import { removeInstance, removeOrphans, type Orphans } from './orphans.ts';
+import { NAME_PREFIX } from './run-command.ts';
+import { ServerNetworks, type NetworkLease } from './server-networks.ts';
+
+const LONGEST_SLUG = 32;
+
+export interface ContainerHostOptions {
+  /** Told when something may have been left on the engine. Never throws. */
+  readonly onNotice?: (text: string) => void;
+}
+
+export class ContainerHost implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly instance: GatewayInstance;
+  readonly #networks: ServerNetworks;
+  readonly #onNotice: (text: string) => void;
+  #names = 0;
+
+  constructor(engine: Engine, options: ContainerHostOptions = {}) {
+    this.engine = engine;
+    this.instance = newInstance();
+    this.#onNotice = options.onNotice ?? (() => undefined);
+    this.#networks = new ServerNetworks({
+      engine,
+      nameFor: (server) => this.nameFor(server),
+      labelsFor: (server) => this.labelsFor(server),
+    });
+  }
+
+  /** Makes sure that the engine answers, and clears away what dead gateways left. Rejects with a GatewayError. */
+  async start(): Promise<Orphans & { readonly version: string }> {
+    const version = await pingEngine(this.engine);
+    return { ...(await removeOrphans(this.engine)), version };
+  }
+
+  /** A name for a container or network that nothing else on the engine has. */
+  nameFor(server: string): string {
+    const slug = server
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .replaceAll(/^-|-$/g, '')
+      .slice(0, LONGEST_SLUG);
+    this.#names += 1;
+    return `${NAME_PREFIX}${slug === '' ? 'server' : slug}-${this.instance.id}-${this.#names}`;
+  }
+
+  labelsFor(server: string): Readonly<Record<string, string>> {
+    return labelsFor(this.instance, server);
+  }
+
+  /** The network of a server; there until every lease of it was released. Rejects with a GatewayError. */
+  acquireNetwork(server: string): Promise<NetworkLease> {
+    return this.#networks.acquire(server);
+  }
+
+  /**
+   * Kills and removes every container and network of this gateway; transports that were closed before have left none.
+   * Never rejects: an engine that does not answer must not keep the gateway from ending.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#names === 0) return;
+    try {
+      await removeInstance(this.engine, this.instance.id);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#onNotice(`Containers or networks of this gateway may be left on the engine: ${reason}`);
+    }
+  }
+}

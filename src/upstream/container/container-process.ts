@@ -1,0 +1,96 @@
+/** The engine's command while it runs one container: its three streams and its end. */
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { cannotRun, type Engine } from './engine-command.ts';
+import { openNamelessFile } from './nameless-file.ts';
+import type { RunCommand } from './run-command.ts';
+
+export interface ProcessEnd {
+  /** Exit status; undefined when a signal ended the command. */
+  readonly status: number | undefined;
+  readonly signal: string | undefined;
+}
+
+export interface ProcessOutput {
+  onStdout(piece: Buffer): void;
+  onStderr(piece: Buffer): void;
+}
+
+/** What was written just before the end arrives within this time after it, or never. */
+const LATE_OUTPUT_MS = 100;
+
+export class ContainerProcess {
+  /** Resolves when the command has ended and its output was read. Never rejects. */
+  readonly ended: Promise<ProcessEnd>;
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+
+  private constructor(child: ChildProcessByStdio<Writable, Readable, Readable>, output: ProcessOutput) {
+    this.#child = child;
+    const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
+    this.ended = promise;
+    child.stdout.on('data', (piece: Buffer) => output.onStdout(piece));
+    child.stderr.on('data', (piece: Buffer) => output.onStderr(piece));
+    // Broken pipes are told to those who write; an error event that nobody hears would end the gateway.
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on('error', () => undefined);
+    child.on('error', () => undefined);
+    child.once('exit', (status, signal) => {
+      const end: ProcessEnd = { status: status ?? undefined, signal: signal ?? undefined };
+      const late = setTimeout(() => resolve(end), LATE_OUTPUT_MS);
+      child.once('close', () => {
+        clearTimeout(late);
+        resolve(end);
+      });
+    });
+  }
+
+  /** Rejects with GatewayError `server_unavailable` when the command cannot be run. */
+  static async start(engine: Engine, command: RunCommand, output: ProcessOutput): Promise<ContainerProcess> {
+    const file = command.environmentFile === undefined ? undefined : openNamelessFile(command.environmentFile);
+    try {
+      const child = spawn(engine.command, command.args, {
+        cwd: '/',
+        // The engine's own settings last: no variable of a server ever takes their place.
+        env: { ...command.environment, ...engine.environment },
+        stdio: ['pipe', 'pipe', 'pipe', ...(file === undefined ? [] : [file])],
+        // A process group of its own: Ctrl-C in the gateway's terminal must not end servers before calls are drained.
+        detached: true,
+      }) as ChildProcessByStdio<Writable, Readable, Readable>;
+      await started(child);
+      return new ContainerProcess(child, output);
+    } catch (error) {
+      throw cannotRun(engine, error);
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  /** Bytes that were written here and not yet read there. */
+  get queuedBytes(): number {
+    return this.#child.stdin.writableLength;
+  }
+
+  /** Resolves when the pipe has taken the text; rejects when it never will. */
+  write(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#child.stdin.write(text, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Closes stdin: the way in which MCP asks a server to end. */
+  endInput(): void {
+    this.#child.stdin.end();
+  }
+
+  /** Ends the command at once. The container may live on. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+function started(child: ChildProcessByStdio<Writable, Readable, Readable>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', reject);
+  });
+}

@@ -1,0 +1,197 @@
+/** What we ask of the engine beside running servers: is it there, is the image there, networks, stopping, removing. */
+import { GatewayError } from '../../shared/errors.ts';
+import { callEngine, type Engine, type EngineOutput } from './engine-command.ts';
+import { LABELS, MARKER } from './gateway-instance.ts';
+
+/** A container or network of ours, found by its labels. */
+export interface Owned {
+  readonly kind: 'container' | 'network';
+  /** Id of a container, name of a network. */
+  readonly id: string;
+  /** Which gateway it belongs to, for `ownerState`. */
+  readonly process: string;
+  readonly server: string;
+}
+
+const QUICK_MS = 15_000;
+/** Removing waits for mounts and networks, which takes its time on a machine under load. */
+const SLOW_MS = 60_000;
+const MISSING = /no such|not found|not known|does not exist/i;
+const GONE = new RegExp(`${MISSING.source}|removal of container .* is already in progress`, 'i');
+/** So many names in one call stay far below the limit of an argument list. */
+const BATCH = 100;
+
+/** Version of the engine. Rejects with GatewayError `server_unavailable` saying what to do when it does not answer. */
+export async function pingEngine(engine: Engine): Promise<string> {
+  const format = engine.kind === 'docker' ? '{{.ServerVersion}}' : '{{.Version.Version}}';
+  const output = await callEngine(engine, ['info', '--format', format], QUICK_MS);
+  const version = output.stdout.trim();
+  if (output.status !== 0 || version === '') {
+    const hint = engine.kind === 'docker' ? 'Is its daemon running, and may this user reach it?' : 'Try "podman info".';
+    throw failure(engine, `${engine.kind} does not answer. ${hint}`, output);
+  }
+  return version;
+}
+
+/** Whether an image is on this machine. Nothing is ever pulled. */
+export async function hasImage(engine: Engine, image: string): Promise<boolean> {
+  const output = await callEngine(engine, ['image', 'inspect', '--format', '{{.Id}}', '--', image], QUICK_MS);
+  if (output.status === 0) return true;
+  if (isMissing(output)) return false;
+  throw failure(engine, `${engine.kind} cannot look up the image "${image}".`, output);
+}
+
+/** Rejects with GatewayError `server_unavailable` when an image is not on this machine; the text says how to get it. */
+export async function requireImage(engine: Engine, image: string): Promise<void> {
+  if (await hasImage(engine, image)) return;
+  const message = missingImage(engine, image);
+  throw new GatewayError('server_unavailable', message, { detail: message });
+}
+
+export function missingImage(engine: Engine, image: string): string {
+  return `The image "${image}" is not on this machine and images are never pulled implicitly. Pull it with: ${engine.kind} pull ${image}`;
+}
+
+/** Creates a bridge network whose containers reach out but no other container. */
+export async function createNetwork(
+  engine: Engine,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  const output = await callEngine(
+    engine,
+    [
+      'network',
+      'create',
+      '--driver=bridge',
+      ...(engine.kind === 'docker'
+        ? // Docker keeps networks apart by itself; this keeps the containers of one network apart as well (one for each session).
+          ['--opt=com.docker.network.bridge.enable_icc=false']
+        : // Podman lets its networks reach each other unless told not to; names of other containers are nobody's business.
+          ['--opt=isolate=true', '--disable-dns']),
+      ...Object.entries(labels).map(([label, value]) => `--label=${label}=${value}`),
+      '--',
+      name,
+    ],
+    SLOW_MS,
+  );
+  if (output.status === 0) return;
+  const exhausted = /non-overlapping|could not find (?:an available|free)|no available subnet/i.test(output.stderr);
+  const hint = exhausted
+    ? ' Every server has a network of its own: give the engine more address pools ("default-address-pools" in daemon.json).'
+    : '';
+  throw failure(engine, `The network "${name}" cannot be created.${hint}`, output);
+}
+
+/** Removes a network; true when it is gone, false while a container still hangs on it. */
+export async function removeNetwork(engine: Engine, name: string): Promise<boolean> {
+  const output = await callEngine(engine, ['network', 'rm', '--', name], SLOW_MS);
+  return output.status === 0 || isMissing(output);
+}
+
+/** SIGTERM, then SIGKILL after so many seconds. Resolves when the container has ended; false when there is none. */
+export async function stopContainer(engine: Engine, name: string, seconds: number): Promise<boolean> {
+  const output = await callEngine(engine, ['stop', '-t', String(seconds), '--', name], SLOW_MS + seconds * 1000);
+  return output.status === 0 || !isMissing(output);
+}
+
+/**
+ * Kills and removes containers by name or id. Those that are gone already, or on their way, are no failure.
+ * Rejects with GatewayError `server_unavailable` when the engine could not.
+ */
+export async function removeContainers(engine: Engine, names: readonly string[]): Promise<void> {
+  for (const batch of batches(names)) {
+    const output = await callEngine(engine, ['rm', '--force', '--volumes', '--', ...batch], SLOW_MS);
+    const complaints = output.stderr.split('\n').filter((line) => line.trim() !== '' && !GONE.test(line));
+    if (output.status !== 0 && complaints.length > 0) {
+      throw failure(engine, 'Containers cannot be removed.', { ...output, stderr: complaints.join('\n') });
+    }
+  }
+}
+
+/** Removes containers that do not run; the engine refuses the others, which is what is wanted. */
+export async function removeStopped(engine: Engine, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await callEngine(engine, ['rm', '--volumes', '--', id], SLOW_MS);
+}
+
+/** Whether the engine ended a container for its use of memory, according to its log of events; podman keeps none. */
+export async function ranOutOfMemory(engine: Engine, name: string, sinceMs: number): Promise<boolean> {
+  if (engine.kind === 'podman') return false;
+  const filters = ['--filter', 'type=container', '--filter', `container=${name}`, '--filter', 'event=oom'];
+  const period = [`--since=${(sinceMs / 1000).toFixed(3)}`, `--until=${(Date.now() / 1000).toFixed(3)}`];
+  const output = await callEngine(engine, ['events', ...period, ...filters, '--format', '{{.Action}}'], QUICK_MS);
+  return output.stdout.includes('oom');
+}
+
+/** Our containers, running or not, and our networks; those of one instance when it is named. */
+export async function listOwned(engine: Engine, instanceId?: string): Promise<readonly Owned[]> {
+  const filter = `label=${instanceId === undefined ? MARKER : `${LABELS.instance}=${instanceId}`}`;
+  const [containers, networks] = await Promise.all([
+    callEngine(engine, ['ps', '--all', '--quiet', '--no-trunc', '--filter', filter], QUICK_MS),
+    callEngine(engine, ['network', 'ls', '--quiet', '--filter', filter], QUICK_MS),
+  ]);
+  for (const output of [containers, networks]) {
+    if (output.status !== 0) throw failure(engine, `${engine.kind} cannot list its containers and networks.`, output);
+  }
+  return [
+    ...(await inspectOwned(engine, 'container', '{{.Id}} {{json .Config.Labels}}', words(containers.stdout))),
+    ...(await inspectOwned(engine, 'network', '{{.Name}} {{json .Labels}}', words(networks.stdout))),
+  ];
+}
+
+async function inspectOwned(
+  engine: Engine,
+  kind: Owned['kind'],
+  format: string,
+  ids: readonly string[],
+): Promise<Owned[]> {
+  const found: Owned[] = [];
+  for (const batch of batches(ids)) {
+    // The status is that of the worst one: what has gone in the meantime makes it fail, the others are printed all the same.
+    const output = await callEngine(engine, [kind, 'inspect', '--format', format, '--', ...batch], QUICK_MS);
+    for (const line of output.stdout.split('\n')) {
+      const space = line.indexOf(' ');
+      if (space === -1) continue;
+      const labels = parseLabels(line.slice(space + 1));
+      if (labels[LABELS.marker] === undefined) continue;
+      found.push({
+        kind,
+        id: line.slice(0, space),
+        process: labels[LABELS.process] ?? '',
+        server: labels[LABELS.server] ?? '',
+      });
+    }
+  }
+  return found;
+}
+
+function parseLabels(json: string): Readonly<Record<string, string>> {
+  try {
+    return (JSON.parse(json) as Record<string, string> | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
+
+function* batches(names: readonly string[]): Generator<readonly string[]> {
+  for (let start = 0; start < names.length; start += BATCH) yield names.slice(start, start + BATCH);
+}
+
+function isMissing(output: EngineOutput): boolean {
+  return MISSING.test(output.stderr);
+}
+
+function failure(engine: Engine, message: string, output: EngineOutput): GatewayError {
+  const said = output.stderr.trim().split('\n')[0]?.slice(0, 500) ?? '';
+  return new GatewayError(
+    'server_unavailable',
+    `${message} ${engine.kind} says: ${said === '' ? `exit status ${output.status}` : said}`,
+    {
+      detail: message,
+    },
+  );
+}

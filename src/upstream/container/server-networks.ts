@@ -1,0 +1,88 @@
+import type { Engine } from './engine-command.ts';
+/** One network for each server: there while a container of the server lives, shared by all of them and by nobody else. */
+import { createNetwork, removeNetwork } from './engine.ts';
+
+export interface NetworkLease {
+  /** Name of the network. */
+  readonly name: string;
+  /** Gives it back; the last one removes the network. Never rejects, and does nothing the second time. */
+  release(): Promise<void>;
+}
+
+interface ServerNetwork {
+  readonly name: string;
+  users: number;
+  exists: boolean;
+  /** Creating and removing happen one after the other. */
+  queue: Promise<void>;
+}
+
+export interface ServerNetworksOptions {
+  readonly engine: Engine;
+  /** A name that is unique on the engine. */
+  readonly nameFor: (server: string) => string;
+  readonly labelsFor: (server: string) => Readonly<Record<string, string>>;
+}
+
+/** The engine lets go of a container's address shortly after the container has ended. */
+const REMOVE_ATTEMPTS = 20;
+const REMOVE_INTERVAL_MS = 100;
+
+export class ServerNetworks {
+  readonly #options: ServerNetworksOptions;
+  readonly #networks = new Map<string, ServerNetwork>();
+
+  constructor(options: ServerNetworksOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with a GatewayError when the network cannot be created. */
+  async acquire(server: string): Promise<NetworkLease> {
+    let network = this.#networks.get(server);
+    if (network === undefined) {
+      network = { name: this.#options.nameFor(server), users: 0, exists: false, queue: Promise.resolve() };
+      this.#networks.set(server, network);
+    }
+    const lease = this.#lease(server, network);
+    try {
+      await inTurn(network, () => this.#ensure(server, network));
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+    return lease;
+  }
+
+  #lease(server: string, network: ServerNetwork): NetworkLease {
+    network.users += 1;
+    let released: Promise<void> | undefined;
+    const release = async (): Promise<void> => {
+      network.users -= 1;
+      await inTurn(network, () => this.#removeUnused(server, network));
+    };
+    return { name: network.name, release: () => (released ??= release()) };
+  }
+
+  async #ensure(server: string, network: ServerNetwork): Promise<void> {
+    if (network.exists) return;
+    const { engine, labelsFor } = this.#options;
+    await createNetwork(engine, network.name, labelsFor(server));
+    network.exists = true;
+  }
+
+  /** A network that cannot be removed now is used again, or removed with everything else when the gateway ends. */
+  async #removeUnused(server: string, network: ServerNetwork): Promise<void> {
+    for (let attempt = 1; network.exists && network.users === 0 && attempt <= REMOVE_ATTEMPTS; attempt += 1) {
+      const gone = await removeNetwork(this.#options.engine, network.name).catch(() => false);
+      if (gone) network.exists = false;
+      else await new Promise((resolve) => setTimeout(resolve, REMOVE_INTERVAL_MS));
+    }
+    if (network.users === 0 && !network.exists && this.#networks.get(server) === network) this.#networks.delete(server);
+  }
+}
+
+function inTurn(network: ServerNetwork, task: () => Promise<void>): Promise<void> {
+  const turn = network.queue.then(task);
+  network.queue = turn.catch(() => undefined);
+  return turn;
+}

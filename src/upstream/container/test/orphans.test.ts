@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline/promises';
+import { describe, expect, it } from 'vitest';
+import { dockerMissing } from '../../../../test/rig/docker.ts';
+import { callEngine } from '../engine-command.ts';
+import { createNetwork, listOwned } from '../engine.ts';
+import { removeInstance } from '../orphans.ts';
+import { docker, ECHO, left, newHost, shellServer, Wire } from './containers.ts';
+
+interface Owner {
+  readonly instanceId: string;
+  kill(): Promise<void>;
+}
+
+async function startOwner(): Promise<Owner> {
+  const child = spawn(process.execPath, [new URL('owner.ts', import.meta.url).pathname], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  for await (const line of createInterface(child.stdout)) {
+    return {
+      instanceId: line,
+      async kill() {
+        child.kill('SIGKILL');
+        await exited;
+      },
+    };
+  }
+  throw new Error('the owner has ended before it was ready');
+}
+
+const kinds = async (instanceId: string): Promise<string[]> =>
+  (await listOwned(docker(), instanceId)).map(({ kind }) => kind).sort();
+
+describe.skipIf(dockerMissing())('orphans', () => {
+  it('of a gateway that was killed are found and removed by the next, and those of living ones are not touched', async () => {
+    await using living = newHost();
+    await using wire = new Wire(living, await shellServer({ network: 'isolated', script: ECHO }));
+    await wire.open();
+    await wire.ask('{}');
+    const [dead, other] = await Promise.all([startOwner(), startOwner()]);
+    try {
+      await dead.kill();
+      expect(await kinds(dead.instanceId)).toEqual(['container', 'network']);
+
+      await using next = newHost();
+      const found = await next.start();
+      expect(found.version).toMatch(/^\d+\./);
+      expect(found.remaining).toEqual([]);
+      // Another gateway may have started at the same time and found them first: what counts is that they are gone.
+      expect(await kinds(dead.instanceId)).toEqual([]);
+      expect(await kinds(other.instanceId)).toEqual(['container', 'network']);
+      expect((await left(living)).length).toBe(2);
+      expect(await wire.ask('still here')).toBe('still here');
+    } finally {
+      await other.kill();
+      await removeInstance(docker(), other.instanceId);
+      await removeInstance(docker(), dead.instanceId);
+    }
+    expect(await kinds(other.instanceId)).toEqual([]);
+  });
+
+  it('are only what carries our labels, and what cannot be judged is left alone and told', async () => {
+    await using host = newHost();
+    const engine = docker();
+    const name = host.nameFor('elsewhere');
+    const foreign = `${name}-foreign`;
+    const labels = { ...host.labelsFor('elsewhere'), 'gatehouse.process': 'another-machine/boot/1/1/1' };
+    await createNetwork(engine, name, labels);
+    await createNetwork(engine, foreign, { 'com.example.instance': host.instance.id });
+    try {
+      const found = await host.start();
+      expect(found.undecided.map(({ id }) => id)).toContain(name);
+      expect(found.removed.map(({ id }) => id)).not.toContain(foreign);
+      const list = await callEngine(engine, ['network', 'ls', '--format', '{{.Name}}'], 10_000);
+      expect(list.stdout.split('\n')).toEqual(expect.arrayContaining([name, foreign]));
+    } finally {
+      await callEngine(engine, ['network', 'rm', name, foreign], 30_000);
+    }
+  });
+});

@@ -1,0 +1,36 @@
+/** What is known of the health of one server: state, reason, since when, and when it is looked at again. */
+import { GatewayError } from '../shared/errors.ts';
+
+export type HealthState =
+  | 'unknown'
+  | 'starting'
+  | 'healthy'
+  | 'degraded'
+  | 'unreachable'
+  | 'auth-required'
+  | 'tls-error'
+  | 'stopped';
+
+export interface Health {
+  readonly state: HealthState;
+  /** One line for people; undefined while all is well. */
+  readonly reason: string | undefined;
+  /** When this state began, in ms since the epoch. */
+  readonly since: number;
+  /** When the server is tried or probed again, in ms since the epoch. */
+  readonly nextProbe: number | undefined;
+}
+
+/** Keeps `since` when only the reason or the next probe changes. */
+export function nextHealth(previous: Health, state: HealthState, reason?: string, nextProbe?: number): Health {
+  const since = previous.state === state ? previous.since : Date.now();
+  return { state, reason, since, nextProbe };
+}
+
+/** The state that a failure puts a server into. */
+export function stateOfFailure(error: unknown): HealthState {
+  if (!(error instanceof GatewayError)) return 'unreachable';
+  if (error.code === 'server_auth_required') return 'auth-required';
+  if (error.code === 'server_tls_error') return 'tls-error';
+  return 'unreachable';
+}

@@ -1,0 +1,51 @@
+/** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
+import { SseParser, type SseEvent } from '../../mcp/sse.ts';
+import type { OutboundResponse } from './connector.ts';
+import { AnswerTooLargeError } from './http-errors.ts';
+
+export type MediaType = 'json' | 'event-stream' | 'other';
+
+/** What the answer says it is. */
+export function mediaType(response: OutboundResponse): MediaType {
+  const type = (response.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (type === 'text/event-stream') return 'event-stream';
+  return /^application\/(?:.*\+)?json(?:-rpc|rpc)?$/.test(type) ? 'json' : 'other';
+}
+
+/** The whole body as UTF-8 text. Throws AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
+export async function readText({ body }: OutboundResponse, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  const whole = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes);
+  return whole?.toString('utf8') ?? '';
+}
+
+/** Where a stream of events stands: what is needed to go on after it broke off. */
+export interface StreamPosition {
+  readonly lastEventId: string | undefined;
+  /** The reconnection time that the server asked for, in ms. */
+  readonly retry: number | undefined;
+}
+
+export interface ReadEventsOptions {
+  readonly maxEventBytes: number;
+  readonly from: StreamPosition;
+  readonly onEvent: (event: SseEvent) => void;
+  /** Told after every piece that arrived, also one with no whole event in it. */
+  readonly onPosition: (position: StreamPosition) => void;
+}
+
+/** Reads events until the stream ends. Rejects when it breaks, or when an event is too large. */
+export async function readEvents({ body }: OutboundResponse, options: ReadEventsOptions): Promise<void> {
+  const { maxEventBytes, from, onEvent, onPosition } = options;
+  const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId });
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    parser.push(chunk);
+    onPosition({ lastEventId: parser.lastEventId, retry: parser.retry ?? from.retry });
+  }
+}

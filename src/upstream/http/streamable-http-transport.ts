@@ -1,0 +1,279 @@
+/** The wire to a server over streamable HTTP (protocol versions 2025-03-26 to 2025-11-25), with or without a session. */
+import { GatewayError } from '../../shared/errors.ts';
+import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
+import { followAnswer } from './answer-stream.ts';
+import { answers, errorAnswer, splitBatch } from './answers.ts';
+import { discard, type OutboundResponse } from './connector.ts';
+import { peerError, printable } from './http-errors.ts';
+import { isSessionForgotten, statusError } from './http-status.ts';
+import type { HttpTransportOptions } from './http-transport-options.ts';
+import { listenStream } from './listen-stream.ts';
+import type { Outbound } from './outbound.ts';
+import { mediaType, readText } from './read-answer.ts';
+
+/** A notification or a response of a client is taken, not worked on: the server has nothing to wait for. */
+const ACKNOWLEDGE_TIMEOUT_MS = 30_000;
+const DELETE_TIMEOUT_MS = 2_000;
+const MAX_ERROR_BODY_BYTES = 1024 * 1024;
+/** 2025-11-25, basic/transports, "Session Management"; the length keeps it within common limits for headers. */
+const SESSION_ID = /^[\x21-\x7e]{1,4096}$/;
+
+/**
+ * For a request, `send` settles when its response was delivered, or can no longer come: until then it watches over the
+ * stream and resumes it. For anything else it resolves when the server has taken the message.
+ */
+export class StreamableHttpTransport implements Transport {
+  readonly #options: HttpTransportOptions;
+  readonly #outbound: Outbound;
+  /** What ends each HTTP request that is open now. */
+  readonly #open = new Set<AbortController>();
+  #events: TransportEvents | undefined;
+  #sessionId: string | undefined;
+  #protocolVersion: string | undefined;
+  #everAnswered = false;
+  #listening = false;
+  #hasListened = false;
+  #closed: GatewayError | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: HttpTransportOptions) {
+    this.#options = options;
+    this.#outbound = options.outbound;
+  }
+
+  /** There is no connection to make before the first message. */
+  async open(events: TransportEvents, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw cancelled();
+    this.#events = events;
+  }
+
+  async send(text: string, { requestId, signal }: SendOptions = {}): Promise<void> {
+    await this.#during(signal, async (wire) => {
+      const response = await this.#post(text, requestId, wire);
+      if (response.status >= 400) return this.#failedPost(response, requestId);
+      this.#everAnswered = true;
+      if (requestId === undefined) return discard(response.body);
+      this.#captureSession(response);
+      await this.#readAnswer(response, requestId, wire);
+    });
+  }
+
+  setProtocolVersion(version: string): void {
+    this.#protocolVersion = version;
+  }
+
+  listen(): void {
+    if (this.#listening || this.#closed !== undefined) return;
+    this.#listening = true;
+    void this.#during(undefined, (wire) =>
+      listenStream({
+        maxEventBytes: this.#options.maxMessageBytes,
+        signal: wire,
+        deliver: (message) => this.#deliver(message, undefined),
+        open: (lastEventId) => this.#openListening(lastEventId, wire),
+        onBreak: (error, retryInMs) => {
+          this.#options.log.debug(
+            { err: error, server: this.#outbound.server, retryInMs },
+            'the stream for server messages is closed; opening it again',
+          );
+        },
+      }),
+    ).catch(() => undefined);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** HTTP servers have no stderr that we could read. */
+  lastWords(): readonly string[] {
+    return [];
+  }
+
+  async #close(): Promise<void> {
+    const mustSayGoodbye = this.#closed === undefined && this.#sessionId !== undefined;
+    this.#closed ??= peerError('server_unavailable', 'the conversation was closed', this.#outbound);
+    for (const each of this.#open) each.abort(this.#closed);
+    if (mustSayGoodbye) await this.#deleteSession();
+  }
+
+  /** Whether the server keeps to it or not (405 = it does not let clients end sessions), the conversation is over. */
+  async #deleteSession(): Promise<void> {
+    try {
+      const response = await this.#outbound.request({
+        method: 'DELETE',
+        headers: this.#headers(),
+        signal: AbortSignal.timeout(DELETE_TIMEOUT_MS),
+        headersTimeoutMs: DELETE_TIMEOUT_MS,
+        bodyTimeoutMs: DELETE_TIMEOUT_MS,
+      });
+      discard(response.body);
+    } catch (error) {
+      this.#options.log.debug({ err: error, server: this.#outbound.server }, 'could not end the session of the server');
+    }
+  }
+
+  /** Runs `work` with a signal of its own, which the caller's signal, `close()` and the loss of the session end. Rejects with GatewayErrors only. */
+  async #during(signal: AbortSignal | undefined, work: (wire: AbortSignal) => Promise<void> | void): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed;
+    const controller = new AbortController();
+    const onAbort = (): void => controller.abort(cancelled());
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#open.add(controller);
+    try {
+      controller.signal.throwIfAborted();
+      await work(controller.signal);
+    } catch (error) {
+      throw this.#outbound.explain(controller.signal.aborted ? controller.signal.reason : error);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.#open.delete(controller);
+    }
+  }
+
+  #post(text: string, requestId: string | undefined, signal: AbortSignal): Promise<OutboundResponse> {
+    // The owner of a request sets its deadline: a tool may take as long as it is allowed to.
+    const timeout = requestId === undefined ? ACKNOWLEDGE_TIMEOUT_MS : 0;
+    return this.#outbound.request({
+      method: 'POST',
+      headers: this.#headers({ 'content-type': 'application/json', accept: 'application/json, text/event-stream' }),
+      body: text,
+      signal,
+      headersTimeoutMs: timeout,
+      bodyTimeoutMs: timeout,
+    });
+  }
+
+  #get(lastEventId: string | undefined, signal: AbortSignal): Promise<OutboundResponse> {
+    return this.#outbound.request({
+      method: 'GET',
+      headers: this.#headers({
+        accept: 'text/event-stream',
+        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      }),
+      signal,
+      headersTimeoutMs: 0,
+      bodyTimeoutMs: 0,
+    });
+  }
+
+  #headers(headers: Record<string, string> = {}): Record<string, string> {
+    if (this.#sessionId !== undefined) headers['mcp-session-id'] = this.#sessionId;
+    if (this.#protocolVersion !== undefined) headers['mcp-protocol-version'] = this.#protocolVersion;
+    return headers;
+  }
+
+  #captureSession(response: OutboundResponse): void {
+    const id = response.header('mcp-session-id');
+    if (id === undefined || this.#sessionId !== undefined) return;
+    if (!SESSION_ID.test(id)) {
+      discard(response.body);
+      throw this.#error('server_protocol_error', 'its Mcp-Session-Id has characters that are not allowed');
+    }
+    this.#sessionId = id;
+  }
+
+  async #readAnswer(response: OutboundResponse, requestId: string, signal: AbortSignal): Promise<void> {
+    const type = mediaType(response);
+    if (type === 'event-stream') {
+      return followAnswer(response, {
+        server: this.#outbound.server,
+        requestId,
+        maxEventBytes: this.#options.maxMessageBytes,
+        signal,
+        deliver: (message) => this.#deliver(message, requestId),
+        resume: (lastEventId) => this.#resume(lastEventId, signal),
+      });
+    }
+    const described = printable(response.header('content-type') ?? '', 100);
+    if (type === 'other') {
+      discard(response.body);
+      throw this.#error(
+        'server_protocol_error',
+        response.status === 202
+          ? 'it took the request and gave no answer (HTTP 202)'
+          : `the answer has the content type "${described}"`,
+      );
+    }
+    const messages = splitBatch(await readText(response, this.#options.maxMessageBytes));
+    let answered = false;
+    for (const message of messages) {
+      this.#deliver(message, requestId);
+      answered ||= answers(message, requestId);
+    }
+    if (!answered)
+      throw this.#error(
+        'server_protocol_error',
+        messages.length === 0 ? 'the answer is empty' : 'the answer holds no response to the request',
+      );
+  }
+
+  /** Answers that are not successes: a JSON-RPC error is an answer like others, everything else is a failure of the server. */
+  async #failedPost(response: OutboundResponse, requestId: string | undefined): Promise<void> {
+    const error = statusError(this.#outbound.server, response, 'POST', !this.#everAnswered);
+    if (requestId === undefined || error.code === 'server_auth_required') {
+      discard(response.body);
+      throw response.status === 404 && this.#sessionId !== undefined ? this.#loseSession() : error;
+    }
+    const body = await readText(response, MAX_ERROR_BODY_BYTES).catch(() => '');
+    const answer = errorAnswer(body, requestId);
+    if (this.#sessionId !== undefined && isSessionForgotten(response.status, body, answer)) throw this.#loseSession();
+    if (answer === undefined) throw error;
+    this.#everAnswered = true;
+    this.#deliver(answer.text, requestId);
+  }
+
+  async #resume(lastEventId: string, signal: AbortSignal): Promise<OutboundResponse> {
+    const response = await this.#get(lastEventId, signal);
+    if (response.status === 200 && mediaType(response) === 'event-stream') return response;
+    throw this.#failedGet(response);
+  }
+
+  async #openListening(lastEventId: string | undefined, signal: AbortSignal): Promise<OutboundResponse | undefined> {
+    const response = await this.#get(lastEventId, signal);
+    const { status } = response;
+    if (status === 200 && mediaType(response) === 'event-stream') {
+      this.#hasListened = true;
+      return response;
+    }
+    // Frameworks answer 404 where they have no route for GET: only after a stream was there it tells of the session.
+    const mayComeLater = [401, 403, 408, 409, 429].includes(status) || (status >= 500 && status !== 501);
+    if (mayComeLater || (status === 404 && this.#hasListened)) throw this.#failedGet(response);
+    discard(response.body);
+    this.#options.log.debug(
+      { server: this.#outbound.server, status },
+      'the server has no stream for messages of its own',
+    );
+    return undefined;
+  }
+
+  #failedGet(response: OutboundResponse): GatewayError {
+    discard(response.body);
+    if (response.status === 404 && this.#sessionId !== undefined) return this.#loseSession();
+    return statusError(this.#outbound.server, response, 'GET', false);
+  }
+
+  /** Ends everything that used the session: the owner has to begin again with `initialize`. */
+  #loseSession(): GatewayError {
+    if (this.#closed !== undefined) return this.#closed;
+    const error = this.#error('server_session_lost', 'it no longer knows the session id that it had given');
+    this.#closed = error;
+    for (const each of this.#open) each.abort(error);
+    this.#events?.onClose(error);
+    return error;
+  }
+
+  #deliver(text: string, requestId: string | undefined): void {
+    if (this.#closed === undefined) this.#events?.onMessage(text, requestId);
+  }
+
+  #error(code: 'server_protocol_error' | 'server_session_lost', detail: string): GatewayError {
+    return peerError(code, detail, this.#outbound);
+  }
+}
+
+function cancelled(): GatewayError {
+  return new GatewayError('cancelled', 'The request was cancelled.');
+}

@@ -1,0 +1,275 @@
+/** All live conversations with one server: the shared one, kept alive for as long as the gateway lives, and those of sessions. */
+import type { ServerConfig } from '../config/config.ts';
+import { errorText, type Message } from '../mcp/message.ts';
+import { LATEST_LEGACY_VERSION } from '../mcp/versions.ts';
+import { backoffDelay } from '../shared/backoff.ts';
+import { GatewayError, type ErrorCode } from '../shared/errors.ts';
+import type { Attachment } from './attachment.ts';
+import { nextHealth, stateOfFailure, type Health, type HealthState } from './health.ts';
+import type { LegacyUpstream } from './legacy-upstream.ts';
+import { openConversation, replay, type ServerWires } from './open-conversation.ts';
+import { Prober } from './prober.ts';
+import { SessionConversations } from './session-conversations.ts';
+import { SharedRouting } from './shared-routing.ts';
+import type { Upstream, UpstreamEvents } from './upstream.ts';
+
+export interface PoolOptions extends ServerWires {
+  /** Name and version of the gateway, raw JSON text, for the conversation that serves several clients. */
+  readonly clientInfo: string;
+  /** Interval of pings to HTTP conversations of single sessions; undefined = off. */
+  readonly keepaliveIntervalMs: number | undefined;
+  /** Interval of health probes in ms (specification 1.17: 30 s). */
+  readonly probeIntervalMs: number;
+}
+
+const RESTART_BACKOFF = { firstMs: 100, longestMs: 30_000 };
+/** A conversation that lived so long ends the count of failures in a row. */
+const STABLE_AFTER_MS = 10_000;
+/** After so many probes in a row without an answer the conversation is opened anew. */
+const DEAD_AFTER_PROBES = 3;
+
+export class UpstreamPool implements AsyncDisposable {
+  readonly config: ServerConfig;
+  /** Which sessions use the shared conversation, and what they need of it together. */
+  readonly routing = new SharedRouting();
+  readonly #options: PoolOptions;
+  readonly #sessions: SessionConversations;
+  readonly #prober: Prober;
+  readonly #stopping = new AbortController();
+  #shared: LegacyUpstream | undefined;
+  #connecting: Promise<LegacyUpstream> | undefined;
+  #health: Health = { state: 'unknown', reason: undefined, since: Date.now(), nextProbe: undefined };
+  #failures = 0;
+  #connectedAt = 0;
+  #retry: NodeJS.Timeout | undefined;
+  #lastError: unknown;
+  #lastWords: () => readonly string[] = () => [];
+
+  constructor(options: PoolOptions) {
+    this.config = options.config;
+    this.#options = options;
+    this.#sessions = new SessionConversations(options, this.#stopping.signal);
+    this.#prober = new Prober({
+      intervalMs: options.probeIntervalMs,
+      keepaliveIntervalMs: options.config.kind === 'http' ? options.keepaliveIntervalMs : undefined,
+      shared: () => this.#shared,
+      others: () => this.#sessions.open,
+      onResult: (failures, error) => this.#probed(failures, error),
+    });
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+  get health(): Health {
+    return this.#health;
+  }
+  /** When the present conversation began, in ms since the epoch; 0 while there is none. */
+  get connectedAt(): number {
+    return this.#shared === undefined ? 0 : this.#connectedAt;
+  }
+  /** Number of live conversations, the shared one included. */
+  get conversations(): number {
+    return this.#sessions.open.length + (this.#shared === undefined ? 0 : 1);
+  }
+  /** The wire of the present conversation, such as `container` or `streamable-http`. */
+  get transport(): string | undefined {
+    return this.#shared?.transport;
+  }
+  /** Last lines of the server's stderr, of the present or the last process. */
+  get lastWords(): readonly string[] {
+    return this.#lastWords();
+  }
+
+  /** The first attempt. Rejects with the reason of the failure; with `retry` the pool goes on trying by itself. */
+  async start({ retry }: { readonly retry: boolean }): Promise<void> {
+    try {
+      await this.#connect();
+    } catch (error) {
+      if (retry) this.#scheduleRetry();
+      throw error;
+    }
+  }
+
+  /** The conversation that serves all clients. Waits for one that is being opened; rejects at once with the reason when there is none. */
+  shared(): Promise<LegacyUpstream> {
+    if (this.#shared !== undefined) return Promise.resolve(this.#shared);
+    if (this.#connecting !== undefined) return this.#connecting;
+    // The first failure may have been a passing one: the caller waits for the next try instead of failing with the last.
+    if (this.#retry !== undefined && this.#failures <= 1) return this.#tryAgain();
+    return Promise.reject(this.#unavailable());
+  }
+
+  /** The conversation for the calls of a session. */
+  for(attachment: Attachment): Promise<LegacyUpstream> {
+    this.routing.attach(attachment);
+    return this.ownsUpstream(attachment) ? this.#sessions.get(attachment) : this.shared();
+  }
+
+  /** The conversation for the listings of a session: its own if it has one already, else the shared one. */
+  forListing(attachment: Attachment | undefined): Promise<LegacyUpstream> {
+    if (attachment === undefined) return this.shared();
+    this.routing.attach(attachment);
+    const own = this.#sessions.present(attachment);
+    return own === undefined ? this.shared() : Promise.resolve(own);
+  }
+
+  /** True when the session talks to the server alone (docs/decisions/0004). */
+  ownsUpstream(attachment: Attachment): boolean {
+    if (this.config.kind === 'http') return true;
+    if (this.config.isolation === 'auto') return attachment.askable;
+    return this.config.isolation === 'session';
+  }
+
+  /** The conversation that serves the session at present; opens none. */
+  present(attachment: Attachment): Upstream | undefined {
+    return this.ownsUpstream(attachment) ? this.#sessions.present(attachment) : this.#shared;
+  }
+
+  /** The session is over: its conversation ends with it. */
+  async detach(attachment: Attachment): Promise<void> {
+    this.routing.detach(attachment);
+    await this.#sessions.end(attachment);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new GatewayError('shutting_down', 'The gateway is shutting down.'));
+    clearTimeout(this.#retry);
+    this.#prober.stop();
+    this.#setHealth('stopped', 'The gateway is shutting down.');
+    const connecting = this.#connecting?.catch(() => undefined);
+    await Promise.all([this.#sessions[Symbol.asyncDispose](), this.#shared?.close(), connecting]);
+  }
+
+  #connect(): Promise<LegacyUpstream> {
+    this.#connecting ??= this.#openShared().finally(() => (this.#connecting = undefined));
+    return this.#connecting;
+  }
+
+  async #openShared(): Promise<LegacyUpstream> {
+    this.#setHealth('starting');
+    try {
+      const upstream = await this.#openFirst();
+      this.#shared = upstream;
+      this.#connectedAt = Date.now();
+      this.#lastError = undefined;
+      this.#setHealth('healthy');
+      this.#prober.start();
+      const { logLevel, subscriptions } = this.routing.needs(this.name);
+      await replay(upstream, logLevel, subscriptions, this.#options.log);
+      this.routing.announceLists(this.name, upstream.capabilities);
+      return upstream;
+    } catch (error) {
+      this.#lastError = error;
+      this.#failures++;
+      if (!this.#stopping.signal.aborted) this.#setHealth(stateOfFailure(error), messageOf(error));
+      throw error;
+    }
+  }
+
+  async #openFirst(): Promise<LegacyUpstream> {
+    const made: { upstream?: LegacyUpstream } = {};
+    const events: UpstreamEvents = {
+      onRequest: (message) => this.#refuse(made.upstream, message),
+      onNotification: (message, call) => this.routing.deliver(this.name, message, call, made.upstream?.calls() ?? []),
+      onClose: (reason) => this.#sharedLost(reason),
+    };
+    const upstream = await openConversation(this.#options, {
+      events,
+      identity: {
+        clientInfo: this.#options.clientInfo,
+        clientCapabilities: '{}',
+        protocolVersion: LATEST_LEGACY_VERSION,
+      },
+      signal: this.#stopping.signal,
+      onMade: (candidate) => {
+        made.upstream = candidate;
+        this.#lastWords = () => candidate.lastWords();
+      },
+    });
+    if (!this.#stopping.signal.aborted) return upstream;
+    await upstream.close();
+    throw new GatewayError('shutting_down', 'The gateway is shutting down.');
+  }
+
+  #sharedLost(reason: Error): void {
+    const wasOpen = this.#shared !== undefined;
+    this.#shared = undefined;
+    this.#prober.stop();
+    if (!wasOpen || this.#stopping.signal.aborted) return;
+    this.#failures = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#failures + 1;
+    this.#lastError = reason;
+    this.#setHealth(stateOfFailure(reason), messageOf(reason));
+    // A server that has only forgotten its session is there: no reason to wait.
+    const forgotten = reason instanceof GatewayError && reason.code === 'server_session_lost';
+    if (forgotten) this.#tryAgain().catch(() => undefined);
+    else this.#scheduleRetry();
+  }
+
+  #scheduleRetry(): void {
+    if (this.#stopping.signal.aborted) return;
+    const delay = backoffDelay(this.#failures, RESTART_BACKOFF);
+    this.#setHealth(this.#health.state, this.#health.reason, Date.now() + delay);
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#tryAgain().catch(() => undefined), delay);
+  }
+
+  #tryAgain(): Promise<LegacyUpstream> {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    const connecting = this.#connect();
+    connecting.catch(() => this.#scheduleRetry());
+    return connecting;
+  }
+
+  /** Probes that fail while calls are being worked on say only that the server is busy; without calls, that it is dead. */
+  #probed(failures: number, error: unknown): void {
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    if (failures === 0) {
+      this.#setHealth('healthy');
+      return;
+    }
+    this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
+    if (failures < DEAD_AFTER_PROBES || [...shared.calls()].length > 0) return;
+    this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
+    void shared.close();
+    this.#sharedLost(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** Nobody was declared as able to answer on this conversation, so there is nobody to ask. */
+  #refuse(upstream: LegacyUpstream | undefined, request: Message): void {
+    const message = `This conversation serves several clients; "${request.method ?? ''}" has no single addressee.`;
+    upstream?.respond(errorText(request.id, { code: -32601, message })).catch((error: unknown) => {
+      this.#options.log.debug({ err: error }, 'could not refuse a request of the server');
+    });
+  }
+
+  #unavailable(): GatewayError {
+    if (this.#stopping.signal.aborted) return new GatewayError('shutting_down', 'The gateway is shutting down.');
+    const { reason, nextProbe, state } = this.#health;
+    const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
+    const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
+    const detail = `${reason ?? 'It has not been started.'}${wait}`;
+    const message = `The MCP server "${this.name}" is not available: ${detail}`;
+    return new GatewayError(codeOf(state), message, { server: this.name, detail, cause: this.#lastError });
+  }
+
+  #setHealth(state: HealthState, reason?: string, nextProbe?: number): void {
+    const previous = this.#health;
+    this.#health = nextHealth(previous, state, reason, nextProbe);
+    if (previous.state === state && previous.reason === reason) return;
+    const level = state === 'healthy' || state === 'starting' || state === 'stopped' ? 'info' : 'warn';
+    const fields = { state, previous: previous.state, ...(reason === undefined ? {} : { reason }) };
+    this.#options.log[level](fields, `the server is ${state}`);
+  }
+}
+
+function codeOf(state: HealthState): ErrorCode {
+  if (state === 'tls-error') return 'server_tls_error';
+  return state === 'auth-required' ? 'server_auth_required' : 'server_unavailable';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

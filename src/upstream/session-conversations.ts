@@ -1,0 +1,100 @@
+/** The conversations that single sessions have with a server, each with what its own client declared. */
+import type { Message } from '../mcp/message.ts';
+import type { Attachment } from './attachment.ts';
+import type { LegacyUpstream } from './legacy-upstream.ts';
+import { openConversation, replay, type ServerWires } from './open-conversation.ts';
+import type { PendingCall, UpstreamEvents } from './upstream.ts';
+
+interface Conversation {
+  readonly opening: Promise<LegacyUpstream>;
+  upstream: LegacyUpstream | undefined;
+}
+
+export class SessionConversations implements AsyncDisposable {
+  readonly #wires: ServerWires;
+  readonly #stopping: AbortSignal;
+  readonly #conversations = new Map<Attachment, Conversation>();
+
+  constructor(wires: ServerWires, stopping: AbortSignal) {
+    this.#wires = wires;
+    this.#stopping = stopping;
+  }
+
+  /** The conversations that are open. */
+  get open(): readonly LegacyUpstream[] {
+    return [...this.#conversations.values()].flatMap(({ upstream }) => (upstream === undefined ? [] : [upstream]));
+  }
+
+  /** The conversation of a session if it is open. */
+  present(attachment: Attachment): LegacyUpstream | undefined {
+    return this.#conversations.get(attachment)?.upstream;
+  }
+
+  /** The conversation of a session, opened when there is none. Rejects with a GatewayError; the next call tries again. */
+  get(attachment: Attachment): Promise<LegacyUpstream> {
+    const kept = this.#conversations.get(attachment);
+    if (kept !== undefined) return kept.opening;
+    const conversation: Conversation = { opening: this.#open(attachment), upstream: undefined };
+    this.#conversations.set(attachment, conversation);
+    conversation.opening.then(
+      (upstream) => (conversation.upstream = upstream),
+      () => this.#forget(attachment, conversation),
+    );
+    return conversation.opening;
+  }
+
+  /** The session is over: its conversation ends with it. */
+  async end(attachment: Attachment): Promise<void> {
+    const conversation = this.#conversations.get(attachment);
+    if (conversation === undefined) return;
+    this.#conversations.delete(attachment);
+    const upstream = await conversation.opening.catch(() => undefined);
+    await upstream?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#conversations.keys()].map((attachment) => this.end(attachment)));
+  }
+
+  async #open(attachment: Attachment): Promise<LegacyUpstream> {
+    const { config, log } = this.#wires;
+    const made: { upstream?: LegacyUpstream } = {};
+    // On a wire that does not tell, a message belongs to the call that began last: all calls are of one client.
+    const lastCall = (): PendingCall | undefined => [...(made.upstream?.calls() ?? [])].at(-1);
+    const events: UpstreamEvents = {
+      onRequest: (message, call) => {
+        if (made.upstream !== undefined) attachment.onRequest(made.upstream, message, call ?? lastCall());
+      },
+      onNotification: (message, call) => {
+        const related = concernsNoCall(message) ? undefined : (call ?? lastCall());
+        if (related === undefined) attachment.onNotification(config.name, message);
+        else related.onMessage(message.text);
+      },
+      onClose: (reason) => {
+        const session = attachment.sessionId.slice(0, 8);
+        log.warn({ err: reason, session }, 'the server ended the conversation of a session');
+        const conversation = this.#conversations.get(attachment);
+        if (conversation?.upstream === made.upstream) this.#forget(attachment, conversation);
+      },
+    };
+    const upstream = await openConversation(this.#wires, {
+      events,
+      identity: attachment,
+      signal: this.#stopping,
+      onMade: (candidate) => (made.upstream = candidate),
+    });
+    await replay(upstream, attachment.logLevel, attachment.subscriptions(config.name), log);
+    return upstream;
+  }
+
+  #forget(attachment: Attachment, conversation: Conversation | undefined): void {
+    if (conversation !== undefined && this.#conversations.get(attachment) === conversation) {
+      this.#conversations.delete(attachment);
+    }
+  }
+}
+
+/** Notices about the server itself travel on the client's standing stream, never on the stream of a call. */
+function concernsNoCall({ method }: Message): boolean {
+  return method?.endsWith('/list_changed') === true || method === 'notifications/resources/updated';
+}

@@ -1,0 +1,39 @@
+/** The wire to one MCP server: it carries whole JSON-RPC messages and knows nothing of their meaning. */
+import type { GatewayError } from '../shared/errors.ts';
+
+/** What a transport tells its owner. Callbacks never throw. */
+export interface TransportEvents {
+  /**
+   * A whole JSON-RPC message as text, without a trailing newline.
+   * `requestId` is the raw JSON text of the id of the request on whose own stream it came (HTTP);
+   * undefined where the wire cannot tell (stdio, the GET stream).
+   */
+  onMessage(text: string, requestId: string | undefined): void;
+  /** The wire is gone for good; every request in flight has failed for this reason. Called once, never after `close()`. */
+  onClose(reason: GatewayError): void;
+}
+
+export interface SendOptions {
+  /** Raw JSON text of the id when the message is a request; undefined for notifications and responses. */
+  readonly requestId?: string;
+  /** Ends the delivery of this request: closes its HTTP stream. Does not send `notifications/cancelled`. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Transport {
+  /** Opens the wire (starts the container, connects the socket). Rejects with a GatewayError. */
+  open(events: TransportEvents, signal: AbortSignal): Promise<void>;
+  /**
+   * Sends one message. Resolves when the wire has taken it; answers arrive through `onMessage`.
+   * Rejects with a GatewayError when it could not be delivered: for a request that means that no answer will come.
+   */
+  send(text: string, options?: SendOptions): Promise<void>;
+  /** Told once after the handshake, for wires that repeat the version with every message. */
+  setProtocolVersion(version: string): void;
+  /** Opens the standalone stream for server messages, where the wire has one (GET of streamable HTTP). */
+  listen?(): void;
+  /** Ends the conversation in good order (DELETE, stdin closed, SIGTERM, SIGKILL) within its own deadlines. Never rejects. */
+  close(): Promise<void>;
+  /** The last lines that the server wrote to stderr, oldest first; empty where there is no stderr. */
+  lastWords(): readonly string[];
+}

@@ -1,0 +1,74 @@
+/** A live conversation with one MCP server, whatever its transport: what the proxy sends requests to. */
+import type { Listing, ListingRow } from '../mcp/listing.ts';
+import type { JsonObject, Message } from '../mcp/message.ts';
+
+/** Who is told of the messages that a server sends on its own account. */
+export interface UpstreamEvents {
+  /**
+   * The server asks the client something (sampling, elicitation, roots, …). The answer goes back through `respond`.
+   * `call` is the call that it belongs to, where the wire tells.
+   */
+  onRequest(message: Message, call: PendingCall | undefined): void;
+  /** A notification. `call` as above; progress always has one. */
+  onNotification(message: Message, call: PendingCall | undefined): void;
+  /** The conversation is over: every call in flight has failed already. */
+  onClose(reason: Error): void;
+}
+
+/** One request on its way, seen from the upstream's side. */
+export interface PendingCall {
+  readonly method: string;
+  /** Who sent it, as the caller of `call` said; compared by identity. */
+  readonly owner: object;
+  /** Takes a message that belongs to this call and must reach its client before the answer does. */
+  readonly onMessage: (text: string) => void;
+  /** The least severe log message that the client wants to see; undefined = all. */
+  readonly logLevel: string | undefined;
+}
+
+export interface CallOptions {
+  readonly owner: object;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** Called with notifications and progress of this call, ids and tokens restored to the client's own. */
+  readonly onMessage: (text: string) => void;
+  readonly logLevel?: string | undefined;
+}
+
+/** The answer to a call, whether result or error. */
+export interface Answer {
+  /** The answer under the id of the request, ready for the client. */
+  readonly text: string;
+  /** The same as the server sent it, under the id that the call had there: for reading. */
+  readonly message: Message;
+}
+
+export interface Upstream {
+  /** The configured name of the server. */
+  readonly server: string;
+  /** Raw text of the result of `initialize`. */
+  readonly initializeResult: string;
+  readonly capabilities: JsonObject;
+  /** The protocol version that was agreed with the server. */
+  readonly protocolVersion: string;
+  /** Name of the wire in use: `container`, `streamable-http`, `sse`. */
+  readonly transport: string;
+  /** The requests in flight. */
+  calls(): Iterable<PendingCall>;
+  /**
+   * Sends a request and resolves with the server's answer.
+   * Rejects with a GatewayError: `server_timeout`, `server_unavailable`, `cancelled`, …
+   */
+  call(message: Message, options: CallOptions): Promise<Answer>;
+  /** Sends a notification. */
+  notify(text: string): Promise<void>;
+  /** Sends the answer to a request of the server. */
+  respond(text: string): Promise<void>;
+  /** A listing with all its pages; kept until the server says that it has changed. */
+  list(row: ListingRow): Promise<Listing>;
+  /** Resolves when the server answers a ping. */
+  ping(timeoutMs: number): Promise<void>;
+  /** The last lines that the server wrote to stderr. */
+  lastWords(): readonly string[];
+  close(): Promise<void>;
+}
