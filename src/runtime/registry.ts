@@ -1,0 +1,68 @@
+/** The kinds of servers that there are, and how each is connected. A new kind is a schema, a room, and a line here. */
+import type { Logger } from 'pino';
+import type { ContainerServerConfig, HttpServerConfig, Mount, ServerConfig } from '../config/config.ts';
+import { checkMount, type MountPolicy } from '../config/mount-policy.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { ContainerHost } from '../upstream/container/container-host.ts';
+import { createContainerTransport } from '../upstream/container/container-transport.ts';
+import type { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
+import { httpTransportCandidates } from '../upstream/http/candidates.ts';
+import { Connector } from '../upstream/http/connector.ts';
+import { isTransportMismatch } from '../upstream/http/http-status.ts';
+import type { TransportCandidate } from '../upstream/open-conversation.ts';
+
+/** What servers share, made once for a Runtime. */
+export interface Rooms {
+  /** There whenever the configuration has a container. */
+  readonly containers: ContainerHost | undefined;
+  readonly mountPolicy: MountPolicy;
+  readonly oidc: GithubOidcTokens;
+}
+
+export interface ServerConnection extends AsyncDisposable {
+  readonly candidates: readonly TransportCandidate[];
+  readonly isMismatch: (error: unknown) => boolean;
+}
+
+/** How to reach a server. Disposing it ends what its conversations share. */
+export function connectionFor(server: ServerConfig, rooms: Rooms, log: Logger): ServerConnection {
+  return server.kind === 'http' ? http(server, rooms, log) : container(server, rooms, log);
+}
+
+function http(server: HttpServerConfig, { oidc }: Rooms, log: Logger): ServerConnection {
+  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs });
+  return {
+    candidates: httpTransportCandidates(server, { connector, oidc, log }),
+    isMismatch: isTransportMismatch,
+    [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),
+  };
+}
+
+function container(server: ContainerServerConfig, { containers, mountPolicy }: Rooms, log: Logger): ServerConnection {
+  if (containers === undefined) throw new Error('a container server needs a container engine');
+  const create = (): ReturnType<typeof createContainerTransport> =>
+    createContainerTransport({
+      server,
+      host: containers,
+      checkMounts: (mounts) => allowedMounts(server.name, mounts, mountPolicy),
+      onStderr: (line) => log.info({ stream: 'stderr' }, line),
+      onNotice: (text) => log.warn(text),
+    });
+  return {
+    candidates: [{ name: 'container', create }],
+    isMismatch: () => false,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** The mounts with canonical sources. A path that was allowed when the configuration was read may lead elsewhere by now. */
+async function allowedMounts(server: string, mounts: readonly Mount[], policy: MountPolicy): Promise<readonly Mount[]> {
+  const checks = await Promise.all(mounts.map((mount) => checkMount(mount, policy)));
+  return checks.map((check) => {
+    if (check.ok) return check.mount;
+    throw new GatewayError('server_unavailable', `Server "${server}": ${check.message}`, {
+      server,
+      detail: check.message,
+    });
+  });
+}

@@ -1,0 +1,17 @@
+/** What is running: the immutable thing that is built from one Config and that requests hold on to. */
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Config } from '../config/config.ts';
+import type { Guard } from '../guards/guard.ts';
+import type { Attachment } from '../upstream/attachment.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+
+export interface Runtime extends AsyncDisposable {
+  readonly config: Config;
+  readonly authenticator: Authenticator;
+  /** In the order in which they see a message. */
+  readonly guards: readonly Guard[];
+  /** By server name, in the order of the configuration. */
+  readonly pools: ReadonlyMap<string, UpstreamPool>;
+  /** Releases what the servers and guards hold for a session. Never rejects. */
+  endSession(session: Attachment): Promise<void>;
+}
