@@ -1,0 +1,147 @@
+/** Answers one request of a client: by itself where it can, else through the server that it is for. */
+import { listingOf } from '../mcp/listing.ts';
+import { LOG_LEVELS } from '../mcp/log-levels.ts';
+import {
+  paramsOf,
+  parseMessage,
+  requestText,
+  responseText,
+  resultText,
+  stringParam,
+  type Message,
+} from '../mcp/message.ts';
+import { renameResultUris } from '../mcp/result-uris.ts';
+import { unifiedUri } from '../mcp/uris.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Answer, Upstream } from '../upstream/upstream.ts';
+import type { Exchange } from './exchange.ts';
+import { list } from './fan-out.ts';
+import { guardRequest, guardResponse } from './guard-chain.ts';
+import { targetOf, type Target } from './target.ts';
+
+/** The answer to a request as JSON-RPC text, whether result or the server's own error. Rejects with a GatewayError. */
+export async function dispatch(exchange: Exchange): Promise<string> {
+  const { message } = exchange;
+  const id = message.id ?? 'null';
+  const row = listingOf(message.method ?? '');
+  if (row !== undefined) return responseText(id, await list(exchange, row));
+  switch (message.method) {
+    case 'ping':
+      return responseText(id, '{}');
+    case 'logging/setLevel':
+      return responseText(id, await setLogLevel(exchange));
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return subscribe(exchange, message.method === 'resources/subscribe');
+    default:
+      return forward(exchange, await targetOf(exchange));
+  }
+}
+
+async function forward(exchange: Exchange, found: Target): Promise<string> {
+  const target = { ...found, message: await guardRequest(exchange, found) };
+  const answer = await callOnce(exchange, target).catch((error: unknown) => {
+    // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
+    if (error instanceof GatewayError && error.code === 'server_session_lost') return callOnce(exchange, target);
+    throw error;
+  });
+  if (exchange.runtime.guards.length === 0) return finished(exchange, target, answer.text, answer.message);
+  const guarded = await guardResponse(exchange, target, answer.text);
+  return finished(exchange, target, guarded.text, guarded);
+}
+
+async function callOnce(exchange: Exchange, { pool, message }: Target): Promise<Answer> {
+  const { session } = exchange;
+  const upstream = await (session === undefined ? pool.shared() : pool.for(session));
+  return upstream.call(message, {
+    owner: exchange,
+    timeoutMs: pool.config.toolTimeoutMs,
+    signal: exchange.abort.signal,
+    onMessage: (text) => void exchange.reply.send(text),
+    logLevel: session?.logLevel,
+  });
+}
+
+/** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
+function finished({ route, message }: Exchange, { pool }: Target, text: string, answer: Message): string {
+  const result = route.kind === 'server' ? undefined : resultText(answer);
+  if (result === undefined) return text;
+  const renamed = renameResultUris(message.method ?? '', result, (uri) => unifiedUri(pool.name, uri));
+  return responseText(message.id ?? 'null', renamed);
+}
+
+/** Remembers the level for the session and tells the servers concerned. */
+async function setLogLevel(exchange: Exchange): Promise<string> {
+  const { session, message, route, runtime } = exchange;
+  const level = stringParam(message, 'level');
+  if (!LOG_LEVELS.includes(level)) {
+    throw new GatewayError('invalid_params', `The level must be one of ${LOG_LEVELS.join(', ')}.`);
+  }
+  if (session === undefined) return '{}';
+  session.logLevel = level;
+  const pools = [...runtime.pools.values()].filter((pool) => route.kind !== 'server' || pool.name === route.server);
+  await Promise.allSettled(pools.map((pool) => tellLevel(exchange, pool)));
+  return '{}';
+}
+
+/** A conversation that is not open yet is told when it opens. */
+async function tellLevel(exchange: Exchange, pool: UpstreamPool): Promise<void> {
+  const { session } = exchange;
+  const upstream = session && pool.present(session);
+  if (session === undefined || upstream?.capabilities['logging'] === undefined) return;
+  if (!pool.ownsUpstream(session)) pool.routing.attach(session);
+  const level = pool.ownsUpstream(session) ? session.logLevel : pool.routing.needs(pool.name).logLevel;
+  await ask(exchange, pool, upstream, 'logging/setLevel', { level: level ?? 'info' });
+}
+
+async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
+  const { session, message } = exchange;
+  if (session === undefined) {
+    throw new GatewayError('session_missing', 'A subscription needs a session; send "initialize" first.');
+  }
+  const target = await targetOf(exchange);
+  const { pool } = target;
+  const uri = String(paramsOf(target.message)['uri']);
+  const upstream = await pool.for(session);
+  const mine = session.subscriptions(pool.name);
+  const others = !pool.ownsUpstream(session) && othersWant(pool, uri, mine);
+  if (others) {
+    // Other sessions of the same conversation have the subscription already, or still need it.
+    if (wanted) mine.add(uri);
+    else mine.delete(uri);
+    return responseText(message.id ?? 'null', '{}');
+  }
+  const answer = await upstream.call(target.message, {
+    owner: exchange,
+    timeoutMs: pool.config.toolTimeoutMs,
+    signal: exchange.abort.signal,
+    onMessage: (text) => void exchange.reply.send(text),
+  });
+  if (!answer.message.failed && wanted) mine.add(uri);
+  if (!answer.message.failed && !wanted) mine.delete(uri);
+  return answer.text;
+}
+
+function othersWant(pool: UpstreamPool, uri: string, mine: Set<string>): boolean {
+  const had = mine.delete(uri);
+  const wanted = pool.routing.needs(pool.name).subscriptions.has(uri);
+  if (had) mine.add(uri);
+  return wanted;
+}
+
+async function ask(
+  exchange: Exchange,
+  pool: UpstreamPool,
+  upstream: Upstream,
+  method: string,
+  params: Readonly<Record<string, string>>,
+): Promise<void> {
+  const text = requestText(exchange.message.id ?? '0', method, JSON.stringify(params));
+  await upstream.call(parseMessage(text), {
+    owner: exchange,
+    timeoutMs: pool.config.toolTimeoutMs,
+    signal: exchange.abort.signal,
+    onMessage: () => undefined,
+  });
+}

@@ -1,0 +1,44 @@
+/** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
+import type { ServerResponse } from 'node:http';
+
+/** A client that reads so slowly that more than this is waiting for it is cut off. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+
+const HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+} as const;
+
+export class EventStream {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse, headers: Readonly<Record<string, string>> = {}) {
+    this.#response = response;
+    response.writeHead(200, { ...HEADERS, ...headers });
+    response.flushHeaders();
+  }
+
+  get open(): boolean {
+    return !this.#response.writableEnded && !this.#response.destroyed;
+  }
+
+  /** Sends one JSON-RPC message; false when the client is gone. */
+  send(text: string): boolean {
+    if (!this.open) return false;
+    // In valid JSON a raw line break stands only between tokens, so that it may become a space.
+    const line = /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, ' ') : text;
+    this.#response.write(`event: message\ndata: ${line}\n\n`);
+    if (this.#response.writableLength > MAX_WAITING_BYTES) this.#response.destroy();
+    return this.open;
+  }
+
+  /** A comment, which clients skip. */
+  beat(): void {
+    if (this.open) this.#response.write(': keep-alive\n\n');
+  }
+
+  end(): void {
+    if (this.open) this.#response.end();
+  }
+}

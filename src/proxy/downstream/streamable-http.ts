@@ -1,0 +1,86 @@
+/** The streamable HTTP transport of protocol versions up to 2025-11-25, on the side of the clients. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isLegacyVersion, LEGACY_VERSIONS } from '../../mcp/versions.ts';
+import { GatewayError } from '../../shared/errors.ts';
+import type { Admitted } from '../exchange.ts';
+import type { Front } from '../front.ts';
+import { routeKey } from '../route.ts';
+import type { Session } from '../session.ts';
+import { EventStream } from './event-stream.ts';
+import { Reply } from './reply.ts';
+
+/** Checks the media types of a POST and prepares its answer. */
+export function openReply(front: Front, request: IncomingMessage, response: ServerResponse, requestId: string): Reply {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
+  }
+  const mayStream = accepts(request, 'text/event-stream');
+  if (!mayStream && !accepts(request, 'application/json')) {
+    throw new GatewayError('not_acceptable', 'The Accept header must allow application/json and text/event-stream.');
+  }
+  return new Reply(response, { heartbeat: front.heartbeat, requestId, mayStream });
+}
+
+export function sessionIdOf(request: IncomingMessage): string | undefined {
+  const value = request.headers['mcp-session-id'];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** A version that the gateway does not speak is refused (2025-11-25, basic/transports, protocol version header). */
+export function checkProtocolVersion(request: IncomingMessage): void {
+  const version = request.headers['mcp-protocol-version'];
+  if (version === undefined || (typeof version === 'string' && isLegacyVersion(version))) return;
+  throw new GatewayError(
+    'invalid_request',
+    `Unsupported MCP-Protocol-Version; this endpoint speaks ${LEGACY_VERSIONS.join(', ')}.`,
+  );
+}
+
+/** GET: opens the stream on which a session hears what belongs to no request of its own. */
+export function handleGet(front: Front, request: IncomingMessage, response: ServerResponse, admitted: Admitted): void {
+  const session = requiredSession(front, request, admitted);
+  if (!accepts(request, 'text/event-stream')) {
+    throw new GatewayError('not_acceptable', 'The Accept header must allow text/event-stream.');
+  }
+  if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+  const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
+  front.heartbeat.add(stream);
+  session.addStream(stream);
+  response.once('close', () => {
+    front.heartbeat.remove(stream);
+    session.removeStream(stream);
+    session.lastUsed = Date.now();
+  });
+}
+
+/** DELETE: ends the session, and with it its conversations with servers. */
+export async function handleDelete(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+): Promise<void> {
+  await front.sessions.end(requiredSession(front, request, admitted));
+  response.writeHead(204, { 'x-request-id': admitted.requestId });
+  response.end();
+}
+
+function requiredSession(front: Front, request: IncomingMessage, { principal, route }: Admitted): Session {
+  const sessionId = sessionIdOf(request);
+  if (sessionId === undefined) throw new GatewayError('session_missing', 'The request needs an Mcp-Session-Id header.');
+  checkProtocolVersion(request);
+  return front.sessions.find(sessionId, principal.subject, routeKey(route));
+}
+
+/** A missing Accept header accepts everything (RFC 9110, section 12.5.1). */
+function accepts(request: IncomingMessage, type: string): boolean {
+  const accept = request.headers.accept;
+  if (accept === undefined) return true;
+  const family = `${type.split('/')[0]}/*`;
+  return accept.split(',').some((part) => {
+    const [range = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
+    if (parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) return false;
+    return range === type || range === family || range === '*/*';
+  });
+}

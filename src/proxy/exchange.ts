@@ -1,0 +1,37 @@
+/** The record that one request carries from accept to answer. */
+import type { Principal } from '../auth/authenticator.ts';
+import type { Message } from '../mcp/message.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Reply } from './downstream/reply.ts';
+import type { Route } from './route.ts';
+import type { Session } from './session.ts';
+
+/** What of a request is known before its body is read. */
+export interface Admitted {
+  readonly requestId: string;
+  readonly route: Route;
+  readonly principal: Principal;
+}
+
+export interface Exchange {
+  /** Correlation id: in the log, in errors and in the X-Request-Id header. */
+  readonly requestId: string;
+  /** The Runtime that was current when the request came: a reload never changes a request in flight. */
+  readonly runtime: Runtime;
+  readonly principal: Principal;
+  readonly route: Route;
+  /** undefined for requests without a session. */
+  readonly session: Session | undefined;
+  readonly message: Message;
+  readonly reply: Reply;
+  /** Ends the work on this request. */
+  readonly abort: AbortController;
+  /** What the access log says of it, filled in on the way. */
+  readonly notes: ExchangeNotes;
+}
+
+export interface ExchangeNotes {
+  server?: string;
+  /** Name of the tool, prompt or resource as the server knows it. */
+  target?: string;
+}

@@ -1,0 +1,20 @@
+/** What all requests of a gateway share. */
+import type { Logger } from 'pino';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Heartbeat } from './downstream/heartbeat.ts';
+import type { Exchange } from './exchange.ts';
+import type { SessionStore } from './session-store.ts';
+
+export interface Front {
+  /** The current Runtime; each request asks once. */
+  readonly runtime: () => Runtime;
+  readonly sessions: SessionStore;
+  readonly heartbeat: Heartbeat;
+  readonly log: Logger;
+  /** Version of the gateway, for clients. */
+  readonly version: string;
+  /** Requests that are being worked on. */
+  readonly exchanges: Set<Exchange>;
+  /** True once new requests are refused. */
+  readonly draining: () => boolean;
+}

@@ -1,0 +1,51 @@
+/** Opens a session: the legacy handshake of a client. */
+import { isAskable } from '../mcp/capabilities.ts';
+import { setMember, sliceSpan } from '../mcp/json-text.ts';
+import { isObject, paramsOf, spanIn, type Message } from '../mcp/message.ts';
+import { negotiateLegacy } from '../mcp/versions.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { unifiedInitializeResult } from './fan-out.ts';
+import type { Front } from './front.ts';
+import { routeKey } from './route.ts';
+import type { Session } from './session.ts';
+
+/** The new session and the raw text of the result. Rejects when the server of a routed endpoint is not available. */
+export async function initialize(
+  front: Front,
+  exchange: Exchange,
+): Promise<{ readonly session: Session; readonly result: string }> {
+  const { route, message, principal } = exchange;
+  const params = paramsOf(message);
+  if (typeof params['protocolVersion'] !== 'string') {
+    throw new GatewayError('invalid_params', 'initialize needs the string parameter "protocolVersion".');
+  }
+  const protocolVersion = negotiateLegacy(params['protocolVersion']);
+  const result =
+    route.kind === 'server'
+      ? await routedResult(exchange, route.server, protocolVersion)
+      : await unifiedInitializeResult(exchange, protocolVersion, front.version);
+  const session = front.sessions.create({
+    principal: principal.subject,
+    routeKey: routeKey(route),
+    unified: route.kind !== 'server',
+    protocolVersion,
+    clientInfo: rawParam(message, 'clientInfo') ?? '{"name":"unknown","version":"0"}',
+    clientCapabilities: rawParam(message, 'capabilities') ?? '{}',
+    askable: isObject(params['capabilities']) && isAskable(params['capabilities']),
+  });
+  return { session, result };
+}
+
+/** What the server itself answered, with the version that this client speaks. */
+async function routedResult({ runtime }: Exchange, server: string, protocolVersion: string): Promise<string> {
+  const pool = runtime.pools.get(server);
+  if (pool === undefined) throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
+  const upstream = await pool.shared();
+  return setMember(upstream.initializeResult, 'protocolVersion', JSON.stringify(protocolVersion));
+}
+
+function rawParam(message: Message, name: string): string | undefined {
+  const span = isObject(paramsOf(message)[name]) ? spanIn(message, ['params', name]) : undefined;
+  return span && sliceSpan(message.text, span);
+}

@@ -1,0 +1,163 @@
+/** The socket that clients connect to: limits, Host and Origin checks, authentication, and the way to each endpoint. */
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { GatewayError } from '../shared/errors.ts';
+import { handleDelete, handleGet } from './downstream/streamable-http.ts';
+import type { Front } from './front.ts';
+import type { HostCheck } from './host-check.ts';
+import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
+import { handlePost } from './pipeline.ts';
+import { expected, respondError } from './respond.ts';
+import { routeOf, type Route } from './route.ts';
+
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_HEADERS = 100;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ListenerDeps {
+  readonly front: Front;
+  readonly operations: OperationsDeps;
+  readonly hostCheck: HostCheck;
+}
+
+export class Listener implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #options: ListenerOptions;
+  readonly #serving = Promise.withResolvers<ListenerDeps>();
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+        connectionsCheckingInterval: 1_000,
+        requireHostHeader: true,
+      },
+      (request, response) => void this.#accept(request, response),
+    );
+    this.#server.maxHeadersCount = MAX_HEADERS;
+    this.#server.on('clientError', refuseUnreadable);
+  }
+
+  /** Binds the socket. Connections are accepted from now on; their requests wait for `serve`. */
+  async bind(): Promise<AddressInfo> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the listener has no address');
+    return address;
+  }
+
+  /** Lets requests in. */
+  serve(deps: ListenerDeps): void {
+    this.#serving.resolve(deps);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    // What is still open now belongs to clients that were told to go, or that are in the middle of something that was aborted.
+    const last = setTimeout(() => this.#server.closeAllConnections(), 500);
+    await closed;
+    clearTimeout(last);
+  }
+
+  async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const deps = await this.#serving.promise;
+    const requestId = randomBytes(8).toString('hex');
+    try {
+      const route = routeOf(request.url ?? '');
+      if (route?.kind === 'operation' && isPublic(route.name)) {
+        return await handleOperation(deps.operations, route.name, request, response);
+      }
+      deps.hostCheck.check(request);
+      await this.#authenticated(deps, requestId, route, request, response);
+    } catch (error) {
+      const failure = expected(error, requestId);
+      if (failure.code === 'internal')
+        deps.front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+      else
+        deps.front.log.info(
+          { requestId, url: pathOnly(request), verb: request.method, outcome: failure.code },
+          'request refused',
+        );
+      respondError(response, failure, requestId);
+    }
+  }
+
+  async #authenticated(
+    { front, operations }: ListenerDeps,
+    requestId: string,
+    route: Route | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    if (route === undefined) throw new GatewayError('not_found', 'There is no endpoint at this path.');
+    if (route.kind === 'operation' && route.name === 'close' && request.method !== 'POST') {
+      throw new GatewayError('method_not_allowed', 'method not allowed');
+    }
+    const { authenticator, config, pools } = front.runtime();
+    const principal = authenticator.authenticate(request.headers, request.rawHeaders);
+    if (route.kind === 'operation') return handleOperation(operations, route.name, request, response);
+    const { mode } = config.gateway;
+    if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
+      const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
+      throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
+    }
+    if (route.kind === 'server' && !pools.has(route.server)) {
+      throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
+    }
+    const admitted = { requestId, route, principal };
+    switch (request.method) {
+      case 'POST':
+        return handlePost(front, request, response, admitted);
+      case 'GET':
+        return handleGet(front, request, response, admitted);
+      case 'DELETE':
+        return handleDelete(front, request, response, admitted);
+      default:
+        response.setHeader('allow', 'GET, POST, DELETE');
+        throw new GatewayError(
+          'method_not_allowed',
+          `The endpoint does not know the HTTP method ${request.method ?? ''}.`,
+        );
+    }
+  }
+}
+
+/** Bytes that are not HTTP, headers that are too large or too late: answered in one line, then the connection ends. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+function pathOnly(request: IncomingMessage): string {
+  return (request.url ?? '').split('?')[0]?.slice(0, 200) ?? '';
+}

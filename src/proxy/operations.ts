@@ -1,0 +1,145 @@
+/** The endpoints for operators: health, readiness, status, log level, close. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GATEWAY_SPEC_VERSION } from '../mcp/versions.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { HealthState } from '../upstream/health.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Front } from './front.ts';
+import { readBody } from './read-body.ts';
+import { respondJson } from './respond.ts';
+import type { OperationName } from './route.ts';
+
+export interface OperationsDeps {
+  readonly front: Front;
+  /** True once every server was attempted. */
+  readonly ready: () => boolean;
+  /** Begins to close the gateway; false when that was begun before. */
+  readonly close: () => boolean;
+  /** Throws an Error for a level that does not exist. */
+  readonly setLogLevel: (level: string, server: string | undefined) => void;
+}
+
+/** Operations that anybody may call (specification 1.17: `/health` needs no authentication). */
+export function isPublic(name: OperationName): boolean {
+  return name === 'health' || name === 'ready';
+}
+
+/** Answers one operator's request. Rejects with a GatewayError. */
+export async function handleOperation(
+  deps: OperationsDeps,
+  name: OperationName,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  switch (name) {
+    case 'health':
+      allow(request, 'GET', 'HEAD');
+      return respondJson(response, 200, JSON.stringify(healthDocument(deps.front)));
+    case 'ready': {
+      allow(request, 'GET', 'HEAD');
+      const ready = deps.ready() && !deps.front.draining();
+      return respondJson(response, ready ? 200 : 503, JSON.stringify({ ready }));
+    }
+    case 'status':
+      allow(request, 'GET', 'HEAD');
+      return respondJson(response, 200, JSON.stringify(statusDocument(deps)));
+    case 'log-level':
+      allow(request, 'PUT');
+      return changeLogLevel(deps, request, response);
+    case 'close':
+      allow(request, 'POST');
+      return close(deps, response);
+  }
+}
+
+function healthDocument({ runtime, version }: Front): object {
+  const servers: Record<string, object> = {};
+  let healthy = true;
+  for (const pool of runtime().pools.values()) {
+    const status = specificationStatus(pool.health.state);
+    if (status === 'error') healthy = false;
+    servers[pool.name] = { status, uptime: uptimeOf(pool) };
+  }
+  return {
+    status: healthy ? 'healthy' : 'unhealthy',
+    specVersion: GATEWAY_SPEC_VERSION,
+    gatewayVersion: version,
+    servers,
+  };
+}
+
+function statusDocument({ front, ready }: OperationsDeps): object {
+  const { config, pools } = front.runtime();
+  const phase = front.draining() ? 'draining' : ready() ? 'ready' : 'starting';
+  const servers = [...pools.values()].map((pool) => {
+    const { state, reason, since, nextProbe } = pool.health;
+    return {
+      name: pool.name,
+      kind: pool.config.kind,
+      state,
+      ...(reason === undefined ? {} : { reason }),
+      since: new Date(since).toISOString(),
+      ...(nextProbe === undefined ? {} : { nextProbe: new Date(nextProbe).toISOString() }),
+      uptime: uptimeOf(pool),
+      ...(pool.transport === undefined ? {} : { transport: pool.transport }),
+      conversations: pool.conversations,
+      ...(pool.lastWords.length === 0 ? {} : { lastWords: pool.lastWords.slice(-20) }),
+    };
+  });
+  return {
+    phase,
+    gatewayVersion: front.version,
+    mode: config.gateway.mode,
+    sessions: front.sessions.size,
+    requestsInFlight: front.exchanges.size,
+    servers,
+  };
+}
+
+/** Whole seconds since the present conversation with the server began. */
+function uptimeOf(pool: UpstreamPool): number {
+  return pool.connectedAt === 0 ? 0 : Math.floor((Date.now() - pool.connectedAt) / 1000);
+}
+
+function close(deps: OperationsDeps, response: ServerResponse): void {
+  const running = [...deps.front.runtime().pools.values()].filter((pool) => pool.connectedAt !== 0).length;
+  if (!deps.close()) {
+    return respondJson(response, 410, JSON.stringify({ error: 'Gateway has already been closed' }));
+  }
+  const body = { status: 'closed', message: 'Gateway shutdown initiated', serversTerminated: running };
+  respondJson(response, 200, JSON.stringify(body), { connection: 'close' });
+}
+
+async function changeLogLevel(deps: OperationsDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let body: unknown;
+  try {
+    body = JSON.parse(await readBody(request, 4_096));
+  } catch (error) {
+    if (error instanceof GatewayError) throw error;
+    throw new GatewayError('parse_error', 'The body is not valid JSON.');
+  }
+  const { level, server } = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+  if (typeof level !== 'string' || (server !== undefined && typeof server !== 'string')) {
+    throw new GatewayError('invalid_params', 'The body must be {"level": "debug", "server": "name (optional)"}.');
+  }
+  if (server !== undefined && !deps.front.runtime().pools.has(server)) {
+    throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
+  }
+  try {
+    deps.setLogLevel(level, server);
+  } catch (error) {
+    throw new GatewayError('invalid_params', error instanceof Error ? error.message : String(error));
+  }
+  respondJson(response, 200, JSON.stringify({ level, ...(server === undefined ? {} : { server }) }));
+}
+
+function allow(request: IncomingMessage, ...methods: string[]): void {
+  if (!methods.includes(request.method ?? '')) throw new GatewayError('method_not_allowed', 'method not allowed');
+}
+
+/** The status that `/health` reports (MCP Gateway Specification 1.17, section 8). */
+function specificationStatus(state: HealthState): 'running' | 'stopped' | 'error' {
+  if (state === 'healthy' || state === 'degraded') return 'running';
+  if (state === 'unknown' || state === 'starting' || state === 'stopped') return 'stopped';
+  return 'error';
+}

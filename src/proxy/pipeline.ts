@@ -1,0 +1,143 @@
+/** The life of one request, from accept to answer. Read this first. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { cancelledId, errorText, parseMessage, responseText, type Message } from '../mcp/message.ts';
+import { GatewayError } from '../shared/errors.ts';
+import { dispatch } from './dispatch.ts';
+import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
+import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
+import type { Front } from './front.ts';
+import { initialize } from './initialize.ts';
+import { readBody } from './read-body.ts';
+import { expected, respondError, rpcErrorOf } from './respond.ts';
+import { routeKey } from './route.ts';
+import type { Session } from './session.ts';
+
+/** Takes one message that a client posted and answers it. Never rejects. */
+export async function handlePost(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+): Promise<void> {
+  const { requestId, route, principal } = admitted;
+  const startedAt = performance.now();
+  const notes: ExchangeNotes = {};
+  // 3. The Runtime is taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
+  const runtime = front.runtime();
+  let message: Message | undefined;
+  let outcome = 'ok';
+  try {
+    // 4. The wire becomes a message, the message finds its session.
+    message = parseMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
+    checkProtocolVersion(request);
+    const session = findSession(front, request, admitted, message);
+    const reply = openReply(front, request, response, requestId);
+    const exchange: Exchange = {
+      requestId,
+      runtime,
+      principal,
+      route,
+      session,
+      message,
+      reply,
+      abort: new AbortController(),
+      notes,
+    };
+    if (message.kind === 'response') {
+      await session?.answer(message);
+      return reply.accept();
+    }
+    if (message.kind === 'notification') {
+      await hearNotification(exchange);
+      return reply.accept();
+    }
+    // 5. Nothing new while draining; answers to open questions still pass, above.
+    if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+    outcome = await answerRequest(front, exchange, response);
+  } catch (error) {
+    const failure = expected(error, requestId);
+    outcome = failure.code;
+    if (failure.code === 'internal')
+      front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+    respondError(response, failure, requestId, message?.id);
+  } finally {
+    // 9. One line in the access log, whatever happened.
+    const method = message?.method ?? message?.kind;
+    front.log.info(
+      {
+        requestId,
+        principal: principal.subject,
+        method,
+        ...notes,
+        outcome,
+        ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      },
+      'request',
+    );
+  }
+}
+
+/** 6 to 8: route, upstream, answer. Failures after this point are JSON-RPC errors under HTTP 200: the HTTP exchange itself worked. */
+async function answerRequest(front: Front, exchange: Exchange, response: ServerResponse): Promise<string> {
+  const { message, reply, session } = exchange;
+  const id = message.id ?? 'null';
+  front.exchanges.add(exchange);
+  session?.begin(exchange);
+  // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
+  if (session === undefined) response.once('close', () => exchange.abort.abort());
+  try {
+    if (message.method === 'initialize') {
+      const opened = await initialize(front, exchange);
+      reply.setHeader('mcp-session-id', opened.session.sessionId);
+      reply.answer(responseText(id, opened.result));
+    } else {
+      reply.answer(await dispatch(exchange));
+    }
+    return 'ok';
+  } catch (error) {
+    const failure = expected(error, exchange.requestId);
+    if (failure.code === 'cancelled') {
+      reply.drop();
+      return failure.code;
+    }
+    // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
+    if (message.method === 'initialize' || failure.code === 'internal') throw error;
+    reply.answer(errorText(id, rpcErrorOf(failure, exchange.requestId)));
+    return failure.code;
+  } finally {
+    session?.end(exchange);
+    front.exchanges.delete(exchange);
+  }
+}
+
+function findSession(
+  front: Front,
+  request: IncomingMessage,
+  { principal, route }: Admitted,
+  message: Message,
+): Session | undefined {
+  const sessionId = sessionIdOf(request);
+  // A second handshake opens a second session; the old one ends by itself.
+  if (sessionId === undefined || message.method === 'initialize') return undefined;
+  return front.sessions.find(sessionId, principal.subject, routeKey(route));
+}
+
+/** What a client says without expecting an answer. */
+async function hearNotification(exchange: Exchange): Promise<void> {
+  const { session, message, runtime, route } = exchange;
+  if (session === undefined || message.method === 'notifications/initialized') return;
+  if (message.method === 'notifications/cancelled') {
+    const id = cancelledId(message);
+    if (id !== undefined) session.cancel(id);
+    return;
+  }
+  if (message.method === 'notifications/progress') return session.reportProgress(message);
+  // Anything else concerns the servers of the session: its roots have changed, or something that we do not know.
+  const names = route.kind === 'server' ? [route.server] : [...runtime.pools.keys()];
+  const upstreams = names.flatMap((name) => {
+    const pool = runtime.pools.get(name);
+    const upstream = pool?.ownsUpstream(session) === true ? pool.present(session) : undefined;
+    return upstream === undefined ? [] : [upstream];
+  });
+  await Promise.allSettled(upstreams.map((upstream) => upstream.notify(message.text)));
+}

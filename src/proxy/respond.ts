@@ -1,0 +1,52 @@
+/** The only place where an error becomes HTTP or JSON-RPC. */
+import type { ServerResponse } from 'node:http';
+import { errorText, type JsonObject, type RpcError } from '../mcp/message.ts';
+import { ERRORS, GatewayError } from '../shared/errors.ts';
+
+/** Turns whatever was thrown into an expected failure; a fault shows its caller only the id that is also in the log. */
+export function expected(error: unknown, requestId: string): GatewayError {
+  if (error instanceof GatewayError) return error;
+  return new GatewayError('internal', `Internal error; the log has the details under request id ${requestId}.`, {
+    cause: error,
+  });
+}
+
+/** The error object of MCP Gateway Specification 1.17, section 9. */
+export function rpcErrorOf(error: GatewayError, requestId: string): RpcError {
+  const data: JsonObject = {
+    ...(error.server === undefined ? {} : { server: error.server }),
+    detail: error.detail ?? ERRORS[error.code].meaning,
+    error: error.code,
+    requestId,
+  };
+  return { code: error.rpcCode, message: error.message, data };
+}
+
+/** A whole HTTP answer about a failed request. `rpcId` is the raw id of the message, where it is known. */
+export function respondError(response: ServerResponse, error: GatewayError, requestId: string, rpcId?: string): void {
+  if (response.headersSent) {
+    response.end();
+    return;
+  }
+  const headers: Record<string, string> = { 'x-request-id': requestId };
+  if (error.status === 401) headers['www-authenticate'] = 'Bearer';
+  if (error.status === 503) headers['retry-after'] = '1';
+  // The rest of a body that is too large is not read: the connection cannot be used again.
+  if (error.code === 'body_too_large' || error.code === 'request_timeout') headers['connection'] = 'close';
+  respondJson(response, error.status, errorText(rpcId, rpcErrorOf(error, requestId)), headers);
+}
+
+export function respondJson(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    ...headers,
+  });
+  response.end(body);
+}

@@ -1,0 +1,67 @@
+/** The sessions of all clients: found by id for their own principal only, ended when they were idle for too long. */
+import { randomBytes } from 'node:crypto';
+import { GatewayError } from '../shared/errors.ts';
+import { Session, type SessionInit } from './session.ts';
+
+const MAX_SESSIONS = 10_000;
+const LONGEST_SWEEP_MS = 60_000;
+
+export interface SessionStoreOptions {
+  readonly idleTimeoutMs: number;
+  /** Releases what a session holds elsewhere. Called once for each session, after its own end. Never rejects. */
+  readonly onEnd: (session: Session) => Promise<void>;
+}
+
+export class SessionStore implements AsyncDisposable {
+  readonly #options: SessionStoreOptions;
+  readonly #sessions = new Map<string, Session>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(options: SessionStoreOptions) {
+    this.#options = options;
+    this.#sweep = setInterval(() => this.#endIdle(), Math.min(LONGEST_SWEEP_MS, options.idleTimeoutMs));
+    this.#sweep.unref();
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Opens a session under a new unguessable id. Throws `too_many_sessions`. */
+  create(init: Omit<SessionInit, 'sessionId'>): Session {
+    if (this.#sessions.size >= MAX_SESSIONS) {
+      throw new GatewayError('too_many_sessions', `The gateway already holds ${MAX_SESSIONS} sessions.`);
+    }
+    const session = new Session({ ...init, sessionId: randomBytes(32).toString('base64url') });
+    this.#sessions.set(session.sessionId, session);
+    return session;
+  }
+
+  /** The session of this principal on this route. Throws `session_not_found`, the same for missing and for foreign ones. */
+  find(sessionId: string, principal: string, routeKey: string): Session {
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined || session.principal !== principal || session.routeKey !== routeKey) {
+      throw new GatewayError('session_not_found', 'There is no such session; send "initialize" to open one.');
+    }
+    session.lastUsed = Date.now();
+    return session;
+  }
+
+  async end(session: Session): Promise<void> {
+    if (!this.#sessions.delete(session.sessionId)) return;
+    session.close();
+    await this.#options.onEnd(session);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweep);
+    await Promise.all([...this.#sessions.values()].map((session) => this.end(session)));
+  }
+
+  #endIdle(): void {
+    const oldest = Date.now() - this.#options.idleTimeoutMs;
+    for (const session of this.#sessions.values()) {
+      if (!session.busy && session.lastUsed < oldest) void this.end(session);
+    }
+  }
+}

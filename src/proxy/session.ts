@@ -1,0 +1,194 @@
+/** One client's legacy conversation (2025-11-25 and older): who it is, what it asked for, and how messages reach it. */
+import { sliceSpan, splice } from '../mcp/json-text.ts';
+import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../mcp/message.ts';
+import { unifiedUri } from '../mcp/uris.ts';
+import type { Attachment } from '../upstream/attachment.ts';
+import type { PendingCall, Upstream } from '../upstream/upstream.ts';
+import type { EventStream } from './downstream/event-stream.ts';
+import type { Exchange } from './exchange.ts';
+
+export interface SessionInit {
+  readonly sessionId: string;
+  readonly principal: string;
+  readonly routeKey: string;
+  readonly unified: boolean;
+  readonly clientInfo: string;
+  readonly clientCapabilities: string;
+  readonly askable: boolean;
+  readonly protocolVersion: string;
+}
+
+/** A question of a server that waits for the client's answer. */
+interface Question {
+  readonly upstream: Upstream;
+  /** The id that the server gave it, raw JSON text. */
+  readonly originalId: string;
+  readonly originalToken: string | undefined;
+  readonly call: PendingCall | undefined;
+}
+
+/** Messages that wait for the client to open its stream; older ones give way. */
+const MAX_WAITING = 100;
+const MAX_QUESTIONS = 1_000;
+const MAX_STREAMS = 8;
+
+export class Session implements Attachment {
+  readonly sessionId: string;
+  readonly principal: string;
+  readonly routeKey: string;
+  readonly clientInfo: string;
+  readonly clientCapabilities: string;
+  readonly askable: boolean;
+  readonly protocolVersion: string;
+  logLevel: string | undefined;
+  lastUsed = Date.now();
+  readonly #unified: boolean;
+  readonly #exchanges = new Map<string, Exchange>();
+  readonly #questions = new Map<string, Question>();
+  readonly #subscriptions = new Map<string, Set<string>>();
+  readonly #streams: EventStream[] = [];
+  readonly #waiting: string[] = [];
+  #nextQuestion = 1;
+
+  constructor(init: SessionInit) {
+    this.sessionId = init.sessionId;
+    this.principal = init.principal;
+    this.routeKey = init.routeKey;
+    this.clientInfo = init.clientInfo;
+    this.clientCapabilities = init.clientCapabilities;
+    this.askable = init.askable;
+    this.protocolVersion = init.protocolVersion;
+    this.#unified = init.unified;
+  }
+
+  /** True while somebody listens or something is being worked on. */
+  get busy(): boolean {
+    return this.#exchanges.size > 0 || this.#streams.some((stream) => stream.open);
+  }
+
+  subscriptions(server: string): Set<string> {
+    let uris = this.#subscriptions.get(server);
+    if (uris === undefined) this.#subscriptions.set(server, (uris = new Set()));
+    return uris;
+  }
+
+  /** A request of the client is on its way. An id that is already in use belongs to the newer request from now on. */
+  begin(exchange: Exchange): void {
+    if (exchange.message.id !== undefined) this.#exchanges.set(exchange.message.id, exchange);
+  }
+
+  end(exchange: Exchange): void {
+    const { id } = exchange.message;
+    if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+    for (const [questionId, { call }] of this.#questions) {
+      if (call?.owner === exchange) this.#questions.delete(questionId);
+    }
+  }
+
+  /** The client takes a request back; `id` is raw JSON text. */
+  cancel(id: string): void {
+    this.#exchanges.get(id)?.abort.abort();
+  }
+
+  /** Opens the client's stream for messages that belong to no request. */
+  addStream(stream: EventStream): void {
+    if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
+    this.#streams.push(stream);
+    for (const text of this.#waiting.splice(0)) stream.send(text);
+  }
+
+  removeStream(stream: EventStream): void {
+    const index = this.#streams.indexOf(stream);
+    if (index !== -1) this.#streams.splice(index, 1);
+  }
+
+  onRequest(upstream: Upstream, message: Message, call: PendingCall | undefined): void {
+    if (this.#questions.size >= MAX_QUESTIONS) {
+      const text = `{"jsonrpc":"2.0","id":${message.id ?? 'null'},"error":{"code":-32000,"message":"The client has too many open questions."}}`;
+      upstream.respond(text).catch(() => undefined);
+      return;
+    }
+    const id = String(this.#nextQuestion++);
+    const token = progressTokenOf(message);
+    this.#questions.set(id, { upstream, originalId: message.id ?? 'null', originalToken: token?.raw, call });
+    const text = withId(message, id);
+    this.#deliver(token === undefined ? text : withToken(message, id), call);
+  }
+
+  onNotification(server: string, message: Message): void {
+    if (message.method === 'notifications/cancelled') return this.#withdrawQuestion(message);
+    if (message.method === 'notifications/resources/updated' && this.#unified) {
+      const span = spanIn(message, ['params', 'uri']);
+      if (span === undefined) return;
+      const uri = JSON.parse(sliceSpan(message.text, span)) as string;
+      return this.#deliver(splice(message.text, [{ span, text: JSON.stringify(unifiedUri(server, uri)) }]), undefined);
+    }
+    this.#deliver(message.text, undefined);
+  }
+
+  /** The client answers a question. Resolves when the server has it; answers to nothing are dropped. */
+  async answer(message: Message): Promise<void> {
+    const question = message.id === undefined ? undefined : this.#questions.get(message.id);
+    if (question === undefined || message.id === undefined) return;
+    this.#questions.delete(message.id);
+    await question.upstream.respond(withId(message, question.originalId));
+  }
+
+  /** Progress that the client reports on a question. */
+  async reportProgress(message: Message): Promise<void> {
+    const span = spanIn(message, ['params', 'progressToken']);
+    const question = span && this.#questions.get(sliceSpan(message.text, span));
+    if (span === undefined || question?.originalToken === undefined) return;
+    await question.upstream.notify(splice(message.text, [{ span, text: question.originalToken }]));
+  }
+
+  /** Ends everything: requests in flight, streams, questions. */
+  close(): void {
+    for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort();
+    for (const stream of this.#streams.splice(0)) stream.end();
+    this.#questions.clear();
+    this.#waiting.length = 0;
+  }
+
+  /** On the stream of the call it belongs to, else on the standing stream, else on that of any call; else it waits. */
+  #deliver(text: string, call: PendingCall | undefined): void {
+    const own = call === undefined ? undefined : this.#exchangeOf(call);
+    if (own?.reply.send(text) === true) return;
+    for (const stream of this.#streams.toReversed()) {
+      if (stream.send(text)) return;
+    }
+    for (const exchange of this.#exchanges.values()) {
+      if (exchange.reply.send(text)) return;
+    }
+    if (this.#waiting.push(text) > MAX_WAITING) this.#waiting.shift();
+  }
+
+  #exchangeOf(call: PendingCall): Exchange | undefined {
+    for (const exchange of this.#exchanges.values()) {
+      if (exchange === call.owner) return exchange;
+    }
+    return undefined;
+  }
+
+  /** The server takes a question back: the client knows it by another id. */
+  #withdrawQuestion(message: Message): void {
+    const originalId = cancelledId(message);
+    for (const [id, question] of this.#questions) {
+      if (question.originalId !== originalId) continue;
+      this.#questions.delete(id);
+      const span = spanIn(message, ['params', 'requestId']);
+      if (span !== undefined) this.#deliver(splice(message.text, [{ span, text: id }]), question.call);
+      return;
+    }
+  }
+}
+
+/** The message with the question's own id as id and as progress token. */
+function withToken(message: Message, id: string): string {
+  const token = spanIn(message, ['params', '_meta', 'progressToken']);
+  const idSpan = message.members.get('id');
+  return splice(
+    message.text,
+    [token, idSpan].flatMap((span) => (span === undefined ? [] : [{ span, text: id }])),
+  );
+}

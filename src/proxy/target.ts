@@ -1,0 +1,125 @@
+/** Finds the server that a request is for, and gives the request the names that this server knows. */
+import { splice, type Edit } from '../mcp/json-text.ts';
+import { listingOf, type Listing, type ListingRow } from '../mcp/listing.ts';
+import { isObject, paramsOf, parseMessage, spanIn, stringParam, type Message } from '../mcp/message.ts';
+import { possibleOwners, unifiedName } from '../mcp/naming.ts';
+import { resolveUri } from '../mcp/uris.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Exchange } from './exchange.ts';
+
+export interface Target {
+  readonly pool: UpstreamPool;
+  /** The request in the server's own words. */
+  readonly message: Message;
+  /** Name or URI of what is asked for, as the server knows it. */
+  readonly name: string | undefined;
+}
+
+/** The target of a request. Throws `unknown_server`, `invalid_params`, `method_not_found` or `tool_not_allowed`. */
+export async function targetOf(exchange: Exchange): Promise<Target> {
+  const { route, message } = exchange;
+  const target = route.kind === 'server' ? routedTarget(exchange, route.server) : await unifiedTarget(exchange);
+  if (message.method === 'tools/call' && target.name !== undefined) checkTool(target.pool, target.name);
+  exchange.notes.server = target.pool.name;
+  if (target.name !== undefined) exchange.notes.target = target.name;
+  return target;
+}
+
+/** True when clients may see and call the tool. */
+export function toolAllowed(pool: UpstreamPool, tool: string): boolean {
+  return pool.config.tools?.includes(tool) ?? true;
+}
+
+function checkTool(pool: UpstreamPool, tool: string): void {
+  if (toolAllowed(pool, tool)) return;
+  throw new GatewayError('tool_not_allowed', `tool "${tool}" is not in the allowed-tools list for this server`, {
+    server: pool.name,
+  });
+}
+
+function routedTarget({ runtime, message }: Exchange, server: string): Target {
+  const pool = runtime.pools.get(server);
+  if (pool === undefined) throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
+  const { name, uri } = paramsOf(message);
+  const subject = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
+  if (message.method === 'tools/call') stringParam(message, 'name');
+  return { pool, message, name: subject };
+}
+
+async function unifiedTarget(exchange: Exchange): Promise<Target> {
+  const { runtime, message } = exchange;
+  switch (message.method) {
+    case 'tools/call':
+      return byName(exchange, stringParam(message, 'name'), 'tools/list', ['params', 'name']);
+    case 'prompts/get':
+      return byName(exchange, stringParam(message, 'name'), 'prompts/list', ['params', 'name']);
+    case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return byUri(exchange, stringParam(message, 'uri'), ['params', 'uri']);
+    case 'completion/complete':
+      return byReference(exchange);
+    default: {
+      const [only, another] = runtime.pools.values();
+      if (only !== undefined && another === undefined) return { pool: only, message, name: undefined };
+      throw new GatewayError(
+        'method_not_found',
+        `The method "${message.method ?? ''}" cannot be assigned to one of the servers; use the endpoint of the server, /mcp/{server}.`,
+      );
+    }
+  }
+}
+
+function byReference(exchange: Exchange): Promise<Target> {
+  const reference = paramsOf(exchange.message)['ref'];
+  if (isObject(reference)) {
+    const { name, uri } = reference;
+    if (typeof name === 'string') return byName(exchange, name, 'prompts/list', ['params', 'ref', 'name']);
+    if (typeof uri === 'string') return Promise.resolve(byUri(exchange, uri, ['params', 'ref', 'uri']));
+  }
+  throw new GatewayError(
+    'invalid_params',
+    'completion/complete needs "ref" with the "name" of a prompt or the "uri" of a template.',
+  );
+}
+
+async function byName(exchange: Exchange, name: string, listing: string, path: [string, ...string[]]): Promise<Target> {
+  const row = listingOf(listing);
+  const { pools } = exchange.runtime;
+  for (const server of row === undefined ? [] : possibleOwners(name, [...pools.keys()])) {
+    const pool = pools.get(server);
+    if (pool === undefined || row === undefined) continue;
+    const upstream = await pool.forListing(exchange.session);
+    const original = originalNames(pool.name, row, await upstream.list(row)).get(name);
+    if (original !== undefined) return { pool, message: renamed(exchange.message, path, original), name: original };
+  }
+  const kind = row?.kind === 'prompts' ? 'prompt' : 'tool';
+  throw new GatewayError('invalid_params', `Unknown ${kind} "${name}".`);
+}
+
+function byUri({ runtime, message }: Exchange, uri: string, path: [string, ...string[]]): Target {
+  const resolved = resolveUri(uri);
+  const pool = resolved && runtime.pools.get(resolved.server);
+  if (resolved === undefined || pool === undefined)
+    throw new GatewayError('invalid_params', `Unknown resource "${uri}".`);
+  return { pool, message: renamed(message, path, resolved.uri), name: resolved.uri };
+}
+
+function renamed(message: Message, path: readonly [string, ...string[]], value: string): Message {
+  const span = spanIn(message, path);
+  const edits: Edit[] = span === undefined ? [] : [{ span, text: JSON.stringify(value) }];
+  return parseMessage(splice(message.text, edits));
+}
+
+/** Names on the unified endpoint → the server's own, once for each state of a listing. */
+const ORIGINALS = new WeakMap<Listing, ReadonlyMap<string, string>>();
+
+function originalNames(server: string, row: ListingRow, listing: Listing): ReadonlyMap<string, string> {
+  let names = ORIGINALS.get(listing);
+  if (names === undefined) {
+    names = new Map(listing.items.map(({ key }) => [row.key === 'name' ? unifiedName(server, key) : key, key]));
+    ORIGINALS.set(listing, names);
+  }
+  return names;
+}
