@@ -1,0 +1,182 @@
+/** The command line: every command with its flags, examples and help, and what each of them leads to. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { configurationJsonSchema } from '../config/json-schema.ts';
+import { buildInformation } from './build-information.ts';
+import { loadEnvFile } from './env-file.ts';
+import { EXIT_CODES, EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
+import type { Given } from './serve/flag-values.ts';
+import { type Flag, isSwitch, longName, SERVE_FLAGS } from './serve/flags.ts';
+import { writeDocument, writeText } from './stdout-document.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Examples by command, as they appear in help and reference. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  serve: [
+    'gatehouse serve --config config.toml',
+    'gatehouse serve --config-stdin < config.json',
+    'gatehouse serve --config config.toml --listen 0.0.0.0:8080 --log-dir /var/log/gatehouse',
+    'gatehouse serve --config config.toml --env secrets.env --startup resilient -v',
+  ],
+  validate: [
+    'gatehouse validate config.toml',
+    'gatehouse validate --json config.json',
+    'gatehouse validate - < config.json',
+  ],
+  schema: ['gatehouse schema > gatehouse.schema.json', 'gatehouse schema --dialect toml'],
+  version: ['gatehouse version', 'gatehouse version --json'],
+};
+
+/** Runs one command line (without the paths of node and script). Resolves with the exit status; has printed what there is to say. */
+export async function runCommandLine(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  let status = EXIT_OK;
+  const program = createProgram(env, (code) => {
+    status = code;
+  });
+  try {
+    await program.parseAsync(normalizeSwitches(args), { from: 'user' });
+    return status;
+  } catch (error) {
+    // Commander has printed its own message; help and version end with status 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_FAILURE;
+    // Whoever reads stdout has seen enough (`gatehouse schema | head`).
+    if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return EXIT_OK;
+    if (!(error instanceof UsageError)) throw error;
+    for (const problem of error.problems) process.stderr.write(`error: ${problem}\n`);
+    process.stderr.write("See 'gatehouse serve --help' for usage.\n");
+    return EXIT_FAILURE;
+  }
+}
+
+/** The program with all its commands. `done` is told the exit status of the command that ran. */
+export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => void): Command {
+  const { version } = buildInformation();
+  const program = new Command('gatehouse')
+    .description('Many MCP servers behind one secured endpoint.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText('after', () => `\nWithout a command, flags mean those of serve.\n${exitCodeHelp()}`);
+  addServe(program, env, done);
+  addValidate(program, env, done);
+  addSchema(program);
+  addVersion(program);
+  for (const command of program.commands) {
+    const { [command.name()]: examples = [] } = EXAMPLES;
+    command
+      .helpOption('-h, --help', 'print help')
+      .showHelpAfterError(`See 'gatehouse ${command.name()} --help' for usage.`)
+      .addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}\n${exitCodeHelp()}`);
+  }
+  return program;
+}
+
+function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: number) => void): void {
+  const command = program
+    .command('serve', { isDefault: true })
+    .description('start the gateway and serve until it is told to stop')
+    // What is not a flag can only be a mistyped command: that deserves a better message than commander's.
+    .allowExcessArguments(true);
+  for (const flag of SERVE_FLAGS as readonly Flag[]) command.addOption(serveOption(flag, env));
+  command.action(async (given: Given) => {
+    const [stray] = command.args;
+    if (stray !== undefined) {
+      const message = `unknown command or argument '${stray}'; the commands are serve, validate, schema and version`;
+      throw new UsageError([message]);
+    }
+    const { serve } = await import('./serve.ts');
+    done(await serve(given, env));
+  });
+}
+
+function serveOption(flag: Flag, env: NodeJS.ProcessEnv): Option {
+  const option = new Option(flag.flags, describe(flag)).helpGroup(flag.group);
+  if (flag.key === 'verbose') option.argParser((_value: unknown, count: number | undefined) => (count ?? 0) + 1);
+  // Read at once, before any other flag takes its value from the environment.
+  if (flag.key === 'env') option.argParser((path: string) => readEnvFile(path, env));
+  return option;
+}
+
+function readEnvFile(path: string, env: NodeJS.ProcessEnv): string {
+  try {
+    for (const warning of loadEnvFile(path, env)) process.stderr.write(`gatehouse: ${warning}\n`);
+    return path;
+  } catch (error) {
+    throw new InvalidArgumentError(
+      `failed to load .env file: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+/** The text of help and reference: what it does, its default, its variable. */
+function describe(flag: Flag): string {
+  const notes = [
+    ...(flag.fallback === undefined ? [] : [`default: ${flag.fallback}`]),
+    ...(flag.env === undefined ? [] : [`env: ${flag.env}`]),
+  ];
+  return notes.length === 0 ? flag.description : `${flag.description} (${notes.join('; ')})`;
+}
+
+function addValidate(program: Command, env: NodeJS.ProcessEnv, done: (status: number) => void): void {
+  program
+    .command('validate')
+    .description('report everything that is wrong with a configuration; starts nothing')
+    .argument('<file>', 'TOML file, or JSON when its name ends in .json; - reads JSON from stdin')
+    .option('--json', 'print the findings as JSON')
+    .addOption(
+      new Option('--env <file>', 'set variables from a file of NAME=VALUE lines first').argParser((path: string) =>
+        readEnvFile(path, env),
+      ),
+    )
+    .action(async (file: string, options: { readonly json?: true }) => {
+      const { validate } = await import('./validate.ts');
+      done(await validate(file, { json: options.json === true }, env));
+    });
+}
+
+function addSchema(program: Command): void {
+  program
+    .command('schema')
+    .description('print the JSON Schema of the configuration, for editors and checks of your own')
+    .addOption(
+      new Option('--dialect <dialect>', 'spelling of the configuration').choices(['json', 'toml']).default('json'),
+    )
+    .action(async ({ dialect }: { readonly dialect: 'json' | 'toml' }) => {
+      await writeDocument(configurationJsonSchema(dialect));
+    });
+}
+
+function addVersion(program: Command): void {
+  program
+    .command('version')
+    .description('print the version and the specification that it follows')
+    .option('--json', 'print it as JSON')
+    .action(async ({ json }: { readonly json?: true }) => {
+      const information = buildInformation();
+      if (json === true) {
+        await writeDocument(information);
+        return;
+      }
+      const { name, version, specVersion, commit, node } = information;
+      const build = commit === undefined ? version : `${version} (${commit.slice(0, 12)})`;
+      await writeText(`${name} ${build}, MCP Gateway Specification ${specVersion}, Node ${node}\n`);
+    });
+}
+
+function exitCodeHelp(): string {
+  return `\nExit status:\n${EXIT_CODES.map(({ code, meaning }) => `  ${code}  ${meaning}`).join('\n')}\n`;
+}
+
+/** Switches may be written `--routed=true` or `--routed=false`, as callers of gh-aw-mcpg are used to. */
+function normalizeSwitches(args: readonly string[]): string[] {
+  const switches = (SERVE_FLAGS as readonly Flag[])
+    .filter((flag) => isSwitch(flag) && flag.key !== 'verbose')
+    .map(longName);
+  return args.flatMap((arg) => {
+    const [name = '', value] = arg.split('=', 2);
+    if (value === undefined || !switches.includes(name)) return [arg];
+    if (/^(?:1|t|true)$/i.test(value)) return [name];
+    if (/^(?:0|f|false)$/i.test(value)) return [];
+    throw new UsageError([`invalid ${name}: '${value.slice(0, 40)}' is neither true nor false`]);
+  });
+}

@@ -1,0 +1,200 @@
+/** `gatehouse serve`: reads flags, environment and configuration, starts the gateway, and stays until it has ended. */
+import type { Config, Diagnostic } from '../config/config.ts';
+import { type ConfigSource, type GatewayOverrides, loadConfig } from '../config/load.ts';
+import { errorPayload, formatDiagnostics, formatWarning } from '../config/report.ts';
+import { startGateway, StartupFailure, type Gateway } from '../gateway.ts';
+import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
+import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
+import { buildInformation } from './build-information.ts';
+import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
+import { reportHangupTo } from './hangup.ts';
+import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
+import { type Given, readServeOptions, type ServeOptions } from './serve/flag-values.ts';
+import { startupFailurePayload } from './serve/startup-failure.ts';
+import { StopSignals } from './serve/stop-signals.ts';
+import { validateEnvironment } from './serve/validate-environment.ts';
+import { writeDocument } from './stdout-document.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Runs until the gateway has ended; resolves with the exit status. Throws a UsageError before anything is started. */
+export async function serve(given: Given, env: NodeJS.ProcessEnv): Promise<number> {
+  const options = readServeOptions(given, env);
+  await using telemetry = openLog(options);
+  telemetry.addSecrets(environmentSecrets(env));
+  reportHangupTo((message) => telemetry.log.warn(message));
+  using signals = new StopSignals(telemetry.log);
+  using _faults = reportFaults(telemetry);
+  try {
+    return await run(options, env, telemetry, signals);
+  } catch (error) {
+    telemetry.log.fatal({ err: error }, error instanceof Error ? error.message : 'the gateway cannot go on');
+    return EXIT_FAILURE;
+  }
+}
+
+function openLog({ logLevel, logDir, logFormat }: ServeOptions): Telemetry {
+  try {
+    return createTelemetry({
+      level: logLevel,
+      ...(logDir === undefined ? {} : { directory: logDir }),
+      ...(logFormat === undefined ? {} : { pretty: logFormat === 'pretty' }),
+    });
+  } catch (error) {
+    throw new UsageError([
+      `--log-dir: the directory cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+    ]);
+  }
+}
+
+async function run(
+  options: ServeOptions,
+  env: NodeJS.ProcessEnv,
+  telemetry: Telemetry,
+  signals: StopSignals,
+): Promise<number> {
+  const { log } = telemetry;
+  const { version } = buildInformation();
+  const config = await readConfig(options, env, telemetry, signals.first);
+  if (signals.first.aborted) return EXIT_OK;
+  if (config === undefined) return EXIT_FAILURE;
+  telemetry.addSecrets(configSecrets(config));
+  log.info(`Loaded ${config.servers.length} MCP server(s)`);
+  if (options.validateEnv && !(await environmentIsFit(options, config, env, telemetry))) return EXIT_FAILURE;
+  if (signals.first.aborted) return EXIT_OK;
+
+  let gateway: Gateway;
+  try {
+    gateway = await startGateway({ config, telemetry, version, announce: (document) => announce(document, telemetry) });
+  } catch (error) {
+    if (!(error instanceof StartupFailure)) throw error;
+    for (const { name, ...failure } of error.servers) {
+      telemetry.serverLog(name).error(failure, 'the server did not start');
+    }
+    await writeDocument(startupFailurePayload(error));
+    log.fatal(`failed to start: ${error.message}. Set startup to "resilient" to serve the others meanwhile.`);
+    return EXIT_FAILURE;
+  }
+  tellWhereItServes(gateway, config, version, telemetry);
+  signals.onStop(
+    () => gateway.stop({ timeoutMs: config.gateway.shutdownTimeoutMs }),
+    () => gateway.abort(),
+  );
+  const { drained } = await gateway.closed;
+  return drained && !signals.aborted ? EXIT_OK : EXIT_FAILURE;
+}
+
+/** The validated configuration; undefined when there is none and everything wrong has been said. */
+async function readConfig(
+  options: ServeOptions,
+  env: NodeJS.ProcessEnv,
+  { log }: Telemetry,
+  stopped: AbortSignal,
+): Promise<Config | undefined> {
+  const { source: from } = options;
+  log.info(`Reading configuration from ${from.from === 'stdin' ? 'stdin' : from.path}...`);
+  if (from.from === 'stdin' && process.stdin.isTTY) {
+    log.warn('stdin is a terminal: type the JSON configuration and end it with Ctrl-D, or use --config FILE');
+  }
+  let source: ConfigSource;
+  try {
+    source = await (from.from === 'stdin'
+      ? readConfigurationStream(process.stdin, stopped)
+      : readConfigurationFile(from.path));
+  } catch (error) {
+    if (stopped.aborted) return undefined;
+    if (!(error instanceof UnreadableConfiguration)) throw error;
+    log.fatal(error.message);
+    await reportErrors([error.diagnostic], error.source);
+    return undefined;
+  }
+  const result = await loadConfig({ source, env, overrides: overridesOf(options) });
+  for (const warning of result.warnings) log.warn(formatWarning(warning, source.name));
+  if (result.ok) return result.config;
+  log.fatal({ errors: result.errors.length }, 'the configuration is invalid; nothing was started');
+  await reportErrors(result.errors, source.name);
+  return undefined;
+}
+
+/** Text for people on stderr, the payload for programs on stdout. */
+async function reportErrors(errors: readonly Diagnostic[], source: string): Promise<void> {
+  process.stderr.write(formatDiagnostics(errors, source));
+  await writeDocument(errorPayload(errors, source));
+}
+
+function overridesOf(options: ServeOptions): GatewayOverrides {
+  return {
+    host: options.listen?.host,
+    port: options.listen?.port,
+    mode: options.mode,
+    startup: options.startup,
+    sequentialLaunch: options.sequentialLaunch ? true : undefined,
+    shutdownTimeoutMs: options.shutdownTimeoutMs,
+    payloadDir: options.payloadDir,
+    payloadPathPrefix: options.payloadPathPrefix,
+    payloadSizeThreshold: options.payloadSizeThreshold,
+  };
+}
+
+async function environmentIsFit(
+  options: ServeOptions,
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  { log }: Telemetry,
+): Promise<boolean> {
+  const findings = await validateEnvironment({
+    env,
+    runtime: config.gateway.containerRuntime,
+    fromStdin: options.source.from === 'stdin',
+    logDir: options.logDir,
+  });
+  for (const warning of findings.warnings) log.warn(warning);
+  if (findings.errors.length === 0) return true;
+  process.stderr.write(
+    `environment validation failed: Environment validation failed:\n  - ${findings.errors.join('\n  - ')}\n`,
+  );
+  return false;
+}
+
+/** Clients wait for this document; a closed stdout only means that nobody does. */
+async function announce(document: unknown, { log }: Telemetry): Promise<void> {
+  try {
+    await writeDocument(document);
+  } catch (error) {
+    log.warn({ err: error }, 'the configuration for clients could not be written to stdout');
+  }
+}
+
+function tellWhereItServes(
+  gateway: Gateway,
+  { gateway: { mode }, servers }: Config,
+  version: string,
+  { log }: Telemetry,
+): void {
+  const { address, port, family } = gateway.address;
+  const listening = `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const names = servers.map(({ name }) => name);
+  // Who waits for gh-aw-mcpg looks for the beginning of this line.
+  log.info(
+    { url: gateway.url, version, mode },
+    `Starting MCPG in ${mode === 'unified' ? 'UNIFIED' : 'ROUTED'} mode on ${listening}`,
+  );
+  if (mode !== 'routed') log.info('Endpoint: /mcp');
+  if (mode !== 'unified') log.info(`Routes: /mcp/<server> where <server> is one of: [${names.join(' ')}]`);
+}
+
+/** A fault that nobody caught: say it, write it out, and end; what started us can start us again in a known state. */
+function reportFaults(telemetry: Telemetry): Disposable {
+  const onFault = (error: unknown): void => {
+    telemetry.log.fatal({ err: error }, 'a fault that was not caught; the gateway ends');
+    telemetry.flushSync();
+    process.exit(EXIT_FAILURE);
+  };
+  process.on('uncaughtException', onFault);
+  process.on('unhandledRejection', onFault);
+  return {
+    [Symbol.dispose]() {
+      process.off('uncaughtException', onFault);
+      process.off('unhandledRejection', onFault);
+    },
+  };
+}
