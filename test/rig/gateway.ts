@@ -1,0 +1,96 @@
+/** Starts `gatehouse serve` with a configuration, as an operator would, and waits until it serves. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runMain } from './gateway-process.ts';
+import type { GatewayProcess } from './gateway-process.ts';
+
+/** The agent id in configurations that the rig completes. */
+export const AGENT_ID = 'test-agent-0123456789abcdef';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface GatewayOptions {
+  /**
+   * An object goes to `--config-stdin` as JSON; its `gateway` is completed with port, domain and `AGENT_ID` where it
+   * does not say otherwise. A string is TOML, written to a file for `--config`.
+   */
+  readonly config: { readonly mcpServers: Json; readonly gateway?: Json; readonly customSchemas?: Json } | string;
+  /** Further arguments of `serve`, such as `--unified`. `--listen 127.0.0.1:0` is added unless it is among them. */
+  readonly args?: readonly string[];
+  /** Environment on top of PATH and HOME. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The JSON document that the gateway prints when it serves. */
+export interface ServeDocument {
+  readonly mcpServers: Readonly<
+    Record<
+      string,
+      {
+        readonly type: string;
+        readonly url: string;
+        readonly headers: Readonly<Record<string, string>>;
+        readonly tools?: readonly string[];
+      }
+    >
+  >;
+}
+
+export interface RunningGateway extends GatewayProcess {
+  readonly document: ServeDocument;
+  /** `http://127.0.0.1:<port>` */
+  readonly origin: string;
+  /** The Authorization header that the document gives. */
+  readonly authorization: string;
+  /** URL of a server's endpoint, or without a name that of the unified endpoint. */
+  url(server?: string): string;
+}
+
+/** Waits for the document on stdout. Rejects with all output when the process ends before. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const gateway = await spawnGateway(options);
+  try {
+    const document = await gateway.until(({ stdout }) => parseDocument(stdout));
+    const [first] = Object.values(document.mcpServers);
+    if (first === undefined) throw new Error(`the document names no server: ${gateway.stdout}`);
+    const origin = `http://127.0.0.1:${new URL(first.url).port}`;
+    return Object.assign(gateway, {
+      document,
+      origin,
+      authorization: first.headers['Authorization'] ?? '',
+      url: (server?: string) => (server === undefined ? `${origin}/mcp` : `${origin}/mcp/${server}`),
+    });
+  } catch (error) {
+    await gateway.stop();
+    throw error;
+  }
+}
+
+/** Starts it and does not wait: for starts that are slow or are expected to fail (`await gateway.exited`). */
+export async function spawnGateway(options: GatewayOptions): Promise<GatewayProcess> {
+  const args = options.args ?? [];
+  const rest = args.includes('--listen') ? args : ['--listen', '127.0.0.1:0', ...args];
+  if (typeof options.config !== 'string') {
+    const identity = options.config.gateway?.['agentIds'] === undefined ? { agentId: AGENT_ID } : {};
+    const gateway = { port: 3000, domain: 'localhost', ...identity, ...options.config.gateway };
+    const text = JSON.stringify({ ...options.config, gateway });
+    return runMain(['serve', '--config-stdin', ...rest], text, options.env);
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
+  const file = join(folder, 'config.toml');
+  await writeFile(file, options.config);
+  const gateway = runMain(['serve', '--config', file, ...rest], '', options.env);
+  void gateway.exited.then(async () => rm(folder, { recursive: true, force: true }));
+  return gateway;
+}
+
+/** The document once all of it has been written. */
+function parseDocument(stdout: string): ServeDocument | undefined {
+  try {
+    const document: ServeDocument = JSON.parse(stdout);
+    return document;
+  } catch {
+    return undefined;
+  }
+}
