@@ -1,0 +1,68 @@
+import { busyboxImage, fixtureImage } from '../../test/rig/images.ts';
+/** Sets up what the tests need, runs all of them, cleans up, and closes with one line that counts. */
+import { installDebianPackages } from '../setup/debian.ts';
+import { obtainDocker } from '../setup/install-docker.ts';
+import { CHECKS, runCheck } from './checks.ts';
+import { assess } from './compliance.ts';
+import { readOutcomes, runVitest } from './vitest-run.ts';
+import type { TestOutcome } from './vitest-run.ts';
+
+/** What tests run beside Docker. */
+const PACKAGES = ['busybox-static', 'openssl', 'podman', 'runc'];
+
+interface Tally {
+  passed: number;
+  failed: number;
+  /** One line for each thing that was left out. */
+  readonly leftOut: string[];
+}
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => stopping.abort());
+
+const tally: Tally = { passed: 0, failed: 0, leftOut: [] };
+await runEverything(tally, process.argv.slice(2));
+// The channel to the parent would keep this process alive.
+process.removeAllListeners('disconnect');
+if (process.connected) process.disconnect?.();
+if (tally.leftOut.length > 0) console.log(`\nLeft out:\n${tally.leftOut.map((line) => `  ${line}`).join('\n')}`);
+console.log(`\n${tally.passed} passed, ${tally.failed} failed, ${tally.leftOut.length} skipped`);
+process.exitCode = tally.failed === 0 && !stopping.signal.aborted ? 0 : 1;
+
+/** `vitestArgs` narrow the run to some tests; the checks run always. */
+async function runEverything(count: Tally, vitestArgs: readonly string[]): Promise<void> {
+  const packagesMissing = await installDebianPackages(PACKAGES);
+  if (packagesMissing !== undefined) console.log(`Not every program that tests use may be there: ${packagesMissing}.`);
+  const docker = await obtainDocker();
+  await using parts = new AsyncDisposableStack();
+  const noDocker = 'reason' in docker ? docker.reason : undefined;
+  if ('reason' in docker) console.log(`Without containers: ${docker.reason}.`);
+  else parts.use(docker);
+
+  for (const check of CHECKS) {
+    if (await runCheck(check)) count.passed += 1;
+    else count.failed += 1;
+  }
+  if (stopping.signal.aborted) return;
+  if (noDocker === undefined) await Promise.all([fixtureImage(), busyboxImage()]);
+
+  const status = await runVitest(vitestArgs, stopping.signal);
+  const outcomes = (await readOutcomes()) ?? [];
+  countTests(count, outcomes, noDocker);
+  if (status !== 0 && !outcomes.some((test) => test.status === 'failed')) {
+    console.log('✗ vitest ended with an error that belongs to no test; its message stands above');
+    count.failed += 1;
+  }
+  for (const { id, test } of assess(outcomes).unknown) {
+    console.log(`✗ ${test.file}: "${test.name}" cites ${id}, which is not in test/requirements.ts`);
+    count.failed += 1;
+  }
+}
+
+function countTests(count: Tally, outcomes: readonly TestOutcome[], noDocker: string | undefined): void {
+  const reason = noDocker === undefined ? 'its own condition is not met' : `no containers: ${noDocker}`;
+  for (const test of outcomes) {
+    if (test.status === 'skipped') count.leftOut.push(`${test.file}: ${test.name} (${reason})`);
+    else count[test.status] += 1;
+  }
+}
