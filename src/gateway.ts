@@ -1,15 +1,19 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
-import type { Config, ServerConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
+import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import type { Front } from './proxy/front.ts';
-import { createHostCheck } from './proxy/host-check.ts';
+import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
 import { buildRuntime } from './runtime/build.ts';
-import type { Runtime } from './runtime/runtime.ts';
+import { CurrentRuntime } from './runtime/current.ts';
+import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
+import { startResiliently, startStrictly } from './runtime/start-servers.ts';
+import { ContentWatch } from './shared/content-watch.ts';
 import type { Telemetry } from './telemetry/log.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -23,6 +27,10 @@ export interface GatewayOptions {
   readonly version: string;
   /** Told what clients need once the socket is bound and before the first request is answered. */
   readonly announce: (document: ClientConfiguration) => Promise<void>;
+  /** What a reload reads; undefined when the configuration came from stdin. */
+  readonly source: ReloadSource | undefined;
+  /** True when a change of the files leads to a reload, beside signals and requests. */
+  readonly watch: boolean;
 }
 
 export interface StopOptions {
@@ -34,6 +42,10 @@ export interface Gateway {
   /** Base URL such as `http://localhost:8080`. */
   readonly url: string;
   readonly address: AddressInfo;
+  /** The configuration that is in use. */
+  readonly config: Config;
+  /** Reads configuration and certificates again; resolves with what became of it, never rejects. */
+  reload(trigger: ReloadTrigger): Promise<ReloadResult>;
   /** Resolves when the gateway has stopped, for whatever reason; `drained` is false when requests had to be cut off. */
   readonly closed: Promise<{ readonly drained: boolean }>;
   /** Refuses new requests, lets those in flight finish, then ends everything. */
@@ -42,43 +54,31 @@ export interface Gateway {
   abort(): Promise<void>;
 }
 
-export interface FailedServer {
-  readonly name: string;
-  readonly imageOrUrl: string;
-  readonly detail: string;
-  /** Names of the variables that were set for the server; never values. */
-  readonly environmentNames: readonly string[];
-  /** What the server wrote to stderr last. */
-  readonly lastWords: readonly string[];
-}
-
-/** At least one server did not start, and the configuration says that this ends the gateway. */
-export class StartupFailure extends Error {
-  override readonly name = 'StartupFailure';
-  readonly servers: readonly FailedServer[];
-
-  constructor(servers: readonly FailedServer[]) {
-    super(
-      `${servers.length === 1 ? 'A server' : `${servers.length} servers`} failed to start: ${servers.map(({ name }) => name).join(', ')}`,
-    );
-    this.servers = servers;
-  }
-}
-
 /** Starts a gateway. Rejects with a StartupFailure, or with the error of the socket; nothing is left running then. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, telemetry } = options;
   await using stack = new AsyncDisposableStack();
-  const runtime = stack.use(await buildRuntime({ config, telemetry, version: options.version }));
-  if (config.gateway.startup === 'strict') await startStrictly(runtime, config);
+  // Watched before anything is started: what changes meanwhile is loaded when there is something to reload.
+  const changes = Promise.withResolvers<() => void>();
+  const watch = new ContentWatch({
+    files: () => (options.watch && options.source !== undefined ? [options.source.name] : []),
+    onChange: (files) => {
+      telemetry.log.info({ files }, 'files have changed');
+      void changes.promise.then((reload) => reload());
+    },
+  });
+  await stack.use(watch).start();
+  const first = await buildRuntime({ config, telemetry, version: options.version });
+  const current = stack.use(new CurrentRuntime(first, telemetry.log));
+  if (config.gateway.startup === 'strict') await startStrictly(first, first.pools.keys());
 
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS));
   const sessions = stack.use(
     new SessionStore({
-      idleTimeoutMs: config.gateway.sessionTimeoutMs,
-      onEnd: (session) => runtime.endSession(session),
+      idleTimeoutMs: () => current.runtime.config.gateway.sessionTimeoutMs,
+      onEnd: (session) => current.endSession(session),
     }),
   );
   const listener = stack.use(new Listener(config.gateway));
@@ -87,7 +87,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await options.announce(document);
 
   const front: Front = {
-    runtime: () => runtime,
+    runtime: () => current.runtime,
+    hold: () => current.hold(),
     sessions,
     heartbeat,
     log: telemetry.log,
@@ -95,23 +96,63 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exchanges,
     draining: () => state.phase === 'draining',
   };
-  const gateway = new RunningGateway(state, front, address, clientUrl(config, address.port), stack.move());
+  const hosts = new HostChecks(bracketed(address));
+  const reloader = new Reloader({
+    source: options.source,
+    parts: [],
+    log: telemetry.log,
+    current: () => current.runtime.config,
+    refusals: restartNeeded,
+    build: createNextRuntime({ ...options, current, first, sessions }),
+  });
+  stack.defer(() => reloader.stop());
+  changes.resolve(() => void reloader.request('changed files'));
+  const gateway = new RunningGateway({
+    state,
+    front,
+    reloader,
+    address,
+    url: clientUrl(config, address.port),
+    stack: stack.move(),
+  });
   const operations: OperationsDeps = {
     front,
     ready: () => state.phase === 'ready',
     close: () => gateway.beginClose(),
+    reload: () => gateway.reload('POST /reload'),
+    reloads: () => reloader.status,
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
   listener.serve({
     front,
     operations,
-    hostCheck: createHostCheck({ ...config.gateway, boundHost: bracketed(address) }),
+    hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
-  const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(runtime, config);
+  const attempted =
+    config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, first.pools.keys());
   void attempted.then(() => {
     if (state.phase === 'starting') state.phase = 'ready';
   });
   return gateway;
+}
+
+/** The check of Host and Origin as each configuration wants it. */
+class HostChecks {
+  readonly #boundHost: string;
+  readonly #made = new WeakMap<Config, HostCheck>();
+
+  constructor(boundHost: string) {
+    this.#boundHost = boundHost;
+  }
+
+  for(config: Config): HostCheck {
+    let check = this.#made.get(config);
+    if (check === undefined) {
+      check = createHostCheck({ ...config.gateway, boundHost: this.#boundHost });
+      this.#made.set(config, check);
+    }
+    return check;
+  }
 }
 
 interface State {
@@ -119,20 +160,39 @@ interface State {
   readonly cutOff: AbortController;
 }
 
+interface Running {
+  readonly state: State;
+  readonly front: Front;
+  readonly reloader: Reloader;
+  readonly address: AddressInfo;
+  readonly url: string;
+  readonly stack: AsyncDisposableStack;
+}
+
 class RunningGateway implements Gateway {
   readonly url: string;
   readonly address: AddressInfo;
   readonly #state: State;
   readonly #front: Front;
+  readonly #reloader: Reloader;
   readonly #stack: AsyncDisposableStack;
   readonly #closed = Promise.withResolvers<{ readonly drained: boolean }>();
 
-  constructor(state: State, front: Front, address: AddressInfo, url: string, stack: AsyncDisposableStack) {
+  constructor({ state, front, reloader, address, url, stack }: Running) {
     this.#state = state;
     this.#front = front;
+    this.#reloader = reloader;
     this.#stack = stack;
     this.address = address;
     this.url = url;
+  }
+
+  get config(): Config {
+    return this.#front.runtime().config;
+  }
+
+  reload(trigger: ReloadTrigger): Promise<ReloadResult> {
+    return this.#reloader.request(trigger);
   }
 
   get closed(): Promise<{ readonly drained: boolean }> {
@@ -182,48 +242,6 @@ class RunningGateway implements Gateway {
     }
     return this.#front.exchanges.size === 0;
   }
-}
-
-/** All servers must start; if one does not, all failures are reported together. */
-async function startStrictly(runtime: Runtime, config: Config): Promise<void> {
-  const failed: FailedServer[] = [];
-  await eachServer(runtime, config, async (name) => {
-    const pool = runtime.pools.get(name);
-    try {
-      await pool?.start({ retry: false });
-    } catch (error) {
-      if (pool !== undefined) failed.push(describeFailure(pool.config, error, pool.lastWords));
-    }
-  });
-  if (failed.length > 0) throw new StartupFailure(failed);
-}
-
-/** Failures are in the log and in the health of the server, which goes on being tried. */
-async function startResiliently(runtime: Runtime, config: Config): Promise<void> {
-  await eachServer(runtime, config, async (name) => {
-    await runtime.pools
-      .get(name)
-      ?.start({ retry: true })
-      .catch(() => undefined);
-  });
-}
-
-async function eachServer(runtime: Runtime, config: Config, start: (name: string) => Promise<void>): Promise<void> {
-  if (!config.gateway.sequentialLaunch) {
-    await Promise.all([...runtime.pools.keys()].map(start));
-    return;
-  }
-  for (const name of runtime.pools.keys()) await start(name);
-}
-
-function describeFailure(server: ServerConfig, error: unknown, lastWords: readonly string[]): FailedServer {
-  return {
-    name: server.name,
-    imageOrUrl: server.kind === 'container' ? server.container.image : server.url,
-    detail: error instanceof Error ? error.message : String(error),
-    environmentNames: server.kind === 'container' ? Object.keys(server.container.env).toSorted() : [],
-    lastWords,
-  };
 }
 
 function clientUrl(config: Config, port: number): string {

@@ -1,11 +1,11 @@
 /** From the command line to an exit status. */
-import { ignoreHangup } from './cli/hangup.ts';
+import { takeHangupOver } from './cli/hangup.ts';
 
 const MINIMUM_NODE = 24;
 /** What still runs when the work is done, such as a connection that nobody closed, may not hold the exit up for longer. */
 const EXIT_DEADLINE_MS = 2_000;
 
-ignoreHangup();
+takeHangupOver();
 if (Number.parseInt(process.versions.node, 10) < MINIMUM_NODE) {
   process.stderr.write(
     `gatehouse needs Node ${MINIMUM_NODE} or newer, this is ${process.version}. Install a current one from https://nodejs.org/ and try again.\n`,

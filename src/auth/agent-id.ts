@@ -23,6 +23,7 @@ export function createAgentIdAuthenticator(agentIds: readonly string[]): Authent
         throw new GatewayError('unauthorized', 'The Authorization header holds no known agent id.');
       return principal;
     },
+    knows: (subject) => known.some(({ principal }) => principal.subject === subject),
   };
 }
 

@@ -11,4 +11,6 @@ export interface Principal {
 export interface Authenticator {
   /** Throws a GatewayError: `unauthorized` or `malformed_authorization`. */
   authenticate(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): Principal;
+  /** True while somebody may still call as this subject. */
+  knows(subject: string): boolean;
 }

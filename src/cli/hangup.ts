@@ -1,17 +1,25 @@
-/** SIGHUP must never end the gateway: other programs reload on it, and what ends on it takes every client down. */
+/** SIGHUP asks for a reload and never ends the process: other programs reload on it, and what ends on it takes every client down. */
 
-const MESSAGE = 'SIGHUP: configuration reload is not supported by this version; nothing was changed';
-
-let report = (message: string): void => {
-  process.stderr.write(`gatehouse: ${message}\n`);
-};
+let answer: (() => void) | undefined;
+/** A signal came before there was anything to reload. */
+let waiting = false;
 
 /** Takes the signal over; call it before anything that takes time. */
-export function ignoreHangup(): void {
-  process.on('SIGHUP', () => report(MESSAGE));
+export function takeHangupOver(): void {
+  process.on('SIGHUP', () => {
+    if (answer === undefined) waiting = true;
+    else answer();
+  });
 }
 
-/** From now on tells the log of the signal instead of plain stderr. */
-export function reportHangupTo(log: (message: string) => void): void {
-  report = log;
+/** From now on the signal is answered like this. One that came before is answered at once. */
+export function onHangup(reload: () => void): Disposable {
+  answer = reload;
+  if (waiting) reload();
+  waiting = false;
+  return {
+    [Symbol.dispose]() {
+      answer = undefined;
+    },
+  };
 }

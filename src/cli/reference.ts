@@ -23,7 +23,7 @@ export function renderReference(): string {
     '',
     '## Signals',
     '',
-    '`serve` stops in good order on SIGINT and SIGTERM: new requests are refused, those in flight have the shutdown timeout. A second signal stops now. SIGHUP changes nothing and never ends the gateway.',
+    '`serve` stops in good order on SIGINT and SIGTERM: new requests are refused, those in flight have the shutdown timeout. A second signal stops now. SIGHUP reloads configuration and certificates and never ends the gateway.',
     '',
     '## Output',
     '',

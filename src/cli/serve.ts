@@ -1,15 +1,19 @@
 /** `gatehouse serve`: reads flags, environment and configuration, starts the gateway, and stays until it has ended. */
+import { randomBytes } from 'node:crypto';
 import type { Config, Diagnostic } from '../config/config.ts';
-import { type ConfigSource, type GatewayOverrides, loadConfig } from '../config/load.ts';
+import type { ConfigSource, GatewayOverrides, LoadResult } from '../config/load.ts';
 import { errorPayload, formatDiagnostics, formatWarning } from '../config/report.ts';
-import { startGateway, StartupFailure, type Gateway } from '../gateway.ts';
+import { startGateway, type Gateway } from '../gateway.ts';
+import { StartupFailure } from '../runtime/start-servers.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
 import { buildInformation } from './build-information.ts';
 import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
-import { reportHangupTo } from './hangup.ts';
+import { onHangup } from './hangup.ts';
+import { nameServingProcess } from './process-title.ts';
 import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
 import { type Given, readServeOptions, type ServeOptions } from './serve/flag-values.ts';
+import { createLoader, createReloadSource } from './serve/reload-source.ts';
 import { startupFailurePayload } from './serve/startup-failure.ts';
 import { StopSignals } from './serve/stop-signals.ts';
 import { validateEnvironment } from './serve/validate-environment.ts';
@@ -19,9 +23,9 @@ import { UsageError } from './usage-error.ts';
 /** Runs until the gateway has ended; resolves with the exit status. Throws a UsageError before anything is started. */
 export async function serve(given: Given, env: NodeJS.ProcessEnv): Promise<number> {
   const options = readServeOptions(given, env);
+  nameServingProcess(process.argv.slice(2));
   await using telemetry = openLog(options);
   telemetry.addSecrets(environmentSecrets(env));
-  reportHangupTo((message) => telemetry.log.warn(message));
   using signals = new StopSignals(telemetry.log);
   using _faults = reportFaults(telemetry);
   try {
@@ -54,7 +58,9 @@ async function run(
 ): Promise<number> {
   const { log } = telemetry;
   const { version } = buildInformation();
-  const config = await readConfig(options, env, telemetry, signals.first);
+  const overrides = overridesOf(options);
+  const load = createLoader({ env, overrides }, randomBytes(32).toString('hex'));
+  const config = await readConfig(options, load, telemetry, signals.first);
   if (signals.first.aborted) return EXIT_OK;
   if (config === undefined) return EXIT_FAILURE;
   telemetry.addSecrets(configSecrets(config));
@@ -64,7 +70,15 @@ async function run(
 
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ config, telemetry, version, announce: (document) => announce(document, telemetry) });
+    const { source: from } = options;
+    gateway = await startGateway({
+      config,
+      telemetry,
+      version,
+      announce: (document) => announce(document, telemetry),
+      source: from.from === 'file' ? createReloadSource(from.path, load, telemetry) : undefined,
+      watch: options.watch,
+    });
   } catch (error) {
     if (!(error instanceof StartupFailure)) throw error;
     for (const { name, ...failure } of error.servers) {
@@ -75,8 +89,9 @@ async function run(
     return EXIT_FAILURE;
   }
   tellWhereItServes(gateway, config, version, telemetry);
+  using _hangup = onHangup(() => void gateway.reload('SIGHUP'));
   signals.onStop(
-    () => gateway.stop({ timeoutMs: config.gateway.shutdownTimeoutMs }),
+    () => gateway.stop({ timeoutMs: gateway.config.gateway.shutdownTimeoutMs }),
     () => gateway.abort(),
   );
   const { drained } = await gateway.closed;
@@ -86,7 +101,7 @@ async function run(
 /** The validated configuration; undefined when there is none and everything wrong has been said. */
 async function readConfig(
   options: ServeOptions,
-  env: NodeJS.ProcessEnv,
+  load: (source: ConfigSource) => Promise<LoadResult>,
   { log }: Telemetry,
   stopped: AbortSignal,
 ): Promise<Config | undefined> {
@@ -107,7 +122,7 @@ async function readConfig(
     await reportErrors([error.diagnostic], error.source);
     return undefined;
   }
-  const result = await loadConfig({ source, env, overrides: overridesOf(options) });
+  const result = await load(source);
   for (const warning of result.warnings) log.warn(formatWarning(warning, source.name));
   if (result.ok) return result.config;
   log.fatal({ errors: result.errors.length }, 'the configuration is invalid; nothing was started');

@@ -11,12 +11,14 @@ export interface Admitted {
   readonly requestId: string;
   readonly route: Route;
   readonly principal: Principal;
+  /** The Runtime that was current when the request came: a reload never changes a request in flight. */
+  readonly runtime: Runtime;
 }
 
 export interface Exchange {
   /** Correlation id: in the log, in errors and in the X-Request-Id header. */
   readonly requestId: string;
-  /** The Runtime that was current when the request came: a reload never changes a request in flight. */
+  /** As in Admitted. */
   readonly runtime: Runtime;
   readonly principal: Principal;
   readonly route: Route;

@@ -1,13 +1,16 @@
 /** What all requests of a gateway share. */
 import type { Logger } from 'pino';
+import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Heartbeat } from './downstream/heartbeat.ts';
 import type { Exchange } from './exchange.ts';
 import type { SessionStore } from './session-store.ts';
 
 export interface Front {
-  /** The current Runtime; each request asks once. */
+  /** The current Runtime, for a look at it. */
   readonly runtime: () => Runtime;
+  /** The current Runtime for as long as a request needs it; each request asks once. */
+  readonly hold: () => Hold;
   readonly sessions: SessionStore;
   readonly heartbeat: Heartbeat;
   readonly log: Logger;

@@ -114,9 +114,11 @@ export class Listener implements AsyncDisposable {
     if (route.kind === 'operation' && route.name === 'close' && request.method !== 'POST') {
       throw new GatewayError('method_not_allowed', 'method not allowed');
     }
-    const { authenticator, config, pools } = front.runtime();
+    using held = front.hold();
+    const { runtime } = held;
+    const { authenticator, config, pools } = runtime;
     const principal = authenticator.authenticate(request.headers, request.rawHeaders);
-    if (route.kind === 'operation') return handleOperation(operations, route.name, request, response);
+    if (route.kind === 'operation') return await handleOperation(operations, route.name, request, response);
     const { mode } = config.gateway;
     if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
       const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
@@ -125,14 +127,15 @@ export class Listener implements AsyncDisposable {
     if (route.kind === 'server' && !pools.has(route.server)) {
       throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
     }
-    const admitted = { requestId, route, principal };
+    const admitted = { requestId, route, principal, runtime };
     switch (request.method) {
       case 'POST':
-        return handlePost(front, request, response, admitted);
+        // Awaited, so that the Runtime is held for as long.
+        return await handlePost(front, request, response, admitted);
       case 'GET':
         return handleGet(front, request, response, admitted);
       case 'DELETE':
-        return handleDelete(front, request, response, admitted);
+        return await handleDelete(front, request, response, admitted);
       default:
         response.setHeader('allow', 'GET, POST, DELETE');
         throw new GatewayError(

@@ -1,6 +1,7 @@
-/** The endpoints for operators: health, readiness, status, log level, close. */
+/** The endpoints for operators: health, readiness, status, log level, reload, close. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GATEWAY_SPEC_VERSION } from '../mcp/versions.ts';
+import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { HealthState } from '../upstream/health.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -15,6 +16,9 @@ export interface OperationsDeps {
   readonly ready: () => boolean;
   /** Begins to close the gateway; false when that was begun before. */
   readonly close: () => boolean;
+  /** Reads configuration and certificates again; resolves with what became of it. */
+  readonly reload: () => Promise<ReloadResult>;
+  readonly reloads: () => ReloadStatus;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;
 }
@@ -46,6 +50,9 @@ export async function handleOperation(
     case 'log-level':
       allow(request, 'PUT');
       return changeLogLevel(deps, request, response);
+    case 'reload':
+      allow(request, 'POST');
+      return reload(deps, response);
     case 'close':
       allow(request, 'POST');
       return close(deps, response);
@@ -68,7 +75,7 @@ function healthDocument({ runtime, version }: Front): object {
   };
 }
 
-function statusDocument({ front, ready }: OperationsDeps): object {
+function statusDocument({ front, ready, reloads }: OperationsDeps): object {
   const { config, pools } = front.runtime();
   const phase = front.draining() ? 'draining' : ready() ? 'ready' : 'starting';
   const servers = [...pools.values()].map((pool) => {
@@ -92,8 +99,16 @@ function statusDocument({ front, ready }: OperationsDeps): object {
     mode: config.gateway.mode,
     sessions: front.sessions.size,
     requestsInFlight: front.exchanges.size,
+    reloads: reloads(),
     servers,
   };
+}
+
+/** 422: the request was understood, and what it leads to is refused; the body says why. */
+async function reload(deps: OperationsDeps, response: ServerResponse): Promise<void> {
+  if (deps.front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+  const result = await deps.reload();
+  respondJson(response, result.ok ? 200 : 422, JSON.stringify(result));
 }
 
 /** Whole seconds since the present conversation with the server began. */

@@ -19,11 +19,10 @@ export async function handlePost(
   response: ServerResponse,
   admitted: Admitted,
 ): Promise<void> {
-  const { requestId, route, principal } = admitted;
+  // 3. The Runtime was taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
+  const { requestId, route, principal, runtime } = admitted;
   const startedAt = performance.now();
   const notes: ExchangeNotes = {};
-  // 3. The Runtime is taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
-  const runtime = front.runtime();
   let message: Message | undefined;
   let outcome = 'ok';
   try {

@@ -5,12 +5,13 @@ export type Route =
   | { readonly kind: 'unified' }
   | { readonly kind: 'operation'; readonly name: OperationName };
 
-export type OperationName = 'health' | 'ready' | 'close' | 'status' | 'log-level';
+export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level';
 
 const OPERATIONS: Readonly<Record<string, OperationName>> = {
   '/health': 'health',
   '/ready': 'ready',
   '/close': 'close',
+  '/reload': 'reload',
   '/status': 'status',
   '/log-level': 'log-level',
 };

@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../shared/errors.ts';
 import { Session, type SessionInit } from './session.ts';
 
-const MAX_SESSIONS = 10_000;
+const MAX_SESSIONS = 20_000;
 const LONGEST_SWEEP_MS = 60_000;
 
 export interface SessionStoreOptions {
-  readonly idleTimeoutMs: number;
+  /** Asked at each sweep: a reload may change it. */
+  readonly idleTimeoutMs: () => number;
   /** Releases what a session holds elsewhere. Called once for each session, after its own end. Never rejects. */
   readonly onEnd: (session: Session) => Promise<void>;
 }
@@ -15,16 +16,19 @@ export interface SessionStoreOptions {
 export class SessionStore implements AsyncDisposable {
   readonly #options: SessionStoreOptions;
   readonly #sessions = new Map<string, Session>();
-  readonly #sweep: NodeJS.Timeout;
+  #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
-    this.#sweep = setInterval(() => this.#endIdle(), Math.min(LONGEST_SWEEP_MS, options.idleTimeoutMs));
-    this.#sweep.unref();
+    this.#scheduleSweep();
   }
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  all(): readonly Session[] {
+    return [...this.#sessions.values()];
   }
 
   /** Opens a session under a new unguessable id. Throws `too_many_sessions`. */
@@ -54,12 +58,23 @@ export class SessionStore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#sweep);
+    clearTimeout(this.#sweep);
     await Promise.all([...this.#sessions.values()].map((session) => this.end(session)));
   }
 
+  #scheduleSweep(): void {
+    this.#sweep = setTimeout(
+      () => {
+        this.#endIdle();
+        this.#scheduleSweep();
+      },
+      Math.min(LONGEST_SWEEP_MS, this.#options.idleTimeoutMs()),
+    );
+    this.#sweep.unref();
+  }
+
   #endIdle(): void {
-    const oldest = Date.now() - this.#options.idleTimeoutMs;
+    const oldest = Date.now() - this.#options.idleTimeoutMs();
     for (const session of this.#sessions.values()) {
       if (!session.busy && session.lastUsed < oldest) void this.end(session);
     }

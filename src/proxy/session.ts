@@ -4,7 +4,6 @@ import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../m
 import { unifiedUri } from '../mcp/uris.ts';
 import type { Attachment } from '../upstream/attachment.ts';
 import type { PendingCall, Upstream } from '../upstream/upstream.ts';
-import type { EventStream } from './downstream/event-stream.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface SessionInit {
@@ -16,6 +15,14 @@ export interface SessionInit {
   readonly clientCapabilities: string;
   readonly askable: boolean;
   readonly protocolVersion: string;
+}
+
+/** A way to the client for what belongs to no request of its own. */
+export interface ClientStream {
+  readonly open: boolean;
+  /** Sends one JSON-RPC message; false when the client is gone. */
+  send(text: string): boolean;
+  end(): void;
 }
 
 /** A question of a server that waits for the client's answer. */
@@ -46,7 +53,7 @@ export class Session implements Attachment {
   readonly #exchanges = new Map<string, Exchange>();
   readonly #questions = new Map<string, Question>();
   readonly #subscriptions = new Map<string, Set<string>>();
-  readonly #streams: EventStream[] = [];
+  readonly #streams: ClientStream[] = [];
   readonly #waiting: string[] = [];
   #nextQuestion = 1;
 
@@ -59,6 +66,11 @@ export class Session implements Attachment {
     this.askable = init.askable;
     this.protocolVersion = init.protocolVersion;
     this.#unified = init.unified;
+  }
+
+  /** True while something is being worked on. */
+  get working(): boolean {
+    return this.#exchanges.size > 0;
   }
 
   /** True while somebody listens or something is being worked on. */
@@ -91,13 +103,13 @@ export class Session implements Attachment {
   }
 
   /** Opens the client's stream for messages that belong to no request. */
-  addStream(stream: EventStream): void {
+  addStream(stream: ClientStream): void {
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
     for (const text of this.#waiting.splice(0)) stream.send(text);
   }
 
-  removeStream(stream: EventStream): void {
+  removeStream(stream: ClientStream): void {
     const index = this.#streams.indexOf(stream);
     if (index !== -1) this.#streams.splice(index, 1);
   }

@@ -4,12 +4,14 @@ import type { Config, ServerConfig } from '../config/config.ts';
 import { hostDirectories, mountPolicyFrom } from '../config/mount-policy.ts';
 import type { Guard } from '../guards/guard.ts';
 import { createPayloadStorage, type PayloadStorage } from '../guards/payload-storage.ts';
+import type { Lease } from '../shared/shared-lease.ts';
 import type { Telemetry } from '../telemetry/log.ts';
 import { ContainerHost } from '../upstream/container/container-host.ts';
 import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
+import { carryOver, type Part } from './part.ts';
 import { connectionFor, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -20,74 +22,117 @@ export interface BuildOptions {
   readonly config: Config;
   readonly telemetry: Telemetry;
   readonly version: string;
+  /** The Runtime that this one is to replace: what has not changed is taken over from it, with everything that is open. */
+  readonly previous?: BuiltRuntime;
+}
+
+export interface BuiltRuntime extends Runtime {
+  readonly parts: Parts;
+}
+
+/** What a Runtime shares with the one before and the one after it. */
+interface Parts {
+  readonly tokens: Part<Tokens>;
+  readonly containers: Part<ContainerHost> | undefined;
+  readonly payloads: Part<PayloadStorage> | undefined;
+  readonly servers: ReadonlyMap<string, Part<ServedPool>>;
+}
+
+interface Tokens extends AsyncDisposable {
+  readonly oidc: GithubOidcTokens;
+}
+
+interface ServedPool extends AsyncDisposable {
+  readonly pool: UpstreamPool;
 }
 
 /** Rejects when the payload directory cannot be used. A container engine that does not answer fails its servers, not the build. */
-export async function buildRuntime({ config, telemetry, version }: BuildOptions): Promise<Runtime> {
+export async function buildRuntime({ config, telemetry, version, previous }: BuildOptions): Promise<BuiltRuntime> {
   await using stack = new AsyncDisposableStack();
-  const payloads = await openPayloads(config, telemetry);
-  if (payloads !== undefined) stack.use(payloads);
-  const rooms = await openRooms(config, telemetry, stack);
+  const before = previous?.parts;
+  const payloadsPart = await payloadsFor(config, telemetry, before);
+  const payloads = payloadsPart && stack.use(payloadsPart.shared.lease()).value;
+  const tokens = await carryOver(before?.tokens, 'tokens', openTokens);
+  const containers = await containersFor(config, telemetry.log, before);
+  const rooms: Rooms = {
+    oidc: stack.use(tokens.shared.lease()).value.oidc,
+    containers: containers && stack.use(containers.shared.lease()).value,
+    mountPolicy: await mountPolicyOf(telemetry.log),
+  };
   const clientInfo = JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version });
-  const pools = new Map<string, UpstreamPool>();
+  const servers = new Map<string, Part<ServedPool>>();
+  const leases: Lease<ServedPool>[] = [];
   for (const server of config.servers) {
-    pools.set(server.name, stack.use(buildPool(server, { config, telemetry, rooms, clientInfo, stack })));
+    const part = await carryOver(before?.servers.get(server.name), whatMakes(server, config), () =>
+      servePool(server, { config, telemetry, rooms, clientInfo }),
+    );
+    servers.set(server.name, part);
+    leases.push(stack.use(part.shared.lease()));
   }
+  const pools = new Map(leases.map(({ value: { pool } }) => [pool.name, pool]));
   const guards: Guard[] = payloads === undefined ? [] : [payloads];
   const owned = stack.move();
+  let ended: Promise<void> | undefined;
   return {
     config,
     authenticator: createAgentIdAuthenticator(config.gateway.agentIds),
     guards,
     pools,
+    parts: { tokens, containers, payloads: payloadsPart, servers },
     async endSession(session) {
       await Promise.all([...pools.values()].map((pool) => pool.detach(session)));
       await payloads?.forgetSession(session.sessionId);
     },
-    [Symbol.asyncDispose]: () => disposePoolsTogether(pools, owned),
+    [Symbol.asyncDispose]: () => (ended ??= disposePoolsTogether(leases, owned)),
   };
 }
 
 /** Servers may take seconds to end: they do so side by side, and the rest follows in reverse order. */
-async function disposePoolsTogether(
-  pools: ReadonlyMap<string, UpstreamPool>,
-  rest: AsyncDisposableStack,
-): Promise<void> {
-  await Promise.allSettled([...pools.values()].map((pool) => pool[Symbol.asyncDispose]()));
+async function disposePoolsTogether(pools: readonly AsyncDisposable[], rest: AsyncDisposableStack): Promise<void> {
+  await Promise.allSettled(pools.map((pool) => pool[Symbol.asyncDispose]()));
   await rest.disposeAsync();
 }
 
-async function openPayloads({ gateway }: Config, { log }: Telemetry): Promise<PayloadStorage | undefined> {
-  if (gateway.payloadDir === undefined) return undefined;
-  const payloads = createPayloadStorage({
-    directory: gateway.payloadDir,
-    pathPrefix: gateway.payloadPathPrefix,
-    threshold: gateway.payloadSizeThreshold,
-    log,
+async function payloadsFor(
+  { gateway }: Config,
+  { log }: Telemetry,
+  before: Parts | undefined,
+): Promise<Part<PayloadStorage> | undefined> {
+  const { payloadDir: directory, payloadPathPrefix: pathPrefix, payloadSizeThreshold: threshold } = gateway;
+  if (directory === undefined) return undefined;
+  return carryOver(before?.payloads, { directory, pathPrefix, threshold }, async () => {
+    const payloads = createPayloadStorage({ directory, pathPrefix, threshold, log });
+    await payloads.start();
+    return payloads;
   });
-  await payloads.start();
-  return payloads;
 }
 
-async function openRooms(config: Config, { log }: Telemetry, stack: AsyncDisposableStack): Promise<Rooms> {
-  const tokenConnector = stack.use(new Connector({ connectTimeoutMs: TOKEN_CONNECT_TIMEOUT_MS }));
-  const { policy, ignored } = await mountPolicyFrom(process.env, hostDirectories());
-  if (ignored.length > 0)
-    log.warn({ ignored }, 'entries of MCP_GATEWAY_ALLOWED_MOUNT_ROOTS that are no usable directory are ignored');
+function openTokens(): Tokens {
+  const connector = new Connector({ connectTimeoutMs: TOKEN_CONNECT_TIMEOUT_MS });
   return {
-    containers: await openContainers(config, log, stack),
-    mountPolicy: policy,
-    oidc: new GithubOidcTokens({ connector: tokenConnector }),
+    oidc: new GithubOidcTokens({ connector }),
+    [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),
   };
 }
 
-async function openContainers(
+async function mountPolicyOf(log: Telemetry['log']): Promise<Rooms['mountPolicy']> {
+  const { policy, ignored } = await mountPolicyFrom(process.env, hostDirectories());
+  if (ignored.length > 0)
+    log.warn({ ignored }, 'entries of MCP_GATEWAY_ALLOWED_MOUNT_ROOTS that are no usable directory are ignored');
+  return policy;
+}
+
+async function containersFor(
   { gateway, servers }: Config,
   log: Telemetry['log'],
-  stack: AsyncDisposableStack,
-): Promise<ContainerHost | undefined> {
+  before: Parts | undefined,
+): Promise<Part<ContainerHost> | undefined> {
   if (!servers.some((server) => server.kind === 'container')) return undefined;
-  const containers = stack.use(new ContainerHost(findEngine(gateway.containerRuntime)));
+  return carryOver(before?.containers, gateway.containerRuntime, () => openContainers(gateway, log));
+}
+
+async function openContainers(gateway: Config['gateway'], log: Telemetry['log']): Promise<ContainerHost> {
+  const containers = new ContainerHost(findEngine(gateway.containerRuntime));
   try {
     const { version, removed, undecided } = await containers.start();
     log.info({ engine: gateway.containerRuntime.engine, version }, 'the container engine answers');
@@ -100,18 +145,23 @@ async function openContainers(
   return containers;
 }
 
+/** Everything that a server's conversations depend on: while it is the same, they go on as they are. */
+export function whatMakes(server: ServerConfig, { gateway }: Config): unknown {
+  const { keepaliveIntervalMs, containerRuntime } = gateway;
+  return server.kind === 'container' ? { server, containerRuntime } : { server, keepaliveIntervalMs };
+}
+
 interface PoolContext {
   readonly config: Config;
   readonly telemetry: Telemetry;
   readonly rooms: Rooms;
   readonly clientInfo: string;
-  readonly stack: AsyncDisposableStack;
 }
 
-function buildPool(server: ServerConfig, { config, telemetry, rooms, clientInfo, stack }: PoolContext): UpstreamPool {
+function servePool(server: ServerConfig, { config, telemetry, rooms, clientInfo }: PoolContext): ServedPool {
   const log = telemetry.serverLog(server.name);
-  const connection = stack.use(connectionFor(server, rooms, log));
-  return new UpstreamPool({
+  const connection = connectionFor(server, rooms, log);
+  const pool = new UpstreamPool({
     config: server,
     candidates: connection.candidates,
     isMismatch: connection.isMismatch,
@@ -121,4 +171,11 @@ function buildPool(server: ServerConfig, { config, telemetry, rooms, clientInfo,
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,
     probeIntervalMs: PROBE_INTERVAL_MS,
   });
+  return {
+    pool,
+    async [Symbol.asyncDispose]() {
+      await using _connection = connection;
+      await pool[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -14,4 +14,6 @@ export interface Runtime extends AsyncDisposable {
   readonly pools: ReadonlyMap<string, UpstreamPool>;
   /** Releases what the servers and guards hold for a session. Never rejects. */
   endSession(session: Attachment): Promise<void>;
+  /** Ends what no other Runtime has taken over. A second call does nothing. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

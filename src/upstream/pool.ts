@@ -126,6 +126,20 @@ export class UpstreamPool implements AsyncDisposable {
     return this.ownsUpstream(attachment) ? this.#sessions.present(attachment) : this.#shared;
   }
 
+  /**
+   * Takes over the sessions of the pool that this one replaces: they are told that lists may differ, and what they
+   * subscribed to is subscribed to anew. Their conversations with the server before are not touched.
+   */
+  takeOver(previous: UpstreamPool): void {
+    for (const attachment of previous.routing.attached) {
+      this.routing.attach(attachment);
+      const subscribed = attachment.subscriptions(this.name).size > 0;
+      // Who only listens makes no request that would open the conversation.
+      if (subscribed && this.ownsUpstream(attachment)) this.#sessions.get(attachment).catch(() => undefined);
+    }
+    if (this.#shared !== undefined) void this.#settle(this.#shared);
+  }
+
   /** The session is over: its conversation ends with it. */
   async detach(attachment: Attachment): Promise<void> {
     this.routing.detach(attachment);
@@ -155,9 +169,7 @@ export class UpstreamPool implements AsyncDisposable {
       this.#lastError = undefined;
       this.#setHealth('healthy');
       this.#prober.start();
-      const { logLevel, subscriptions } = this.routing.needs(this.name);
-      await replay(upstream, logLevel, subscriptions, this.#options.log);
-      this.routing.announceLists(this.name, upstream.capabilities);
+      await this.#settle(upstream);
       return upstream;
     } catch (error) {
       this.#lastError = error;
@@ -165,6 +177,13 @@ export class UpstreamPool implements AsyncDisposable {
       if (!this.#stopping.signal.aborted) this.#setHealth(stateOfFailure(error), messageOf(error));
       throw error;
     }
+  }
+
+  /** Gives a shared conversation what its sessions need of it, and tells them that its lists may differ from those they have. */
+  async #settle(upstream: LegacyUpstream): Promise<void> {
+    const { logLevel, subscriptions } = this.routing.needs(this.name);
+    await replay(upstream, logLevel, subscriptions, this.#options.log);
+    this.routing.announceLists(this.name, upstream.capabilities);
   }
 
   async #openFirst(): Promise<LegacyUpstream> {

@@ -7,6 +7,11 @@ import type { PendingCall } from './upstream.ts';
 export class SharedRouting {
   readonly #attachments = new Set<Attachment>();
 
+  /** The sessions that are to hear of the server. */
+  get attached(): readonly Attachment[] {
+    return [...this.#attachments];
+  }
+
   attach(attachment: Attachment): void {
     this.#attachments.add(attachment);
   }

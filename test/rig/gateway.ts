@@ -49,7 +49,10 @@ export interface RunningGateway extends GatewayProcess {
 
 /** Waits for the document on stdout. Rejects with all output when the process ends before. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const gateway = await spawnGateway(options);
+  return untilServing(await spawnGateway(options));
+}
+
+async function untilServing(gateway: GatewayProcess): Promise<RunningGateway> {
   try {
     const document = await gateway.until(({ stdout }) => parseDocument(stdout));
     const [first] = Object.values(document.mcpServers);
@@ -67,15 +70,57 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
+/** A gateway whose configuration is a file that a test rewrites. */
+export interface ReloadableGateway extends RunningGateway {
+  /** Path of the JSON file. */
+  readonly file: string;
+  /** Writes another configuration, completed as at the start, or any text. */
+  write(config: Exclude<GatewayOptions['config'], string> | string): Promise<void>;
+  /** POST /reload. */
+  reload(): Promise<{ readonly status: number; readonly result: ReloadAnswer }>;
+}
+
+export interface ReloadAnswer {
+  readonly ok: boolean;
+  readonly servers: Readonly<Record<'added' | 'removed' | 'changed' | 'kept', readonly string[]>>;
+  readonly notes: readonly string[];
+  readonly errors: readonly string[];
+}
+
+/** Starts it with `--config FILE --watch off` unless `args` say `--watch`. */
+export async function startReloadable(
+  config: Exclude<GatewayOptions['config'], string>,
+  args: readonly string[] = [],
+): Promise<ReloadableGateway> {
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
+  const file = join(folder, 'config.json');
+  const write: ReloadableGateway['write'] = (next) =>
+    writeFile(file, typeof next === 'string' ? next : completed(next));
+  await write(config);
+  const watch = args.includes('--watch') ? [] : ['--watch', 'off'];
+  const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const program = runMain(['serve', '--config', file, ...listen, ...watch, ...args]);
+  void program.exited.then(async () => rm(folder, { recursive: true, force: true }));
+  const gateway = await untilServing(program);
+  return Object.assign(gateway, {
+    file,
+    write,
+    reload: async () => {
+      const response = await fetch(`${gateway.origin}/reload`, {
+        method: 'POST',
+        headers: { authorization: gateway.authorization },
+      });
+      return { status: response.status, result: (await response.json()) as ReloadAnswer };
+    },
+  });
+}
+
 /** Starts it and does not wait: for starts that are slow or are expected to fail (`await gateway.exited`). */
 export async function spawnGateway(options: GatewayOptions): Promise<GatewayProcess> {
   const args = options.args ?? [];
   const rest = args.includes('--listen') ? args : ['--listen', '127.0.0.1:0', ...args];
   if (typeof options.config !== 'string') {
-    const identity = options.config.gateway?.['agentIds'] === undefined ? { agentId: AGENT_ID } : {};
-    const gateway = { port: 3000, domain: 'localhost', ...identity, ...options.config.gateway };
-    const text = JSON.stringify({ ...options.config, gateway });
-    return runMain(['serve', '--config-stdin', ...rest], text, options.env);
+    return runMain(['serve', '--config-stdin', ...rest], completed(options.config), options.env);
   }
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
   const file = join(folder, 'config.toml');
@@ -83,6 +128,12 @@ export async function spawnGateway(options: GatewayOptions): Promise<GatewayProc
   const gateway = runMain(['serve', '--config', file, ...rest], '', options.env);
   void gateway.exited.then(async () => rm(folder, { recursive: true, force: true }));
   return gateway;
+}
+
+function completed(config: Exclude<GatewayOptions['config'], string>): string {
+  const identity = config.gateway?.['agentIds'] === undefined ? { agentId: AGENT_ID } : {};
+  const gateway = { port: 3000, domain: 'localhost', ...identity, ...config.gateway };
+  return JSON.stringify({ ...config, gateway });
 }
 
 /** The document once all of it has been written. */

@@ -22,6 +22,7 @@ describe('values', () => {
   it('says nothing where nothing was given', () => {
     expect(read({})).toEqual({
       source: { from: 'file', path: 'c.toml' },
+      watch: true,
       validateEnv: false,
       sequentialLaunch: false,
       logLevel: 'info',

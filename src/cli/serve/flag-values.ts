@@ -11,6 +11,8 @@ export type Given = Readonly<Record<string, unknown>>;
 
 export interface ServeOptions {
   readonly source: { readonly from: 'stdin' } | { readonly from: 'file'; readonly path: string };
+  /** Reload when the content of the configuration file or of a certificate changes. */
+  readonly watch: boolean;
   readonly validateEnv: boolean;
   readonly listen: ListenAddress | undefined;
   readonly mode: 'routed' | 'unified' | undefined;
@@ -47,6 +49,7 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
   const verbosity = values.count('verbose');
   const options: ServeOptions = {
     source: fromStdin ? { from: 'stdin' } : { from: 'file', path: config ?? '' },
+    watch: values.oneOf('watch', ['on', 'off']) !== 'off',
     validateEnv: values.on('validateEnv'),
     listen: values.parsed('listen', parseListenAddress, 'an address such as 127.0.0.1:3000, [::1]:3000 or :3000'),
     mode: routed ? 'routed' : unified ? 'unified' : undefined,

@@ -48,6 +48,15 @@ export const SERVE_FLAGS = [
       'set variables from a file of NAME=VALUE lines first; they win over the environment, and count for every flag below',
   },
   {
+    flags: '--watch <on|off>',
+    key: 'watch',
+    env: 'MCP_GATEWAY_WATCH',
+    group: 'Configuration:',
+    fallback: 'on',
+    description:
+      'reload when the content of the configuration file or of a certificate changes; SIGHUP and POST /reload always do',
+  },
+  {
     flags: '--validate-env',
     key: 'validateEnv',
     group: 'Configuration:',

@@ -1,5 +1,5 @@
 /** The error payload of a start that failed (specification 1.17, section 9.1): what stdout gets in place of the configuration. */
-import type { StartupFailure } from '../../gateway.ts';
+import type { StartupFailure } from '../../runtime/start-servers.ts';
 
 /** "Server unavailable" of the specification's section 9. */
 const SERVER_UNAVAILABLE = -32001;

@@ -35,9 +35,7 @@ describe('a gateway that serves', () => {
       await using fixture = await startHttpFixture();
       await using gateway = await startGateway({ config: config(fixture.url) });
       gateway.kill('SIGHUP');
-      await gateway.until(({ stderr }) =>
-        stderr.includes('configuration reload is not supported by this version') ? true : undefined,
-      );
+      await gateway.until(({ stderr }) => (stderr.includes('"reloaded"') ? true : undefined));
       expect((await fetch(`${gateway.origin}/health`)).status).toBe(200);
       gateway.kill(signal);
       expect(await gateway.exited).toEqual({ status: 0, signal: undefined });

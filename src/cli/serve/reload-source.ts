@@ -1,0 +1,29 @@
+/** What a reload reads: the configuration file again, by the same flags and variables as at the start. */
+import { type ConfigSource, loadConfig, type LoadResult } from '../../config/load.ts';
+import type { ReloadSource } from '../../runtime/reload.ts';
+import { configSecrets } from '../../telemetry/config-secrets.ts';
+import type { Telemetry } from '../../telemetry/log.ts';
+import { readConfigurationFile, UnreadableConfiguration } from '../read-configuration.ts';
+
+type Load = (source: ConfigSource) => Promise<LoadResult>;
+
+/** Loads texts by the same rules each time; an agent id that is made up for a configuration without one stays the same. */
+export function createLoader(input: Omit<Parameters<typeof loadConfig>[0], 'source' | 'randomId'>, id: string): Load {
+  return (source) => loadConfig({ ...input, source, randomId: () => id });
+}
+
+export function createReloadSource(path: string, load: Load, telemetry: Telemetry): ReloadSource {
+  return {
+    name: path,
+    async read() {
+      try {
+        const result = await load(await readConfigurationFile(path));
+        if (result.ok) telemetry.addSecrets(configSecrets(result.config));
+        return result;
+      } catch (error) {
+        if (!(error instanceof UnreadableConfiguration)) throw error;
+        return { ok: false, errors: [error.diagnostic], warnings: [] };
+      }
+    },
+  };
+}

@@ -1,0 +1,245 @@
+/**
+ * Replaces what is running by what the operator has written since: load → validate → build → start what is new → swap →
+ * drain what is old. Whatever is wrong leaves the running Runtime as it is.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import type { LoadResult } from '../config/load.ts';
+import { formatWarning } from '../config/report.ts';
+import { whatMakes } from './build.ts';
+
+export type ReloadTrigger = 'SIGHUP' | 'POST /reload' | 'changed files';
+
+/** A thing beside the Runtime that is renewed with each reload, such as certificates. */
+export interface ReloadPart {
+  /** For the log. */
+  readonly name: string;
+  /** Checks and makes everything without touching what is in use. Rejects with what is wrong. */
+  prepare(next: Config): Promise<PreparedPart>;
+}
+
+export interface PreparedPart {
+  /** Puts it to use, and resolves with a line on each thing that is new. Rejects when it had to go back to what was before. */
+  commit(): Promise<readonly string[]>;
+  /** Ends what was made. */
+  discard(): Promise<void>;
+}
+
+/** The text of a configuration that can be read again. */
+export interface ReloadSource {
+  /** File name, for people. */
+  readonly name: string;
+  read(): Promise<LoadResult>;
+}
+
+export interface ReloadChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+  /** Go on as they are: no restart, no lost session. */
+  readonly kept: readonly string[];
+}
+
+export interface ReloadResult {
+  readonly ok: boolean;
+  readonly trigger: ReloadTrigger;
+  /** When it was finished, ISO 8601. */
+  readonly at: string;
+  readonly ms: number;
+  /** Servers by name. */
+  readonly servers: ReloadChanges;
+  /** What else is new, or worth knowing. */
+  readonly notes: readonly string[];
+  /** Why everything stays as it was; empty when `ok`. */
+  readonly errors: readonly string[];
+}
+
+export interface ReloadStatus {
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly last: ReloadResult | undefined;
+}
+
+export interface ReloaderOptions {
+  /** undefined when the configuration came from stdin: it is never read again. */
+  readonly source: ReloadSource | undefined;
+  readonly parts: readonly ReloadPart[];
+  readonly log: Logger;
+  /** The Config that is in use. */
+  readonly current: () => Config;
+  /**
+   * Builds a Runtime and starts what is new in it. Rejects with what is wrong, and has ended what it had made then.
+   * `signal` says that the gateway ends meanwhile.
+   */
+  readonly build: (next: Config, changes: ReloadChanges, signal: AbortSignal) => Promise<BuiltReload>;
+  /** A line for each thing that only a restart can change. */
+  readonly refusals: (current: Config, next: Config) => readonly string[];
+}
+
+export interface BuiltReload {
+  /** Puts it to use; does not wait. */
+  swap(): void;
+  discard(): Promise<void>;
+}
+
+/** Stops a reload. Each line says what is wrong. */
+export class ReloadRefused extends Error {
+  override readonly name = 'ReloadRefused';
+  readonly reasons: readonly string[];
+
+  constructor(reasons: readonly string[]) {
+    super(reasons.join('; '));
+    this.reasons = reasons;
+  }
+}
+
+const NO_FILE = 'the configuration came from stdin and cannot be read again; only certificates were';
+
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #running: Promise<ReloadResult> | undefined;
+  #next: Promise<ReloadResult> | undefined;
+  readonly #stopping = new AbortController();
+  #status: ReloadStatus = { succeeded: 0, failed: 0, last: undefined };
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+  }
+
+  get status(): ReloadStatus {
+    return this.#status;
+  }
+
+  /**
+   * Reloads, and resolves with what became of it; never rejects. A request that comes while a reload runs waits for one
+   * more after it, which it shares with all others that came meanwhile: what is read is never older than the request.
+   */
+  request(trigger: ReloadTrigger): Promise<ReloadResult> {
+    if (this.#running === undefined) return this.#run(trigger);
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      return this.#run(trigger);
+    });
+    return this.#next;
+  }
+
+  /** Refuses what comes from now on, and waits for the reload that runs. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#next;
+    await this.#running;
+  }
+
+  #run(trigger: ReloadTrigger): Promise<ReloadResult> {
+    const running = this.#reload(trigger).finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #reload(trigger: ReloadTrigger): Promise<ReloadResult> {
+    const startedAt = performance.now();
+    const { log } = this.#options;
+    log.info({ trigger }, 'reloading');
+    let servers: ReloadChanges = { added: [], removed: [], changed: [], kept: [] };
+    let notes: readonly string[] = [];
+    let errors: readonly string[] = [];
+    try {
+      this.#refuseWhenStopping();
+      const current = this.#options.current();
+      const next = await this.#nextConfig(current);
+      servers = changesBetween(current, next.config);
+      notes = [...next.notes, ...(await this.#apply(current, next.config, servers))];
+    } catch (error) {
+      errors = reasonsOf(error);
+      if (!(error instanceof ReloadRefused)) log.debug({ err: error }, 'what stopped the reload');
+    }
+    const result: ReloadResult = {
+      ok: errors.length === 0,
+      trigger,
+      at: new Date().toISOString(),
+      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      servers,
+      notes,
+      errors,
+    };
+    this.#report(result);
+    return result;
+  }
+
+  async #nextConfig(current: Config): Promise<{ readonly config: Config; readonly notes: readonly string[] }> {
+    const { source } = this.#options;
+    if (source === undefined) return { config: current, notes: [NO_FILE] };
+    const result = await source.read();
+    const notes = result.warnings.map((warning) => formatWarning(warning, source.name));
+    if (result.ok) return { config: result.config, notes };
+    throw new ReloadRefused(result.errors.map((error) => formatWarning(error, source.name)));
+  }
+
+  /** Everything is made before anything is put to use, and put to use together. */
+  async #apply(current: Config, next: Config, changes: ReloadChanges): Promise<readonly string[]> {
+    const refusals = this.#options.refusals(current, next);
+    if (refusals.length > 0) throw new ReloadRefused(refusals);
+    await using undo = new AsyncDisposableStack();
+    const prepared: PreparedPart[] = [];
+    for (const part of this.#options.parts) {
+      const made = await part.prepare(next);
+      undo.defer(() => made.discard());
+      prepared.push(made);
+    }
+    let built: BuiltReload | undefined;
+    if (!isDeepStrictEqual(current, next)) {
+      const runtime = await this.#options.build(next, changes, this.#stopping.signal);
+      undo.defer(() => runtime.discard());
+      built = runtime;
+    }
+    this.#refuseWhenStopping();
+    const notes: string[] = [];
+    for (const part of prepared) notes.push(...(await part.commit()));
+    built?.swap();
+    // Nothing is taken back from here on.
+    undo.move();
+    return notes;
+  }
+
+  #refuseWhenStopping(): void {
+    if (this.#stopping.signal.aborted) throw new ReloadRefused(['the gateway is shutting down']);
+  }
+
+  #report(result: ReloadResult): void {
+    const { succeeded, failed } = this.#status;
+    this.#status = result.ok
+      ? { succeeded: succeeded + 1, failed, last: result }
+      : { succeeded, failed: failed + 1, last: result };
+    const { log } = this.#options;
+    const { ok, trigger, ms, servers, notes, errors } = result;
+    if (ok) log.info({ trigger, ms, servers, ...(notes.length === 0 ? {} : { notes }) }, 'reloaded');
+    else if (this.#stopping.signal.aborted) log.info({ trigger, errors }, 'nothing is reloaded any more');
+    else log.error({ trigger, ms, errors }, 'RELOAD FAILED: everything goes on as it was; correct it and reload again');
+  }
+}
+
+/** What becomes of each server. A server whose place in the file changed has not changed. */
+export function changesBetween(current: Config, next: Config): ReloadChanges {
+  const before = new Map(current.servers.map((server) => [server.name, server]));
+  const after = new Map(next.servers.map((server) => [server.name, server]));
+  const both = [...after.keys()].filter((name) => before.has(name));
+  const isSame = (name: string): boolean => {
+    const [old, fresh] = [before.get(name), after.get(name)];
+    if (old === undefined || fresh === undefined) return false;
+    return isDeepStrictEqual(whatMakes(old, current), whatMakes(fresh, next));
+  };
+  return {
+    added: [...after.keys()].filter((name) => !before.has(name)),
+    removed: [...before.keys()].filter((name) => !after.has(name)),
+    changed: both.filter((name) => !isSame(name)),
+    kept: both.filter(isSame),
+  };
+}
+
+function reasonsOf(error: unknown): readonly string[] {
+  if (error instanceof ReloadRefused) return error.reasons;
+  return [error instanceof Error ? error.message : String(error)];
+}

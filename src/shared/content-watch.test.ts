@@ -1,0 +1,71 @@
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { ContentWatch } from './content-watch.ts';
+
+let folder: string;
+let told: string[][];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'content-watch-'));
+  told = [];
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+async function watching(files: readonly string[], intervalMs = 3_600_000): Promise<ContentWatch> {
+  const watch = new ContentWatch({ files: () => files, intervalMs, onChange: (changed) => told.push([...changed]) });
+  await watch.start();
+  return watch;
+}
+
+it('sees writes in place, renames over the file, and a file that comes and goes', async () => {
+  const file = join(folder, 'a.toml');
+  await writeFile(file, 'one');
+  await using _watch = await watching([file]);
+  await writeFile(file, 'two');
+  await vi.waitFor(() => expect(told).toHaveLength(1), 5_000);
+  await writeFile(`${file}.new`, 'three');
+  await rename(`${file}.new`, file);
+  await vi.waitFor(() => expect(told).toHaveLength(2), 5_000);
+  await rm(file);
+  await vi.waitFor(() => expect(told).toHaveLength(3), 5_000);
+  await writeFile(file, 'four');
+  await vi.waitFor(() => expect(told).toEqual([[file], [file], [file], [file]]), 5_000);
+});
+
+it('says nothing when a file is written again with the same content', async () => {
+  const file = join(folder, 'a.toml');
+  const other = join(folder, 'b.toml');
+  await writeFile(file, 'same');
+  await writeFile(other, 'one');
+  await using _watch = await watching([file, other]);
+  await writeFile(file, 'same');
+  await writeFile(other, 'two');
+  await vi.waitFor(() => expect(told).toEqual([[other]]), 5_000);
+});
+
+it('sees every swap of a Kubernetes volume, not only the first', async () => {
+  for (const name of ['v0', 'v1', 'v2', 'v3']) {
+    await mkdir(join(folder, name));
+    await writeFile(join(folder, name, 'tls.crt'), name);
+  }
+  await symlink('v0', join(folder, '..data'));
+  await symlink('..data/tls.crt', join(folder, 'tls.crt'));
+  const file = join(folder, 'tls.crt');
+  await using _watch = await watching([file]);
+  for (const [index, name] of ['v1', 'v2', 'v3'].entries()) {
+    await symlink(name, join(folder, '..data_tmp'));
+    await rename(join(folder, '..data_tmp'), join(folder, '..data'));
+    await vi.waitFor(() => expect(told).toHaveLength(index + 1), 5_000);
+  }
+});
+
+it('compares at intervals where the folder cannot be watched', async () => {
+  const file = join(folder, 'later', 'a.toml');
+  await using _watch = await watching([file], 20);
+  await mkdir(join(folder, 'later'));
+  await writeFile(file, 'one');
+  await vi.waitFor(() => expect(told).toEqual([[file]]), 5_000);
+});
