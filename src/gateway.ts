@@ -4,6 +4,7 @@ import { clientConfiguration, type ClientConfiguration } from './client-configur
 import type { Config } from './config/config.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
+import { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { Front } from './proxy/front.ts';
 import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
@@ -82,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
   );
   const listener = stack.use(new Listener(config.gateway));
+  const webSockets = stack.use(new WebSocketEndpoint());
   const address = await listener.bind();
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
@@ -110,6 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const gateway = new RunningGateway({
     state,
     front,
+    webSockets,
     reloader,
     address,
     url: clientUrl(config, address.port),
@@ -126,6 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   listener.serve({
     front,
     operations,
+    webSockets,
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
   const attempted =
@@ -163,6 +167,7 @@ interface State {
 interface Running {
   readonly state: State;
   readonly front: Front;
+  readonly webSockets: WebSocketEndpoint;
   readonly reloader: Reloader;
   readonly address: AddressInfo;
   readonly url: string;
@@ -174,13 +179,15 @@ class RunningGateway implements Gateway {
   readonly address: AddressInfo;
   readonly #state: State;
   readonly #front: Front;
+  readonly #webSockets: WebSocketEndpoint;
   readonly #reloader: Reloader;
   readonly #stack: AsyncDisposableStack;
   readonly #closed = Promise.withResolvers<{ readonly drained: boolean }>();
 
-  constructor({ state, front, reloader, address, url, stack }: Running) {
+  constructor({ state, front, webSockets, reloader, address, url, stack }: Running) {
     this.#state = state;
     this.#front = front;
+    this.#webSockets = webSockets;
     this.#reloader = reloader;
     this.#stack = stack;
     this.address = address;
@@ -222,6 +229,7 @@ class RunningGateway implements Gateway {
   async #end(timeoutMs: number): Promise<void> {
     const { log, exchanges } = this.#front;
     log.info({ requestsInFlight: exchanges.size, timeoutMs }, 'draining: new requests are refused');
+    this.#webSockets.drain();
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
     for (const exchange of [...exchanges]) exchange.abort.abort();

@@ -2,7 +2,6 @@
 import type { Principal } from '../auth/authenticator.ts';
 import type { Message } from '../mcp/message.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Reply } from './downstream/reply.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
 
@@ -15,6 +14,16 @@ export interface Admitted {
   readonly runtime: Runtime;
 }
 
+/** The way to the client that waits for a request. */
+export interface ReplyChannel {
+  /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
+  send(text: string): boolean;
+  /** Sends the answer and ends. */
+  answer(text: string): void;
+  /** Ends without an answer: the client took its request back. */
+  drop(): void;
+}
+
 export interface Exchange {
   /** Correlation id: in the log, in errors and in the X-Request-Id header. */
   readonly requestId: string;
@@ -25,7 +34,7 @@ export interface Exchange {
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
   readonly message: Message;
-  readonly reply: Reply;
+  readonly reply: ReplyChannel;
   /** Ends the work on this request. */
   readonly abort: AbortController;
   /** What the access log says of it, filled in on the way. */

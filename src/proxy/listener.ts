@@ -2,13 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
+import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
-import { expected, respondError } from './respond.ts';
+import { expected, refuseUpgrade, respondError } from './respond.ts';
 import { routeOf, type Route } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -26,6 +29,7 @@ export interface ListenerDeps {
   readonly front: Front;
   readonly operations: OperationsDeps;
   readonly hostCheck: HostCheck;
+  readonly webSockets: WebSocketEndpoint;
 }
 
 export class Listener implements AsyncDisposable {
@@ -43,11 +47,14 @@ export class Listener implements AsyncDisposable {
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         connectionsCheckingInterval: 1_000,
         requireHostHeader: true,
+        // Without this an offer of anything else, such as h2c, could not be ignored any more, as HTTP wants it.
+        shouldUpgradeCallback: wantsWebSocket,
       },
       (request, response) => void this.#accept(request, response),
     );
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.on('clientError', refuseUnreadable);
+    this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
   /** Binds the socket. Connections are accepted from now on; their requests wait for `serve`. */
@@ -103,6 +110,31 @@ export class Listener implements AsyncDisposable {
     }
   }
 
+  /** A request that wants to become a WebSocket: the same checks, and the answer on the bare socket when it is refused. */
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const { front, hostCheck, webSockets } = await this.#serving.promise;
+    const requestId = randomBytes(8).toString('hex');
+    try {
+      hostCheck.check(request);
+      const route = routeOf(request.url ?? '');
+      if (route === undefined || route.kind === 'operation') {
+        throw new GatewayError('not_found', 'There is no WebSocket endpoint at this path.');
+      }
+      using held = front.hold();
+      const { runtime } = held;
+      const principal = runtime.authenticator.authenticate(request.headers, request.rawHeaders);
+      checkEndpoint(route, runtime);
+      webSockets.accept(front, request, socket, head, { requestId, route, principal, runtime });
+    } catch (error) {
+      const failure = expected(error, requestId);
+      if (failure.code === 'internal')
+        front.log.error({ err: error, requestId }, 'a WebSocket failed through a fault of the gateway');
+      else front.log.info({ requestId, url: pathOnly(request), outcome: failure.code }, 'websocket refused');
+      refuseUpgrade(socket, failure, requestId);
+    }
+  }
+
   async #authenticated(
     { front, operations }: ListenerDeps,
     requestId: string,
@@ -116,17 +148,9 @@ export class Listener implements AsyncDisposable {
     }
     using held = front.hold();
     const { runtime } = held;
-    const { authenticator, config, pools } = runtime;
-    const principal = authenticator.authenticate(request.headers, request.rawHeaders);
+    const principal = runtime.authenticator.authenticate(request.headers, request.rawHeaders);
     if (route.kind === 'operation') return await handleOperation(operations, route.name, request, response);
-    const { mode } = config.gateway;
-    if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
-      const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
-      throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
-    }
-    if (route.kind === 'server' && !pools.has(route.server)) {
-      throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
-    }
+    checkEndpoint(route, runtime);
     const admitted = { requestId, route, principal, runtime };
     switch (request.method) {
       case 'POST':
@@ -143,6 +167,18 @@ export class Listener implements AsyncDisposable {
           `The endpoint does not know the HTTP method ${request.method ?? ''}.`,
         );
     }
+  }
+}
+
+/** Throws when the route leads to nothing in this Runtime. */
+function checkEndpoint(route: Route, { config, pools }: Runtime): void {
+  const { mode } = config.gateway;
+  if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
+    const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
+    throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
+  }
+  if (route.kind === 'server' && !pools.has(route.server)) {
+    throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
   }
 }
 

@@ -52,7 +52,9 @@ export async function handlePost(
     }
     // 5. Nothing new while draining; answers to open questions still pass, above.
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
-    outcome = await answerRequest(front, exchange, response);
+    // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
+    if (session === undefined) response.once('close', () => exchange.abort.abort());
+    outcome = await answerRequest(front, exchange, (opened) => reply.setHeader('mcp-session-id', opened.sessionId));
   } catch (error) {
     const failure = expected(error, requestId);
     outcome = failure.code;
@@ -61,33 +63,50 @@ export async function handlePost(
     respondError(response, failure, requestId, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
-    const method = message?.method ?? message?.kind;
-    front.log.info(
-      {
-        requestId,
-        principal: principal.subject,
-        method,
-        ...notes,
-        outcome,
-        ms: Math.round((performance.now() - startedAt) * 10) / 10,
-      },
-      'request',
-    );
+    logRequest(front, { requestId, principal, message, notes, outcome, startedAt });
   }
 }
 
-/** 6 to 8: route, upstream, answer. Failures after this point are JSON-RPC errors under HTTP 200: the HTTP exchange itself worked. */
-async function answerRequest(front: Front, exchange: Exchange, response: ServerResponse): Promise<string> {
+export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'notes'> {
+  /** undefined when it could not be read. */
+  readonly message: Message | undefined;
+  readonly outcome: string;
+  /** By the clock of `performance.now()`. */
+  readonly startedAt: number;
+}
+
+export function logRequest({ log }: Front, record: RequestRecord): void {
+  const { requestId, principal, message, notes, outcome, startedAt } = record;
+  log.info(
+    {
+      requestId,
+      principal: principal.subject,
+      method: message?.method ?? message?.kind,
+      ...notes,
+      outcome,
+      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+    },
+    'request',
+  );
+}
+
+/**
+ * 6 to 8: route, upstream, answer. Failures after this point are JSON-RPC errors under HTTP 200: the HTTP exchange itself
+ * worked. Rejects with a refused handshake and with faults. `onOpened` is told of a new session before the answer is sent.
+ */
+export async function answerRequest(
+  front: Front,
+  exchange: Exchange,
+  onOpened: (session: Session) => void,
+): Promise<string> {
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
   front.exchanges.add(exchange);
   session?.begin(exchange);
-  // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-  if (session === undefined) response.once('close', () => exchange.abort.abort());
   try {
     if (message.method === 'initialize') {
       const opened = await initialize(front, exchange);
-      reply.setHeader('mcp-session-id', opened.session.sessionId);
+      onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
       reply.answer(await dispatch(exchange));
@@ -122,7 +141,7 @@ function findSession(
 }
 
 /** What a client says without expecting an answer. */
-async function hearNotification(exchange: Exchange): Promise<void> {
+export async function hearNotification(exchange: Exchange): Promise<void> {
   const { session, message, runtime, route } = exchange;
   if (session === undefined || message.method === 'notifications/initialized') return;
   if (message.method === 'notifications/cancelled') {

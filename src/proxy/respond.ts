@@ -1,5 +1,6 @@
 /** The only place where an error becomes HTTP or JSON-RPC. */
-import type { ServerResponse } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { errorText, type JsonObject, type RpcError } from '../mcp/message.ts';
 import { ERRORS, GatewayError } from '../shared/errors.ts';
 
@@ -34,6 +35,26 @@ export function respondError(response: ServerResponse, error: GatewayError, requ
   // The rest of a body that is too large is not read: the connection cannot be used again.
   if (error.code === 'body_too_large' || error.code === 'request_timeout') headers['connection'] = 'close';
   respondJson(response, error.status, errorText(rpcId, rpcErrorOf(error, requestId)), headers);
+}
+
+/** A whole HTTP answer to a request that wanted to become something else, on its bare socket. */
+export function refuseUpgrade(socket: Duplex, error: GatewayError, requestId: string): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = errorText(undefined, rpcErrorOf(error, requestId));
+  const head = [
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'cache-control: no-store',
+    `x-request-id: ${requestId}`,
+    ...(error.status === 401 ? ['www-authenticate: Bearer'] : []),
+    ...(error.status === 503 ? ['retry-after: 1'] : []),
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 export function respondJson(

@@ -1,0 +1,202 @@
+/** One client's WebSocket: its messages become Exchanges, and what its session hears goes out on it. */
+import { randomBytes } from 'node:crypto';
+import type { RawData, WebSocket } from 'ws';
+import { errorText, parseMessage, type Message } from '../../mcp/message.ts';
+import { GatewayError } from '../../shared/errors.ts';
+import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
+import type { Front } from '../front.ts';
+import { answerRequest, hearNotification, logRequest } from '../pipeline.ts';
+import { expected, rpcErrorOf } from '../respond.ts';
+import type { ClientStream, Session } from '../session.ts';
+import type { Beating } from './heartbeat.ts';
+
+/** Close codes (RFC 6455, section 7.4.1). */
+export const GOING_AWAY = 1001;
+const UNSUPPORTED_DATA = 1003;
+const POLICY_VIOLATION = 1008;
+
+/** A client that reads so slowly that more than this is waiting for it is cut off, in bytes. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** While more than this waits for the client, nothing more is read from it, in bytes. */
+const PAUSE_ABOVE_BYTES = 1024 * 1024;
+/** While so many requests of a client are being worked on, no more are read. */
+const MAX_IN_FLIGHT = 1_000;
+
+export class WebSocketConnection implements ClientStream, Beating {
+  /** Resolves when the connection is over. */
+  readonly closed: Promise<void>;
+  readonly #webSocket: WebSocket;
+  readonly #front: Front;
+  readonly #admitted: Pick<Admitted, 'principal' | 'route'>;
+  readonly #inFlight = new Set<Exchange>();
+  #session: Session | undefined;
+  #answersPings = true;
+  #leaving = false;
+
+  constructor(
+    webSocket: WebSocket,
+    front: Front,
+    admitted: Pick<Admitted, 'principal' | 'route'>,
+    onClosed: () => void,
+  ) {
+    this.#webSocket = webSocket;
+    this.#front = front;
+    this.#admitted = admitted;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    webSocket.on('pong', () => (this.#answersPings = true));
+    // A frame that breaks the protocol or a limit; the library closes with the code that says so.
+    webSocket.on('error', (error) => front.log.info({ err: error }, 'a WebSocket client broke the protocol'));
+    webSocket.on('close', (code) => {
+      this.#ended(code);
+      onClosed();
+      resolve();
+    });
+    front.heartbeat.add(this);
+    front.log.info({ principal: admitted.principal.subject }, 'websocket opened');
+  }
+
+  get open(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
+  /** Sends one JSON-RPC message; false when the client is gone. */
+  send(text: string): boolean {
+    if (!this.open) return false;
+    // A failed write closes the connection, which is where it is dealt with.
+    this.#webSocket.send(text, () => this.#adjustReading());
+    if (this.#webSocket.bufferedAmount > MAX_WAITING_BYTES) this.cutOff();
+    else this.#adjustReading();
+    return this.open;
+  }
+
+  /** The session is over: client, server or configuration has ended it. */
+  end(): void {
+    this.close(GOING_AWAY, 'The session has ended.');
+  }
+
+  close(code: number, reason: string): void {
+    this.#webSocket.close(code, reason);
+  }
+
+  cutOff(): void {
+    this.#webSocket.terminate();
+  }
+
+  /** Closes now, or when the last request in flight has its answer. */
+  closeWhenIdle(): void {
+    this.#leaving = true;
+    if (this.#inFlight.size === 0) this.close(GOING_AWAY, 'The gateway is shutting down.');
+  }
+
+  /** Shows proxies in between that the connection lives, and cuts off a client that is not there any more. */
+  beat(): void {
+    if (!this.open) return;
+    // What is not read holds back the pongs as well.
+    if (!this.#answersPings && !this.#webSocket.isPaused) return this.cutOff();
+    this.#answersPings = false;
+    this.#webSocket.ping();
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (isBinary) return this.close(UNSUPPORTED_DATA, 'Messages are JSON text.');
+    this.#answersPings = true;
+    void this.#handle(textOf(data));
+  }
+
+  /** One message, from here to its answer. Never rejects. */
+  async #handle(text: string): Promise<void> {
+    const startedAt = performance.now();
+    const requestId = randomBytes(8).toString('hex');
+    const { principal } = this.#admitted;
+    const notes: ExchangeNotes = {};
+    using held = this.#front.hold();
+    let message: Message | undefined;
+    let outcome = 'ok';
+    try {
+      if (!held.runtime.authenticator.knows(principal.subject)) {
+        return this.close(POLICY_VIOLATION, 'The credentials of this connection are no longer valid.');
+      }
+      message = parseMessage(text);
+      const exchange: Exchange = {
+        ...this.#admitted,
+        requestId,
+        runtime: held.runtime,
+        session: message.method === 'initialize' ? undefined : this.#session,
+        message,
+        reply: this.#reply(),
+        abort: new AbortController(),
+        notes,
+      };
+      if (message.kind === 'response') await this.#session?.answer(message);
+      else if (message.kind === 'notification') await hearNotification(exchange);
+      else outcome = await this.#request(exchange);
+    } catch (error) {
+      const failure = expected(error, requestId);
+      outcome = failure.code;
+      if (failure.code === 'internal')
+        this.#front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+      // A notification has no answer, and an answer has none either.
+      if (message === undefined || message.kind === 'request')
+        this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
+    } finally {
+      logRequest(this.#front, { requestId, principal, message, notes, outcome, startedAt });
+    }
+  }
+
+  async #request(exchange: Exchange): Promise<string> {
+    if (this.#front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+    if (exchange.message.method === 'initialize' && this.#session !== undefined) {
+      throw new GatewayError('invalid_request', 'This connection has its session already; open another connection.');
+    }
+    this.#inFlight.add(exchange);
+    this.#adjustReading();
+    try {
+      return await answerRequest(this.#front, exchange, (session) => this.#opened(session));
+    } finally {
+      this.#inFlight.delete(exchange);
+      this.#adjustReading();
+      if (this.#leaving) this.closeWhenIdle();
+    }
+  }
+
+  #reply(): Exchange['reply'] {
+    return {
+      send: (text) => this.send(text),
+      answer: (text) => void this.send(text),
+      // The client took its request back: there is nothing to say.
+      drop: () => undefined,
+    };
+  }
+
+  #opened(session: Session): void {
+    this.#session = session;
+    if (this.open) session.addStream(this);
+    else void this.#front.sessions.end(session);
+  }
+
+  #ended(code: number): void {
+    const { log, heartbeat, sessions } = this.#front;
+    heartbeat.remove(this);
+    for (const exchange of this.#inFlight) exchange.abort.abort();
+    if (this.#session !== undefined) {
+      this.#session.removeStream(this);
+      void sessions.end(this.#session);
+    }
+    log.info({ principal: this.#admitted.principal.subject, code }, 'websocket closed');
+  }
+
+  /** Back-pressure: who does not take answers, or asks without end, is not listened to for the moment. */
+  #adjustReading(): void {
+    if (!this.open) return;
+    const full = this.#inFlight.size >= MAX_IN_FLIGHT || this.#webSocket.bufferedAmount > PAUSE_ABOVE_BYTES;
+    if (full && !this.#webSocket.isPaused) this.#webSocket.pause();
+    else if (!full && this.#webSocket.isPaused) this.#webSocket.resume();
+  }
+}
+
+function textOf(data: RawData): string {
+  if (Buffer.isBuffer(data)) return data.toString('utf8');
+  return Array.isArray(data) ? Buffer.concat(data).toString('utf8') : Buffer.from(data).toString('utf8');
+}
