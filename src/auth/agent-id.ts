@@ -1,6 +1,6 @@
 /** Authentication by agent id: the Authorization header holds one of the configured ids, bare or after `Bearer `. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+
 import { GatewayError } from '../shared/errors.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
 
@@ -10,7 +10,7 @@ const WELL_FORMED = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 export function createAgentIdAuthenticator(agentIds: readonly string[]): Authenticator {
   const known = agentIds.map((id) => ({ digest: digestOf(id), principal: principalOf(id) }));
   return {
-    authenticate(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): Principal {
+    authenticate({ headers, rawHeaders }): Principal {
       const value = headers.authorization;
       if (value === undefined || value === '') {
         throw new GatewayError('unauthorized', 'The Authorization header is missing.');

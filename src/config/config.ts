@@ -1,5 +1,7 @@
 /** The validated configuration: the only form in which the rest of the program sees what the operator wrote. */
 
+import type { ListenerTlsConfig, UpstreamTlsConfig } from './tls-config.ts';
+
 export interface Config {
   readonly gateway: GatewayConfig;
   /** In the order in which they were written; names are unique. */
@@ -40,6 +42,10 @@ export interface GatewayConfig {
   readonly payloadDir: string | undefined;
   readonly payloadPathPrefix: string | undefined;
   readonly payloadSizeThreshold: number;
+  /** undefined = the listener speaks plain HTTP. */
+  readonly tls: ListenerTlsConfig | undefined;
+  /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */
+  readonly hmacSecret: string | undefined;
 }
 
 export interface ContainerRuntime {
@@ -121,6 +127,8 @@ export interface HttpServerConfig extends ServerCommon {
   readonly headers: Readonly<Record<string, string>>;
   readonly auth: GithubOidcAuth | undefined;
   readonly connectTimeoutMs: number;
+  /** undefined = the authorities of the system and no client certificate; always so for an http URL. */
+  readonly tls: UpstreamTlsConfig | undefined;
 }
 
 export interface GithubOidcAuth {

@@ -60,6 +60,7 @@ export function readScope(
     fields.set(spell(name, dialect), name);
     const older = metaOf(part)?.older?.[dialect];
     if (older !== undefined) fields.set(older, name);
+    for (const alias of metaOf(part)?.aliases ?? []) fields.set(alias, name);
   }
   for (const [name, value] of Object.entries(table)) {
     const field = fields.get(name);
@@ -78,7 +79,7 @@ export function readScope(
       });
       continue;
     }
-    if (name !== canonical) {
+    if (name !== canonical && metaOf(schema.shape[field] as z.core.$ZodType)?.aliases?.includes(name) !== true) {
       log.warn({
         path: [...path, name],
         message: `'${name}' is an older name of '${canonical}'`,

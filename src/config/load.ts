@@ -14,7 +14,7 @@ import { Diagnostics } from './diagnostics.ts';
 import { readScope, reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
 import { type Environment, expand } from './expand.ts';
 import { type HostDirectories, hostDirectories, MOUNT_ROOTS_VARIABLE, mountPolicyFrom } from './mount-policy.ts';
-import { httpsSchemaFetcher, type SchemaFetcher } from './schema-fetcher.ts';
+import type { SchemaFetcher } from './schema-fetcher.ts';
 import { documentSchema } from './schema/document.ts';
 import { gatewaySchema } from './schema/gateway.ts';
 import { anyServerFields, anyServerSchema } from './schema/server.ts';
@@ -34,8 +34,8 @@ export interface LoadInput {
   readonly env: Environment;
   /** What flags say; goes before the text. */
   readonly overrides?: GatewayOverrides;
-  /** How schemas of custom types are fetched; by default over https with the system's authorities. */
-  readonly fetchSchema?: SchemaFetcher;
+  /** How schemas of custom types are fetched. */
+  readonly fetchSchema: SchemaFetcher;
   /** Directories that the default mount roots are made of; by default those of this process. */
   readonly directories?: HostDirectories;
   /** Makes the id of a TOML configuration that has none; by default 64 random hexadecimal digits. */
@@ -108,7 +108,7 @@ async function build(
   const servers = await readServers(
     root,
     { gateway, requireDigests, env: input.env, mountPolicy: policy, log },
-    input.fetchSchema ?? httpsSchemaFetcher(),
+    input.fetchSchema,
   );
   return { gateway, servers };
 }

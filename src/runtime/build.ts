@@ -1,11 +1,15 @@
 /** Builds a Runtime from a Config: everything is made, nothing is started but what must be known to work. */
 import { createAgentIdAuthenticator } from '../auth/agent-id.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { createCertificateAuthenticator } from '../auth/client-certificate.ts';
+import { createRequestSignatures, type RequestSignatures } from '../auth/hmac-signature.ts';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { hostDirectories, mountPolicyFrom } from '../config/mount-policy.ts';
 import type { Guard } from '../guards/guard.ts';
 import { createPayloadStorage, type PayloadStorage } from '../guards/payload-storage.ts';
 import type { Lease } from '../shared/shared-lease.ts';
 import type { Telemetry } from '../telemetry/log.ts';
+import type { Identities } from '../tls/identities.ts';
 import { ContainerHost } from '../upstream/container/container-host.ts';
 import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
@@ -22,6 +26,8 @@ export interface BuildOptions {
   readonly config: Config;
   readonly telemetry: Telemetry;
   readonly version: string;
+  /** TLS material of the servers; outlives every Runtime. */
+  readonly identities: Identities;
   /** The Runtime that this one is to replace: what has not changed is taken over from it, with everything that is open. */
   readonly previous?: BuiltRuntime;
 }
@@ -47,14 +53,21 @@ interface ServedPool extends AsyncDisposable {
 }
 
 /** Rejects when the payload directory cannot be used. A container engine that does not answer fails its servers, not the build. */
-export async function buildRuntime({ config, telemetry, version, previous }: BuildOptions): Promise<BuiltRuntime> {
+export async function buildRuntime({
+  config,
+  telemetry,
+  version,
+  identities,
+  previous,
+}: BuildOptions): Promise<BuiltRuntime> {
   await using stack = new AsyncDisposableStack();
   const before = previous?.parts;
   const payloadsPart = await payloadsFor(config, telemetry, before);
   const payloads = payloadsPart && stack.use(payloadsPart.shared.lease()).value;
-  const tokens = await carryOver(before?.tokens, 'tokens', openTokens);
+  const tokens = await carryOver(before?.tokens, 'tokens', () => openTokens(identities));
   const containers = await containersFor(config, telemetry.log, before);
   const rooms: Rooms = {
+    identities,
     oidc: stack.use(tokens.shared.lease()).value.oidc,
     containers: containers && stack.use(containers.shared.lease()).value,
     mountPolicy: await mountPolicyOf(telemetry.log),
@@ -75,7 +88,8 @@ export async function buildRuntime({ config, telemetry, version, previous }: Bui
   let ended: Promise<void> | undefined;
   return {
     config,
-    authenticator: createAgentIdAuthenticator(config.gateway.agentIds),
+    authenticator: authenticatorFor(config),
+    signatures: signaturesFor(config, previous),
     guards,
     pools,
     parts: { tokens, containers, payloads: payloadsPart, servers },
@@ -85,6 +99,19 @@ export async function buildRuntime({ config, telemetry, version, previous }: Bui
     },
     [Symbol.asyncDispose]: () => (ended ??= disposePoolsTogether(leases, owned)),
   };
+}
+
+function authenticatorFor({ gateway }: Config): Authenticator {
+  const agents = createAgentIdAuthenticator(gateway.agentIds);
+  return gateway.tls === undefined ? agents : createCertificateAuthenticator(gateway.tls, agents);
+}
+
+/** With the same secret the same ones: what has been used once stays used over a reload. */
+function signaturesFor({ gateway }: Config, previous: BuiltRuntime | undefined): RequestSignatures | undefined {
+  const secret = gateway.hmacSecret;
+  if (secret === undefined) return undefined;
+  const before = previous?.config.gateway.hmacSecret === secret ? previous.signatures : undefined;
+  return before ?? createRequestSignatures(secret);
 }
 
 /** Servers may take seconds to end: they do so side by side, and the rest follows in reverse order. */
@@ -107,8 +134,8 @@ async function payloadsFor(
   });
 }
 
-function openTokens(): Tokens {
-  const connector = new Connector({ connectTimeoutMs: TOKEN_CONNECT_TIMEOUT_MS });
+function openTokens(identities: Identities): Tokens {
+  const connector = new Connector({ connectTimeoutMs: TOKEN_CONNECT_TIMEOUT_MS, identity: identities.plain() });
   return {
     oidc: new GithubOidcTokens({ connector }),
     [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),

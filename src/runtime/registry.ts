@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ContainerServerConfig, HttpServerConfig, Mount, ServerConfig } from '../config/config.ts';
 import { checkMount, type MountPolicy } from '../config/mount-policy.ts';
 import { GatewayError } from '../shared/errors.ts';
+import type { Identities } from '../tls/identities.ts';
 import type { ContainerHost } from '../upstream/container/container-host.ts';
 import { createContainerTransport } from '../upstream/container/container-transport.ts';
 import type { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
@@ -17,6 +18,7 @@ export interface Rooms {
   readonly containers: ContainerHost | undefined;
   readonly mountPolicy: MountPolicy;
   readonly oidc: GithubOidcTokens;
+  readonly identities: Identities;
 }
 
 export interface ServerConnection extends AsyncDisposable {
@@ -29,8 +31,9 @@ export function connectionFor(server: ServerConfig, rooms: Rooms, log: Logger): 
   return server.kind === 'http' ? http(server, rooms, log) : container(server, rooms, log);
 }
 
-function http(server: HttpServerConfig, { oidc }: Rooms, log: Logger): ServerConnection {
-  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs });
+function http(server: HttpServerConfig, { oidc, identities }: Rooms, log: Logger): ServerConnection {
+  const identity = identities.upstream(server);
+  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs, identity });
   return {
     candidates: httpTransportCandidates(server, { connector, oidc, log }),
     isMismatch: isTransportMismatch,

@@ -1,5 +1,6 @@
 /** What is running: the immutable thing that is built from one Config and that requests hold on to. */
 import type { Authenticator } from '../auth/authenticator.ts';
+import type { RequestSignatures } from '../auth/hmac-signature.ts';
 import type { Config } from '../config/config.ts';
 import type { Guard } from '../guards/guard.ts';
 import type { Attachment } from '../upstream/attachment.ts';
@@ -8,6 +9,8 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 export interface Runtime extends AsyncDisposable {
   readonly config: Config;
   readonly authenticator: Authenticator;
+  /** undefined while requests need not be signed. */
+  readonly signatures: RequestSignatures | undefined;
   /** In the order in which they see a message. */
   readonly guards: readonly Guard[];
   /** By server name, in the order of the configuration. */

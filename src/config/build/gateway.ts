@@ -21,6 +21,7 @@ import { type Scope, writtenPath } from '../dialect.ts';
 import type { Environment } from '../expand.ts';
 import { gatewaySchema, gatewaySchemaJson, type RawGateway } from '../schema/gateway.ts';
 import { parseDuration } from '../values/duration.ts';
+import { listenerTls } from './tls.ts';
 
 type Sound = Partial<RawGateway>;
 
@@ -61,6 +62,8 @@ export function buildGateway(scope: Scope, env: Environment, log: Diagnostics, r
       payloadDir: raw.payloadDir,
       payloadPathPrefix: raw.payloadPathPrefix,
       payloadSizeThreshold: raw.payloadSizeThreshold ?? DEFAULT_PAYLOAD_SIZE_THRESHOLD,
+      tls: listenerTls(scope, raw.tls, log),
+      hmacSecret: raw.hmacSecret,
     },
   };
 }

@@ -9,6 +9,7 @@ import { CONTAINER_ONLY_FIELDS, httpServerSchema, type RawHttpServer } from '../
 import type { ServerContext } from './container.ts';
 import { toolFilter, toolTimeoutMs, without } from './server-common.ts';
 import { refuseMisplacedCommand } from './server-type.ts';
+import { upstreamTls } from './tls.ts';
 
 /** Headers that belong to the connection or to the protocol; the gateway sets them itself. */
 const OWN_HEADERS = new Set([
@@ -43,10 +44,12 @@ export function buildHttpServer(name: string, whole: Scope, { gateway, env, log 
       atKey: true,
     });
   }
+  const url = address(scope, raw.url, log);
   return {
     kind: 'http',
     name,
-    url: address(scope, raw.url, log),
+    url,
+    tls: upstreamTls(scope, raw.tls, url, log),
     headers: headers(scope, raw.headers ?? {}, log),
     auth: auth(scope, raw, env, log),
     tools: toolFilter(scope, raw.tools, log),

@@ -15,10 +15,20 @@ type Settable =
   | 'maxBodyBytes'
   | 'payloadDir'
   | 'payloadPathPrefix'
-  | 'payloadSizeThreshold';
+  | 'payloadSizeThreshold'
+  | 'hmacSecret';
 
 /** Fields of GatewayConfig that flags can set; undefined = not set. Port 0 means any free port. */
-export type GatewayOverrides = { readonly [K in Settable]?: GatewayConfig[K] | undefined };
+export type GatewayOverrides = { readonly [K in Settable]?: GatewayConfig[K] | undefined } & {
+  /** Files of `--tls-cert`, `--tls-key` and `--tls-ca`. */
+  readonly tls?: TlsOverride | undefined;
+};
+
+export interface TlsOverride {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string | undefined;
+}
 
 interface Rule {
   readonly field: Settable;
@@ -85,8 +95,30 @@ export function applyOverrides(gateway: GatewayConfig, overrides: GatewayOverrid
     if (isValid(overrides)) continue;
     log.errorOutside(flag, `${flag} must be ${expects}, got '${String(overrides[field])}'`, `Write ${expects}.`);
   }
-  const set = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
-  return { ...gateway, ...set };
+  const { tls, ...rest } = overrides;
+  const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return { ...gateway, ...set, tls: overrideTls(gateway.tls, tls) };
+}
+
+/** A pair of the command line takes the place of the first certificate; an authority means that every client needs a certificate. */
+function overrideTls(written: GatewayConfig['tls'], given: TlsOverride | undefined): GatewayConfig['tls'] {
+  if (given === undefined) return written;
+  const { cert, key, ca } = given;
+  return {
+    sni: [],
+    ca: undefined,
+    crl: undefined,
+    clientAuth: 'none',
+    certificateLogin: false,
+    allowedClients: undefined,
+    minVersion: 'TLSv1.2',
+    ...written,
+    cert,
+    key,
+    pfx: undefined,
+    passphrase: undefined,
+    ...(ca === undefined ? {} : { ca, clientAuth: 'required' as const }),
+  };
 }
 
 function isPositive(value: number | undefined): boolean {

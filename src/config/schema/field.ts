@@ -14,6 +14,8 @@ export interface FieldMeta {
   readonly fallback?: string;
   /** Older names that are still read, by dialect. */
   readonly older?: { readonly toml?: string; readonly json?: string };
+  /** Names of other gateways that mean the same, in both dialects; read without a warning. */
+  readonly aliases?: readonly string[];
 }
 
 const registry = new WeakMap<z.core.$ZodType, FieldMeta>();

@@ -17,6 +17,7 @@ import {
 import { DURATION } from '../values/duration.ts';
 import { field } from './field.ts';
 import { flag, seconds, text, textList } from './shapes.ts';
+import { listenerTlsSchema } from './tls.ts';
 
 /** One id of a caller, as it travels in the Authorization header: visible ASCII, spaces only inside. */
 const agentId = z.string().regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/);
@@ -198,6 +199,17 @@ export const gatewayFields = {
     description: 'Results larger than so many bytes are written to the payload directory.',
     expects: 'a positive integer (>= 1)',
     fallback: String(DEFAULT_PAYLOAD_SIZE_THRESHOLD),
+  }).optional(),
+  tls: field(listenerTlsSchema, {
+    description: 'TLS of the gateway itself. Without it the gateway speaks plain HTTP.',
+    expects: 'an object with at least cert and key',
+  }).optional(),
+  hmacSecret: field(text, {
+    description:
+      'Requests to `/mcp` must also be signed with this secret: headers `X-MCP-Timestamp`, `X-MCP-Nonce` and `X-MCP-Signature`.',
+    expects: 'a non-empty string',
+    secret: true,
+    fallback: 'requests need no signature',
   }).optional(),
   trustedBots: field(textList.min(1), {
     description: 'Further trusted bots. Has no effect until guard policies exist.',

@@ -11,6 +11,7 @@ import {
 } from '../defaults.ts';
 import { field } from './field.ts';
 import { flag, seconds, text, textList } from './shapes.ts';
+import { upstreamTlsSchema } from './tls.ts';
 
 /** What Docker grants by default; nothing beyond it can be given back. */
 export const GRANTABLE_CAPABILITIES = [
@@ -235,6 +236,12 @@ const httpOnlyFields = {
     expects: `a positive integer (>= 1) of seconds, at most ${MAX_TIMER_SECONDS}`,
     fallback: String(DEFAULT_CONNECT_TIMEOUT_SECONDS),
     older: { json: 'connect_timeout' },
+  }).optional(),
+  tls: field(upstreamTlsSchema, {
+    description: 'TLS with the server: whom to trust, and what certificate to show.',
+    expects: 'an object',
+    aliases: ['tls_config', 'tlsConfig'],
+    fallback: 'the authorities of the system, no client certificate',
   }).optional(),
 };
 

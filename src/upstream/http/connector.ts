@@ -1,11 +1,14 @@
 /** The one way out to HTTP servers: every connection that the gateway opens to one of them is made here. */
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type { UpstreamConnectOptions, UpstreamGeneration, UpstreamIdentity } from '../../tls/upstream-identity.ts';
 
 export interface ConnectorOptions {
   /** For name lookup, TCP and TLS together. */
   readonly connectTimeoutMs: number;
+  /** What https connections are opened with; undefined for plain HTTP, which then has no TLS context at all. */
+  readonly identity: UpstreamIdentity | undefined;
 }
 
 export interface OutboundRequest {
@@ -19,6 +22,8 @@ export interface OutboundRequest {
   readonly headersTimeoutMs: number;
   /** Longest silence inside the body of the answer in ms; 0 = only `signal` ends it. */
   readonly bodyTimeoutMs: number;
+  /** `manual` gives the redirect itself as the answer. */
+  readonly redirect?: 'manual';
 }
 
 export interface OutboundResponse {
@@ -42,17 +47,42 @@ const MAX_REDIRECTS = 5;
 const MAX_DISCARDED_BYTES = 64 * 1024;
 const DISCARD_TIMEOUT_MS = 5_000;
 
+/**
+ * The connections of one server, or of one purpose. They are never shared with another Connector, so nothing that was
+ * opened with one client certificate can be used for another.
+ */
 export class Connector implements AsyncDisposable {
-  readonly #agent: Agent;
+  readonly #options: ConnectorOptions;
+  readonly #unsubscribe: (() => void) | undefined;
+  #present: Present | undefined;
+  /** Dispatchers of earlier certificates, while something is still under way on them. */
+  readonly #draining = new Set<Dispatcher>();
 
-  constructor({ connectTimeoutMs }: ConnectorOptions) {
-    this.#agent = new Agent({
-      connect: connectWith(connectTimeoutMs),
-      connections: MAX_CONNECTIONS,
-      // One request in flight on a connection: an answer that streams for minutes must not hold up the next.
-      pipelining: 1,
-      keepAliveTimeout: IDLE_TIMEOUT_MS,
-    });
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.identity?.onReplace(() => this.#retire());
+  }
+
+  /** The dispatcher for the identity's present generation. Throws a MaterialError while there is no usable material. */
+  #dispatcher(): Dispatcher {
+    const generation = this.#options.identity?.current();
+    if (this.#present === undefined || this.#present.generation !== generation) {
+      this.#retire();
+      this.#present = { generation, dispatcher: createDispatcher(this.#options.connectTimeoutMs, generation?.connect) };
+    }
+    return this.#present.dispatcher;
+  }
+
+  /** What is under way lives on; the next request opens connections anew. TLS sessions of the old certificate end with its dispatcher. */
+  #retire(): void {
+    const retired = this.#present?.dispatcher;
+    this.#present = undefined;
+    if (retired === undefined) return;
+    this.#draining.add(retired);
+    retired.close().then(
+      () => this.#draining.delete(retired),
+      () => this.#draining.delete(retired),
+    );
   }
 
   /**
@@ -64,14 +94,15 @@ export class Connector implements AsyncDisposable {
     let { url } = request;
     for (let redirects = 0; ; redirects++) {
       const answer = await this.#send(url, request);
-      if (answer.statusCode < 300 || answer.statusCode >= 400 || answer.statusCode === 304) return toResponse(answer);
+      const isRedirect = answer.statusCode >= 300 && answer.statusCode < 400 && answer.statusCode !== 304;
+      if (!isRedirect || request.redirect === 'manual') return toResponse(answer);
       discard(answer.body);
       url = redirectTarget(url, answer, redirects);
     }
   }
 
-  #send(url: URL, request: OutboundRequest): Promise<Dispatcher.ResponseData> {
-    return this.#agent.request({
+  async #send(url: URL, request: OutboundRequest): Promise<Dispatcher.ResponseData> {
+    return this.#dispatcher().request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: request.method,
@@ -85,7 +116,10 @@ export class Connector implements AsyncDisposable {
 
   /** Cuts every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    this.#unsubscribe?.();
+    const dispatchers = [...this.#draining, ...(this.#present === undefined ? [] : [this.#present.dispatcher])];
+    this.#present = undefined;
+    await Promise.all(dispatchers.map((each) => each.destroy()));
   }
 }
 
@@ -101,12 +135,40 @@ export function discard(body: Readable): void {
   });
 }
 
-function connectWith(timeoutMs: number): buildConnector.connector {
-  // HTTP/1.1 only: with one connection per stream, a fault in one stream cannot touch another.
-  const connect = buildConnector({ timeout: timeoutMs, allowH2: false });
+interface Present {
+  readonly generation: UpstreamGeneration | undefined;
+  readonly dispatcher: Dispatcher;
+}
+
+/** Goes through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name; TLS with the server is then inside the tunnel, with the same identity. */
+function createDispatcher(timeoutMs: number, tls: UpstreamConnectOptions | undefined): Dispatcher {
+  const options = {
+    connect: connectWith(timeoutMs, tls),
+    connections: MAX_CONNECTIONS,
+    // One request in flight on a connection: an answer that streams for minutes must not hold up the next.
+    pipelining: 1,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    // HTTP/1.1 only: with one connection per stream, a fault in one stream cannot touch another.
+    allowH2: false,
+  };
+  if (!isProxyConfigured(process.env)) return new Agent(options);
+  return new EnvHttpProxyAgent({
+    ...options,
+    connectTimeout: timeoutMs,
+    requestTls: { ...tls, timeout: timeoutMs, allowH2: false },
+    proxyTls: { timeout: timeoutMs, allowH2: false },
+  });
+}
+
+function isProxyConfigured(env: NodeJS.ProcessEnv): boolean {
+  return ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].some((name) => (env[name] ?? '') !== '');
+}
+
+function connectWith(timeoutMs: number, tls: UpstreamConnectOptions | undefined): buildConnector.connector {
+  const connect = buildConnector({ ...tls, timeout: timeoutMs, allowH2: false });
   return (options, callback) => {
     // The certificate must name the host of the URL, whatever a configured Host header says.
-    const servername = isIP(unbracketed(options.hostname)) === 0 ? options.hostname : '';
+    const servername = tls?.servername ?? (isIP(unbracketed(options.hostname)) === 0 ? options.hostname : '');
     connect({ ...options, servername }, (...result) => {
       const [error, socket] = result;
       if (error !== null) return callback(error, null);

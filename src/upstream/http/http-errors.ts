@@ -1,6 +1,8 @@
 import { SseEventTooLargeError } from '../../mcp/sse.ts';
 /** Says in plain words why an HTTP server could not be reached, could not be trusted, or did not answer with MCP. */
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
+import { MaterialError } from '../../tls/material-error.ts';
+import { StrictNamesError } from '../../tls/upstream-identity.ts';
 import { RedirectRefusedError } from './connector.ts';
 
 export interface Peer {
@@ -72,6 +74,14 @@ function classify(error: unknown, url: URL): Finding | undefined {
   ) {
     return { code: 'server_protocol_error', detail: error.message };
   }
+  if (error instanceof MaterialError) {
+    return tls(`the gateway has no usable TLS material for it, ${error.where}: ${error.reason}`);
+  }
+  if (error instanceof StrictNamesError) {
+    return tls(
+      `the certificate of the server names ${url.hostname} only in its common name, and strictNames refuses that; give the server a certificate with a subject alternative name`,
+    );
+  }
   if (error.name === 'TimeoutError')
     return { code: 'server_unavailable', detail: `${url.host} did not answer in time` };
   if (error.name === 'HTTPParserError')
@@ -118,7 +128,7 @@ const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
 function wrongName(error: Error, url: URL): string {
   const certificate: unknown = 'cert' in error ? error.cert : undefined;
   const names = certificateNames(certificate);
-  return `the certificate of the server is not made for ${url.hostname}; it names ${names} (ERR_TLS_CERT_ALTNAME_INVALID)`;
+  return `the certificate of the server is not made for ${url.hostname}; it names ${names} (ERR_TLS_CERT_ALTNAME_INVALID). Set tls.serverName to a name that it has, or give the server a certificate with ${url.hostname} in its subject alternative name`;
 }
 
 function certificateNames(certificate: unknown): string {

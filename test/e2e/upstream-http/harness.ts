@@ -40,6 +40,7 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
     headers: {},
     auth: undefined,
     connectTimeoutMs: 5_000,
+    tls: undefined,
     ...config,
   };
 }

@@ -1,0 +1,36 @@
+/** Authentication by client certificate, beside or in place of an agent id. */
+import type { ListenerTlsConfig } from '../config/tls-config.ts';
+import { GatewayError } from '../shared/errors.ts';
+import { clientCertificateOf, isAllowedClient, type ClientCertificate } from '../tls/client-certificate.ts';
+import type { Authenticator } from './authenticator.ts';
+
+const PREFIX = 'mtls:';
+
+/**
+ * With `certificateLogin`, a request without an Authorization header is that of its certificate; a header that is there
+ * must be right in any case. A certificate that has none of the `allowedClients` names opens nothing.
+ */
+export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: Authenticator): Authenticator {
+  return {
+    authenticate(request) {
+      const certificate = clientCertificateOf(request.socket);
+      if (certificate !== undefined && !isAllowedClient(certificate, tls.allowedClients)) {
+        throw new GatewayError(
+          'unauthorized',
+          `The client certificate "${certificate.subject}" has none of the names that may call this gateway.`,
+        );
+      }
+      if (tls.certificateLogin && certificate !== undefined && request.headers.authorization === undefined) {
+        return { subject: subjectOf(certificate), issuer: 'mtls', certificate };
+      }
+      const principal = agents.authenticate(request);
+      return certificate === undefined ? principal : { ...principal, certificate };
+    },
+    knows: (subject) => (subject.startsWith(PREFIX) ? tls.certificateLogin : agents.knows(subject)),
+  };
+}
+
+/** Stays the same when the certificate is renewed. */
+function subjectOf({ spiffeId, subject, issuer }: ClientCertificate): string {
+  return `${PREFIX}${spiffeId ?? `${subject} (issuer ${issuer})`}`;
+}

@@ -1,0 +1,294 @@
+/** All TLS material of a gateway: loaded once, exchanged together when files or configuration change, or not at all. */
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import type { UpstreamTlsConfig } from '../config/tls-config.ts';
+import type { CertificateNote } from './certificate-note.ts';
+import { contentKey } from './content-key.ts';
+import { ExpiryWatch } from './expiry.ts';
+import { checkSuccession, type ListenerGeneration, listenerPaths, loadListener } from './listener-generation.ts';
+import { ListenerTls } from './listener-tls.ts';
+import { MaterialError, MaterialErrors } from './material-error.ts';
+import { type Files, readStable } from './read-stable.ts';
+import {
+  loadUpstream,
+  PLAIN_IDENTITY,
+  UpstreamIdentity,
+  type UpstreamGeneration,
+  upstreamPaths,
+} from './upstream-identity.ts';
+
+export interface NoteOfUse {
+  readonly note: CertificateNote;
+  /** `listener`, or names of servers as `server "name"`. */
+  readonly users: readonly string[];
+}
+
+/** What a configuration leads to, read and checked. */
+export interface LoadedMaterial {
+  readonly listener: ListenerGeneration | undefined;
+  readonly upstream: ReadonlyMap<string, LoadedUpstream>;
+  readonly problems: readonly MaterialError[];
+}
+
+interface LoadedUpstream {
+  readonly config: UpstreamTlsConfig;
+  readonly users: readonly string[];
+  readonly state: UpstreamGeneration | MaterialError;
+}
+
+/** The step between checking new material and using it. Exactly one of the two is called. */
+export interface PreparedMaterial {
+  /** Exchanges everything. Rejects when the listener does not serve it; then everything is as it was. Resolves with lines for the log. */
+  commit(): Promise<readonly string[]>;
+  discard(): Promise<void>;
+}
+
+/** What serves now; material with the same content is taken from here and not judged again. */
+interface Current {
+  readonly listener: ListenerGeneration | undefined;
+  readonly upstream: ReadonlyMap<string, UpstreamIdentity>;
+}
+
+const NOTHING: Current = { listener: undefined, upstream: new Map() };
+
+/** Reads and checks everything that the configuration names; starts nothing. Rejects only when files do not come to rest. */
+export async function loadMaterial(config: Config, current: Current = NOTHING): Promise<LoadedMaterial> {
+  const upstreams = wanted(config);
+  const { tls } = config.gateway;
+  const paths = [...upstreams.values()].flatMap(({ config: each }) => upstreamPaths(each));
+  const files = await readStable([...paths, ...(tls === undefined ? [] : listenerPaths(tls))]);
+  const problems: MaterialError[] = [];
+  const listener =
+    tls === undefined ? undefined : await noting(problems, () => loadListener(tls, files, current.listener));
+  const upstream = new Map<string, LoadedUpstream>();
+  for (const [key, each] of upstreams) {
+    const state = await loadOne(each, files, current.upstream.get(key));
+    upstream.set(key, { ...each, state });
+  }
+  for (const { state } of upstream.values()) if (state instanceof MaterialError) problems.push(state);
+  return { listener, upstream, problems };
+}
+
+/** What is known of all certificates, authorities and lists of loaded material. */
+export function notesOf({ listener, upstream }: Omit<LoadedMaterial, 'problems'>): readonly NoteOfUse[] {
+  return [
+    ...(listener?.notes ?? []).map((note) => ({ note, users: ['listener'] })),
+    ...[...upstream.values()].flatMap(({ state, users }) =>
+      state instanceof MaterialError
+        ? []
+        : state.notes.map((note) => ({ note, users: users.map((name) => `server "${name}"`) })),
+    ),
+  ];
+}
+
+export class Identities implements Disposable {
+  readonly name = 'certificates';
+  /** undefined while the listener speaks plain HTTP. */
+  readonly listener: ListenerTls | undefined;
+  readonly #log: Logger;
+  readonly #expiry: ExpiryWatch;
+  #config: Config;
+  #upstream: ReadonlyMap<string, UpstreamIdentity>;
+  #users: ReadonlyMap<string, readonly string[]>;
+
+  private constructor(config: Config, loaded: LoadedMaterial, log: Logger) {
+    this.#log = log;
+    this.#config = config;
+    const { tls } = config.gateway;
+    if (tls !== undefined && loaded.listener !== undefined) this.listener = new ListenerTls(tls, loaded.listener, log);
+    this.#upstream = new Map(
+      [...loaded.upstream].map(([key, each]) => [key, new UpstreamIdentity(each.config, each.state)]),
+    );
+    this.#users = new Map([...loaded.upstream].map(([key, { users }]) => [key, users]));
+    this.#expiry = new ExpiryWatch({ notes: () => this.notes(), log });
+  }
+
+  /**
+   * Loads everything for the start. Rejects with MaterialErrors when the listener has nothing to serve with; a server
+   * whose material cannot be used fails alone, with the reason as its health, until the files are mended.
+   */
+  static async open(config: Config, log: Logger): Promise<Identities> {
+    const loaded = await loadMaterial(config);
+    if (config.gateway.tls !== undefined && loaded.listener === undefined) throw new MaterialErrors(loaded.problems);
+    const identities = new Identities(config, loaded, log);
+    identities.#tellOfServers(loaded);
+    identities.#expiry.start();
+    return identities;
+  }
+
+  /** The identity for connections to a server of the current or of the prepared configuration; undefined for plain HTTP. */
+  upstream(server: {
+    readonly url: string;
+    readonly tls: UpstreamTlsConfig | undefined;
+  }): UpstreamIdentity | undefined {
+    if (!server.url.startsWith('https:')) return undefined;
+    const identity = this.#upstream.get(keyOf(server.tls ?? PLAIN_IDENTITY));
+    if (identity === undefined) throw new Error('the TLS material of a server was not loaded');
+    return identity;
+  }
+
+  /** For what belongs to no server, such as token endpoints: the authorities of the system, no certificate of ours. */
+  plain(): UpstreamIdentity {
+    const identity = this.#upstream.get(keyOf(PLAIN_IDENTITY));
+    if (identity === undefined) throw new Error('the authorities of the system were not loaded');
+    return identity;
+  }
+
+  /** Every file that material was read from; a change of one of them calls for a new `prepare`. */
+  files(): readonly string[] {
+    const { tls } = this.#config.gateway;
+    const upstream = [...this.#upstream.values()].flatMap(({ config }) => upstreamPaths(config));
+    return [...new Set([...(tls === undefined ? [] : listenerPaths(tls)), ...upstream])];
+  }
+
+  notes(): readonly NoteOfUse[] {
+    const upstream = new Map<string, LoadedUpstream>();
+    for (const [key, identity] of this.#upstream) {
+      const state = identity.failure ?? identity.current();
+      upstream.set(key, { config: identity.config, users: this.#users.get(key) ?? [], state });
+    }
+    return notesOf({ listener: this.listener?.generation, upstream });
+  }
+
+  /**
+   * Reads and checks the material of the next configuration; nothing in use is touched. Rejects with MaterialErrors, each
+   * naming file and reason. Identities that exist keep serving what they have until `commit`.
+   */
+  async prepare(next: Config): Promise<PreparedMaterial> {
+    refuseRestart(this.#config, next);
+    const loaded = await loadMaterial(next, { listener: this.listener?.generation, upstream: this.#upstream });
+    const problems: MaterialError[] = [];
+    const listener = loaded.listener === undefined ? undefined : this.#nextListener(loaded.listener, next, problems);
+    if (next.gateway.tls !== undefined && loaded.listener === undefined) problems.push(...loaded.problems.slice(0, 1));
+    const added = new Map<string, UpstreamIdentity>();
+    const replaced: { readonly identity: UpstreamIdentity; readonly state: UpstreamGeneration }[] = [];
+    for (const [key, { config, state }] of loaded.upstream) {
+      const existing = this.#upstream.get(key);
+      if (existing === undefined) {
+        if (state instanceof MaterialError) problems.push(state);
+        added.set(key, new UpstreamIdentity(config, state));
+      } else if (state instanceof MaterialError) {
+        // One that never worked must not hold up the others.
+        if (existing.failure === undefined) problems.push(state);
+      } else if (existing.failure !== undefined || existing.current() !== state) {
+        replaced.push({ identity: existing, state });
+      }
+    }
+    if (problems.length > 0) throw new MaterialErrors(problems);
+    const before = this.#upstream;
+    this.#upstream = new Map([...before, ...added]);
+    return {
+      commit: async () => {
+        const lines = listener === undefined ? [] : await this.#applyListener(listener);
+        for (const { identity, state } of replaced) identity.replace(state);
+        this.#upstream = new Map([...this.#upstream].filter(([key]) => loaded.upstream.has(key)));
+        this.#users = new Map([...loaded.upstream].map(([key, { users }]) => [key, users]));
+        this.#config = next;
+        this.#expiry.look();
+        return [...lines, ...replaced.map(({ identity, state }) => this.#line(identity, state))];
+      },
+      discard: async () => {
+        this.#upstream = before;
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#expiry[Symbol.dispose]();
+  }
+
+  /** undefined when it is what serves already: then nothing is checked, so that an old certificate cannot hold up another one. */
+  #nextListener(loaded: ListenerGeneration, next: Config, problems: MaterialError[]): ListenerGeneration | undefined {
+    const current = this.listener?.generation;
+    if (current === undefined || current === loaded) return undefined;
+    try {
+      checkSuccession(current, loaded, next.gateway.domain, next.gateway.tls?.cert ?? 'gateway.tls');
+    } catch (error) {
+      if (!(error instanceof MaterialError)) throw error;
+      problems.push(error);
+    }
+    return loaded;
+  }
+
+  async #applyListener(generation: ListenerGeneration): Promise<readonly string[]> {
+    const closed = (await this.listener?.apply(generation)) ?? 0;
+    const { number, leaf } = generation;
+    const line = `generation ${number}: the listener serves the certificate with the serial ${leaf.serialNumber}, valid until ${leaf.validToDate.toISOString()}`;
+    return closed === 0 ? [line] : [line, `${closed} connections of clients that are no longer trusted were closed`];
+  }
+
+  #line(identity: UpstreamIdentity, { number }: UpstreamGeneration): string {
+    const key = keyOf(identity.config);
+    return `generation ${number}: new connections to ${(this.#users.get(key) ?? []).join(', ')} use the new material`;
+  }
+
+  #tellOfServers({ upstream }: LoadedMaterial): void {
+    for (const { state, users } of upstream.values()) {
+      if (state instanceof MaterialError)
+        this.#log.error(
+          { servers: users, file: state.where, reason: state.reason },
+          'TLS material of a server cannot be used',
+        );
+    }
+  }
+}
+
+/** The distinct identities that servers need, with the names of those servers; and the one without any setting. */
+function wanted({
+  servers,
+}: Config): ReadonlyMap<string, { readonly config: UpstreamTlsConfig; readonly users: readonly string[] }> {
+  const found = new Map([[keyOf(PLAIN_IDENTITY), { config: PLAIN_IDENTITY, users: [] as string[] }]]);
+  for (const server of servers) {
+    if (server.kind !== 'http' || !server.url.startsWith('https:')) continue;
+    const config = server.tls ?? PLAIN_IDENTITY;
+    const key = keyOf(config);
+    const known = found.get(key);
+    if (known === undefined) found.set(key, { config, users: [server.name] });
+    else known.users.push(server.name);
+  }
+  return found;
+}
+
+function keyOf(config: UpstreamTlsConfig): string {
+  const { ca, systemCa, cert, key, pfx, passphrase, minVersion, verify, serverName, strictNames } = config;
+  return contentKey([ca, systemCa, cert, key, pfx, passphrase, minVersion, verify, serverName, strictNames]);
+}
+
+async function loadOne(
+  { config, users }: { readonly config: UpstreamTlsConfig; readonly users: readonly string[] },
+  files: Files,
+  existing: UpstreamIdentity | undefined,
+): Promise<UpstreamGeneration | MaterialError> {
+  try {
+    return await loadUpstream(config, files, existing?.failure === undefined ? existing?.current() : undefined);
+  } catch (error) {
+    if (!(error instanceof MaterialError)) throw error;
+    return new MaterialError(
+      error.where,
+      `${error.reason} (${users.map((name) => `server "${name}"`).join(', ')})`,
+      error,
+    );
+  }
+}
+
+async function noting<T>(problems: MaterialError[], load: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof MaterialError)) throw error;
+    problems.push(error);
+    return undefined;
+  }
+}
+
+/** What sockets were opened with cannot change under them. */
+function refuseRestart({ gateway: before }: Config, { gateway: after }: Config): void {
+  const change =
+    (before.tls === undefined) !== (after.tls === undefined)
+      ? 'tls: switching TLS of the listener on or off'
+      : before.tls?.clientAuth === after.tls?.clientAuth
+        ? undefined
+        : 'clientAuth: a change of whether clients show certificates';
+  if (change === undefined) return;
+  throw new MaterialErrors([new MaterialError('gateway.tls', `${change} needs a restart`)]);
+}
