@@ -14,7 +14,7 @@ export interface ClientConfiguration {
 
 /** One entry for each server; with a unified endpoint only, all of them lead there. `port` is the one that is bound. */
 export function clientConfiguration({ gateway, servers }: Config, port: number): ClientConfiguration {
-  const base = `http://${gateway.domain}:${port}/mcp`;
+  const base = `${gateway.tls === undefined ? 'http' : 'https'}://${gateway.domain}:${port}/mcp`;
   const entry = ({ name, tools }: ServerConfig): ClientServer => ({
     type: 'http',
     url: gateway.mode === 'unified' ? base : `${base}/${encodeURIComponent(name)}`,

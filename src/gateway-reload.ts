@@ -6,11 +6,13 @@ import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
 import { StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
+import type { Identities } from './tls/identities.ts';
 import type { Telemetry } from './telemetry/log.ts';
 
 export interface NextRuntimeOptions {
   readonly telemetry: Telemetry;
   readonly version: string;
+  readonly identities: Identities;
   readonly current: CurrentRuntime;
   /** The Runtime that the gateway started with. */
   readonly first: BuiltRuntime;
@@ -21,6 +23,7 @@ export interface NextRuntimeOptions {
 export function createNextRuntime({
   telemetry,
   version,
+  identities,
   current,
   first,
   sessions,
@@ -29,7 +32,7 @@ export function createNextRuntime({
   return async (config, changes, stopping) => {
     const previous = inUse;
     await using undo = new AsyncDisposableStack();
-    const next = undo.use(await buildRuntime({ config, telemetry, version, previous }));
+    const next = undo.use(await buildRuntime({ config, telemetry, version, identities, previous }));
     const onStop = (): void => void next[Symbol.asyncDispose]().catch(() => undefined);
     stopping.addEventListener('abort', onStop, { once: true });
     undo.defer(() => stopping.removeEventListener('abort', onStop));

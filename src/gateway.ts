@@ -15,6 +15,7 @@ import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
 import { startResiliently, startStrictly } from './runtime/start-servers.ts';
 import { ContentWatch } from './shared/content-watch.ts';
+import { Identities } from './tls/identities.ts';
 import type { Telemetry } from './telemetry/log.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -60,16 +61,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, telemetry } = options;
   await using stack = new AsyncDisposableStack();
   // Watched before anything is started: what changes meanwhile is loaded when there is something to reload.
+  let identities: Identities | undefined;
   const changes = Promise.withResolvers<() => void>();
   const watch = new ContentWatch({
-    files: () => (options.watch && options.source !== undefined ? [options.source.name] : []),
+    files: () =>
+      options.watch ? [...(options.source === undefined ? [] : [options.source.name]), ...(identities?.files() ?? [])] : [],
     onChange: (files) => {
       telemetry.log.info({ files }, 'files have changed');
       void changes.promise.then((reload) => reload());
     },
   });
   await stack.use(watch).start();
-  const first = await buildRuntime({ config, telemetry, version: options.version });
+  identities = stack.use(await Identities.open(config, telemetry.log));
+  await watch.look();
+  const first = await buildRuntime({ config, telemetry, version: options.version, identities });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   if (config.gateway.startup === 'strict') await startStrictly(first, first.pools.keys());
 
@@ -82,7 +87,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onEnd: (session) => current.endSession(session),
     }),
   );
-  const listener = stack.use(new Listener(config.gateway));
+  const listener = stack.use(new Listener(config.gateway, identities.listener));
   const webSockets = stack.use(new WebSocketEndpoint());
   const address = await listener.bind();
   const document = clientConfiguration(config, address.port);
@@ -101,11 +106,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const hosts = new HostChecks(bracketed(address));
   const reloader = new Reloader({
     source: options.source,
-    parts: [],
+    parts: [identities],
     log: telemetry.log,
+    onBegin: () => watch.acknowledge(),
+    onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, current, first, sessions }),
+    build: createNextRuntime({ ...options, identities, current, first, sessions }),
   });
   stack.defer(() => reloader.stop());
   changes.resolve(() => void reloader.request('changed files'));
@@ -253,7 +260,8 @@ class RunningGateway implements Gateway {
 }
 
 function clientUrl(config: Config, port: number): string {
-  return `http://${config.gateway.domain}:${port}`;
+  const scheme = config.gateway.tls === undefined ? 'http' : 'https';
+  return `${scheme}://${config.gateway.domain}:${port}`;
 }
 
 function bracketed({ address, family }: AddressInfo): string {

@@ -7,6 +7,7 @@ import { startGateway, type Gateway } from '../gateway.ts';
 import { StartupFailure } from '../runtime/start-servers.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
+import { schemaFetcher } from '../upstream/http/schema-fetcher.ts';
 import { buildInformation } from './build-information.ts';
 import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import { onHangup } from './hangup.ts';
@@ -59,7 +60,7 @@ async function run(
   const { log } = telemetry;
   const { version } = buildInformation();
   const overrides = overridesOf(options);
-  const load = createLoader({ env, overrides }, randomBytes(32).toString('hex'));
+  const load = createLoader({ env, overrides, fetchSchema: schemaFetcher() }, randomBytes(32).toString('hex'));
   const config = await readConfig(options, load, telemetry, signals.first);
   if (signals.first.aborted) return EXIT_OK;
   if (config === undefined) return EXIT_FAILURE;
@@ -140,6 +141,8 @@ function overridesOf(options: ServeOptions): GatewayOverrides {
   return {
     host: options.listen?.host,
     port: options.listen?.port,
+    tls: options.tls,
+    hmacSecret: options.hmacSecret,
     mode: options.mode,
     startup: options.startup,
     sequentialLaunch: options.sequentialLaunch ? true : undefined,

@@ -2,6 +2,7 @@
 import type { Diagnostic } from '../config/config.ts';
 import { type ConfigSource, loadConfig, type LoadResult } from '../config/load.ts';
 import { errorPayload, formatDiagnostics } from '../config/report.ts';
+import { schemaFetcher } from '../upstream/http/schema-fetcher.ts';
 import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
 import { writeDocument, writeText } from './stdout-document.ts';
@@ -37,7 +38,7 @@ async function check(
     if (!(error instanceof UnreadableConfiguration)) throw error;
     return { name: error.source, result: { ok: false, errors: [error.diagnostic], warnings: [] } };
   }
-  return { name: source.name, result: await loadConfig({ source, env }) };
+  return { name: source.name, result: await loadConfig({ source, env, fetchSchema: schemaFetcher() }) };
 }
 
 function withWarnings({ errors, warnings }: LoadResult & { readonly ok: false }, name: string): object {

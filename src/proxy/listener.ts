@@ -1,10 +1,12 @@
 /** The socket that clients connect to: limits, Host and Origin checks, authentication, and the way to each endpoint. */
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
+import type { ListenerTls } from '../tls/listener-tls.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
 import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.ts';
 import type { Front } from './front.ts';
@@ -37,21 +39,28 @@ export class Listener implements AsyncDisposable {
   readonly #options: ListenerOptions;
   readonly #serving = Promise.withResolvers<ListenerDeps>();
 
-  constructor(options: ListenerOptions) {
+  /** Without `tls` it speaks plain HTTP. */
+  constructor(options: ListenerOptions, tls?: ListenerTls) {
     this.#options = options;
-    this.#server = createServer(
-      {
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-        connectionsCheckingInterval: 1_000,
-        requireHostHeader: true,
-        // Without this an offer of anything else, such as h2c, could not be ignored any more, as HTTP wants it.
-        shouldUpgradeCallback: wantsWebSocket,
-      },
-      (request, response) => void this.#accept(request, response),
-    );
+    const limits = {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: true,
+      // Without this an offer of anything else, such as h2c, could not be ignored any more, as HTTP wants it.
+      shouldUpgradeCallback: wantsWebSocket,
+    };
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#accept(request, response);
+    if (tls === undefined) {
+      this.#server = createHttpServer(limits, onRequest);
+    } else {
+      const server = createHttpsServer({ ...limits, ...tls.options() }, onRequest);
+      tls.attach(server);
+      this.#server = server;
+    }
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.on('clientError', refuseUnreadable);
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
@@ -123,7 +132,8 @@ export class Listener implements AsyncDisposable {
       }
       using held = front.hold();
       const { runtime } = held;
-      const principal = runtime.authenticator.authenticate(request.headers, request.rawHeaders);
+      runtime.signatures?.check(request, '');
+      const principal = runtime.authenticator.authenticate(request);
       checkEndpoint(route, runtime);
       webSockets.accept(front, request, socket, head, { requestId, route, principal, runtime });
     } catch (error) {
@@ -148,10 +158,12 @@ export class Listener implements AsyncDisposable {
     }
     using held = front.hold();
     const { runtime } = held;
-    const principal = runtime.authenticator.authenticate(request.headers, request.rawHeaders);
+    const principal = runtime.authenticator.authenticate(request);
     if (route.kind === 'operation') return await handleOperation(operations, route.name, request, response);
     checkEndpoint(route, runtime);
     const admitted = { requestId, route, principal, runtime };
+    // What has a body is checked when it has been read.
+    if (request.method !== 'POST') runtime.signatures?.check(request, '');
     switch (request.method) {
       case 'POST':
         // Awaited, so that the Runtime is held for as long.
@@ -184,7 +196,8 @@ function checkEndpoint(route: Route, { config, pools }: Runtime): void {
 
 /** Bytes that are not HTTP, headers that are too large or too late: answered in one line, then the connection ends. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  // What fails in TLS has no HTTP to answer in.
+  if (!socket.writable || error.code === 'ECONNRESET' || /^ERR_(SSL|TLS|OSSL)_/.test(error.code ?? '')) {
     socket.destroy();
     return;
   }

@@ -27,7 +27,9 @@ export async function handlePost(
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    message = parseMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
+    const body = await readBody(request, runtime.config.gateway.maxBodyBytes);
+    runtime.signatures?.check(request, body);
+    message = parseMessage(body);
     checkProtocolVersion(request);
     const session = findSession(front, request, admitted, message);
     const reply = openReply(front, request, response, requestId);

@@ -66,6 +66,10 @@ export interface ReloaderOptions {
   readonly source: ReloadSource | undefined;
   readonly parts: readonly ReloadPart[];
   readonly log: Logger;
+  /** Called before anything is read. */
+  readonly onBegin: () => Promise<void>;
+  /** Called when it is over, whatever became of it. Must not throw. */
+  readonly onEnd: () => void;
   /** The Config that is in use. */
   readonly current: () => Config;
   /**
@@ -148,6 +152,7 @@ export class Reloader {
     let errors: readonly string[] = [];
     try {
       this.#refuseWhenStopping();
+      await this.#options.onBegin();
       const current = this.#options.current();
       const next = await this.#nextConfig(current);
       servers = changesBetween(current, next.config);
@@ -166,6 +171,7 @@ export class Reloader {
       errors,
     };
     this.#report(result);
+    this.#options.onEnd();
     return result;
   }
 

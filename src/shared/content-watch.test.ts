@@ -62,6 +62,16 @@ it('sees every swap of a Kubernetes volume, not only the first', async () => {
   }
 });
 
+it('tells of a change that was read on another occasion and then taken back', async () => {
+  const file = join(folder, 'a.toml');
+  await writeFile(file, 'one');
+  await using watch = await watching([file]);
+  await writeFile(file, 'two');
+  await watch.acknowledge();
+  await writeFile(file, 'one');
+  await vi.waitFor(() => expect(told).toEqual([[file]]), 5_000);
+});
+
 it('compares at intervals where the folder cannot be watched', async () => {
   const file = join(folder, 'later', 'a.toml');
   await using _watch = await watching([file], 20);

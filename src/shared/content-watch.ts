@@ -29,6 +29,8 @@ export class ContentWatch implements AsyncDisposable {
   readonly #options: ContentWatchOptions;
   readonly #folders = new Map<string, FSWatcher>();
   #known: Contents = new Map();
+  /** Counts what was acknowledged, so that a look that began before is not believed after it. */
+  #acknowledged = 0;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
@@ -45,8 +47,17 @@ export class ContentWatch implements AsyncDisposable {
     await this.#watchFolders(files);
     this.#known = await contentsOf(files);
     if (this.#stopped) return;
-    this.#timer = setInterval(() => this.#look(), this.#options.intervalMs ?? DEFAULT_INTERVAL_MS);
+    this.#timer = setInterval(() => void this.look(), this.#options.intervalMs ?? DEFAULT_INTERVAL_MS);
     this.#timer.unref();
+  }
+
+  /**
+   * What is there now is about to be read by somebody: only what differs from it is told from now on. Without this a
+   * change that was read on another occasion and then taken back would look as if nothing had happened.
+   */
+  async acknowledge(): Promise<void> {
+    this.#acknowledged++;
+    this.#known = await contentsOf([...this.#options.files()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -63,30 +74,33 @@ export class ContentWatch implements AsyncDisposable {
     if (this.#stopped || this.#soon !== undefined) return;
     this.#soon = setTimeout(() => {
       this.#soon = undefined;
-      this.#look();
+      void this.look();
     }, SETTLE_MS);
     this.#soon.unref();
   }
 
-  #look(): void {
+  /** Looks now, also at files that have joined since the last time. Resolves when it has looked. */
+  async look(): Promise<void> {
     if (this.#stopped) return;
     if (this.#looking !== undefined) {
       this.#again = true;
-      return;
+      return this.#looking;
     }
     this.#looking = this.#compare().finally(() => {
       this.#looking = undefined;
       if (!this.#again) return;
       this.#again = false;
-      this.#look();
+      void this.look();
     });
+    await this.#looking;
   }
 
   async #compare(): Promise<void> {
+    const begun = this.#acknowledged;
     const files = [...this.#options.files()];
     await this.#watchFolders(files);
     let seen = await contentsOf(files);
-    if (changesBetween(this.#known, seen).length === 0) {
+    if (begun === this.#acknowledged && changesBetween(this.#known, seen).length === 0) {
       this.#known = seen;
       return;
     }
@@ -96,6 +110,10 @@ export class ContentWatch implements AsyncDisposable {
       const stable = changesBetween(seen, later).length === 0;
       seen = later;
       if (stable) break;
+    }
+    if (begun !== this.#acknowledged) {
+      this.#again = true;
+      return;
     }
     const changed = changesBetween(this.#known, seen);
     this.#known = seen;

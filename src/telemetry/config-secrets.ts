@@ -1,16 +1,19 @@
 /** Lists the values of a configuration and of the environment that no log may hold. */
 import { unescape } from 'node:querystring';
 import type { Config } from '../config/config.ts';
+import type { KeyPairConfig } from '../config/tls-config.ts';
 import { nameRule } from './secret-names.ts';
 
-/** Agent ids, the values of all variables and headers of servers, credentials inside URLs. */
+/** Agent ids, the values of all variables and headers of servers, credentials inside URLs, keys and what opens them. */
 export function configSecrets({ gateway, servers }: Config): readonly string[] {
   return [
     ...gateway.agentIds,
+    ...(gateway.hmacSecret === undefined ? [] : [gateway.hmacSecret]),
+    ...[gateway.tls, ...(gateway.tls?.sni ?? [])].flatMap(keySecrets),
     ...servers.flatMap((server) =>
       server.kind === 'container'
         ? Object.values(server.container.env)
-        : [...Object.values(server.headers), ...urlSecrets(server.url)],
+        : [...Object.values(server.headers), ...urlSecrets(server.url), ...keySecrets(server.tls)],
     ),
   ];
 }
@@ -19,6 +22,13 @@ export function configSecrets({ gateway, servers }: Config): readonly string[] {
 export function environmentSecrets(env: Readonly<Record<string, string | undefined>>): readonly string[] {
   return Object.entries(env).flatMap(([name, value]) =>
     value === undefined || nameRule(name) === 'none' ? [] : [value],
+  );
+}
+
+/** A passphrase, and a key that is written in the configuration itself; the path of a file is no secret. */
+function keySecrets(pair: KeyPairConfig | undefined): readonly string[] {
+  return [pair?.passphrase, pair?.key?.includes('-----BEGIN') === true ? pair.key : undefined].filter(
+    (value) => value !== undefined,
   );
 }
 

@@ -72,6 +72,7 @@ async function loadJson(args: readonly string[]): Promise<LoadResult> {
 function load(kind: 'toml' | 'json', text: string): Promise<LoadResult> {
   return loadConfig({
     source: { kind, name: 'test', text },
+    fetchSchema: (url) => Promise.reject(new Error(`nothing is fetched here: ${url.href}`)),
     env: { MCP_GATEWAY_ALLOWED_MOUNT_ROOTS: '/srv/gatehouse/ro:ro,/srv/gatehouse/rw:rw', FROM_GATEWAY: 'g' },
   });
 }

@@ -15,6 +15,8 @@ export interface ServeOptions {
   readonly watch: boolean;
   readonly validateEnv: boolean;
   readonly listen: ListenAddress | undefined;
+  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string | undefined } | undefined;
+  readonly hmacSecret: string | undefined;
   readonly mode: 'routed' | 'unified' | undefined;
   readonly startup: 'strict' | 'resilient' | undefined;
   readonly sequentialLaunch: boolean;
@@ -52,6 +54,8 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
     watch: values.oneOf('watch', ['on', 'off']) !== 'off',
     validateEnv: values.on('validateEnv'),
     listen: values.parsed('listen', parseListenAddress, 'an address such as 127.0.0.1:3000, [::1]:3000 or :3000'),
+    tls: tlsOf(values),
+    hmacSecret: values.text('hmacSecret'),
     mode: routed ? 'routed' : unified ? 'unified' : undefined,
     startup: values.oneOf('startup', ['strict', 'resilient']),
     sequentialLaunch: values.on('sequentialLaunch'),
@@ -69,6 +73,14 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
   };
   values.throwProblems();
   return options;
+}
+
+function tlsOf(values: FlagValues): ServeOptions['tls'] {
+  const [cert, key, ca] = [values.text('tlsCert'), values.text('tlsKey'), values.text('tlsCa')];
+  if (cert !== undefined && key !== undefined) return { cert, key, ca };
+  if (cert !== undefined || key !== undefined) values.problem('--tls-cert and --tls-key must be given together');
+  else if (ca !== undefined) values.problem('--tls-ca needs --tls-cert and --tls-key');
+  return undefined;
 }
 
 class FlagValues {

@@ -23,7 +23,6 @@ export type FlagGroup =
   | 'Not in this version (refused when used):';
 
 const GUARDS = 'guards';
-const TLS = 'TLS on the listener';
 const TRACING = 'tracing';
 const UNBUILT: FlagGroup = 'Not in this version (refused when used):';
 
@@ -104,6 +103,34 @@ export const SERVE_FLAGS = [
     group: 'Serving:',
     fallback: '5s',
     description: 'how long requests in flight may go on after SIGTERM or SIGINT',
+  },
+  {
+    flags: '--tls-cert <file>',
+    key: 'tlsCert',
+    env: 'MCP_GATEWAY_TLS_CERT',
+    group: 'Serving:',
+    description: 'certificate of the listener, PEM; with --tls-key the gateway speaks HTTPS',
+  },
+  {
+    flags: '--tls-key <file>',
+    key: 'tlsKey',
+    env: 'MCP_GATEWAY_TLS_KEY',
+    group: 'Serving:',
+    description: 'key of the certificate, PEM',
+  },
+  {
+    flags: '--tls-ca <file>',
+    key: 'tlsCa',
+    env: 'MCP_GATEWAY_CA_CERT',
+    group: 'Serving:',
+    description: 'authority of client certificates, PEM; every client then needs one',
+  },
+  {
+    flags: '--hmac-secret <secret>',
+    key: 'hmacSecret',
+    env: 'MCP_GATEWAY_HMAC_SECRET',
+    group: 'Serving:',
+    description: 'requests must be signed with this secret; give it by its variable, arguments can be seen by others',
   },
   {
     flags: '-v, --verbose',
@@ -219,38 +246,6 @@ export const SERVE_FLAGS = [
     group: UNBUILT,
     needs: GUARDS,
     description: 'cache of compiled guards',
-  },
-  {
-    flags: '--tls-cert <file>',
-    key: 'tlsCert',
-    env: 'MCP_GATEWAY_TLS_CERT',
-    group: UNBUILT,
-    needs: TLS,
-    description: 'certificate of the listener',
-  },
-  {
-    flags: '--tls-key <file>',
-    key: 'tlsKey',
-    env: 'MCP_GATEWAY_TLS_KEY',
-    group: UNBUILT,
-    needs: TLS,
-    description: 'key of the listener',
-  },
-  {
-    flags: '--tls-ca <file>',
-    key: 'tlsCa',
-    env: 'MCP_GATEWAY_CA_CERT',
-    group: UNBUILT,
-    needs: TLS,
-    description: 'authority whose client certificates are accepted',
-  },
-  {
-    flags: '--hmac-secret <secret>',
-    key: 'hmacSecret',
-    env: 'MCP_GATEWAY_HMAC_SECRET',
-    group: UNBUILT,
-    needs: 'signed requests',
-    description: 'secret that requests are signed with',
   },
   {
     flags: '--otlp-endpoint <url>',

@@ -5,6 +5,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { pino } from 'pino';
 import type { HttpServerConfig } from '../../../src/config/config.ts';
 import type { GatewayError } from '../../../src/shared/errors.ts';
+import { plainIdentity, type UpstreamIdentity } from '../../../src/tls/upstream-identity.ts';
 import { GithubOidcTokens } from '../../../src/upstream/credentials/github-oidc.ts';
 import { httpTransportCandidates } from '../../../src/upstream/http/candidates.ts';
 import { Connector } from '../../../src/upstream/http/connector.ts';
@@ -26,6 +27,8 @@ export interface WireOptions {
   readonly config?: Partial<HttpServerConfig>;
   readonly env?: Record<string, string>;
   readonly maxMessageBytes?: number;
+  /** For https; default: the authorities of the system, as `openWire` fills in. */
+  readonly identity?: UpstreamIdentity;
 }
 
 export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}): HttpServerConfig {
@@ -46,7 +49,8 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
 }
 
 export async function openWire(url: string, options: WireOptions = {}): Promise<Wire> {
-  const wire = createWire(url, options);
+  const identity = url.startsWith('https:') ? { identity: await plainIdentity() } : {};
+  const wire = createWire(url, { ...identity, ...options });
   try {
     await wire.open();
   } catch (error) {
@@ -68,7 +72,7 @@ export function createWire(
     for (const each of waiting) each();
   };
   const config = httpConfig(url, options.config);
-  const connector = new Connector({ connectTimeoutMs: config.connectTimeoutMs });
+  const connector = new Connector({ connectTimeoutMs: config.connectTimeoutMs, identity: options.identity });
   const log = pino({ level: 'warn' }, { write: (line) => warnings.push(line) });
   const candidates = httpTransportCandidates(config, {
     connector,
