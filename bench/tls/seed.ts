@@ -1,0 +1,37 @@
+/**
+ * The two failures that were reported of another gateway, step by step in the words of the report: its openssl and curl
+ * commands, its paths, ports and signals. They run in namespaces of their own, where /tmp/certs, the ports and the
+ * processes that `pgrep` sees are nobody else's; that needs root.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { keepProof, type Proof } from './report.ts';
+
+const INSIDE = fileURLToPath(new URL('seed-inside.ts', import.meta.url));
+
+export interface SeedResult {
+  readonly ok: boolean;
+  readonly net01: Proof['rows'];
+  readonly net02: Proof['rows'];
+}
+
+export async function proveSeed(): Promise<void> {
+  const namespaces = ['--pid', '--mount', '--net', '--fork', '--mount-proc'];
+  const child = spawn('unshare', [...namespaces, process.execPath, INSIDE], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await once(child, 'close');
+  const result = JSON.parse(output) as SeedResult;
+  await keepProof('1-net-01', {
+    title: 'NET-01 as reported: a server that insists on a client certificate',
+    how: 'Certificates by the commands of the report (CN=localhost, no SAN), the server on port 9000 with CERT_REQUIRED, the gateway on 8443. The server is registered by configuration, in the words of the request of the report (`tls_config` with `ca_cert`, `client_cert`, `client_key`), under its own name and as `http`, which is the path of its step 1.4.',
+    rows: result.net01,
+  });
+  await keepProof('2-net-02', {
+    title: 'NET-02 as reported: rotation by SIGHUP',
+    how: 'The monitor loop of the report (a curl each half second) runs while its commands make a new certificate, copy it over the old one and send `kill -HUP $(pgrep -f mcpgateway)`, twenty times.',
+    rows: result.net02,
+  });
+  if (!result.ok) process.exitCode = 1;
+}
