@@ -6,8 +6,8 @@ import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
 import { StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
-import type { Identities } from './tls/identities.ts';
 import type { Telemetry } from './telemetry/log.ts';
+import type { Identities } from './tls/identities.ts';
 
 export interface NextRuntimeOptions {
   readonly telemetry: Telemetry;

@@ -15,8 +15,8 @@ import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
 import { startResiliently, startStrictly } from './runtime/start-servers.ts';
 import { ContentWatch } from './shared/content-watch.ts';
-import { Identities } from './tls/identities.ts';
 import type { Telemetry } from './telemetry/log.ts';
+import { Identities } from './tls/identities.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** `/close` lets requests in flight go on for so long (specification 1.17, section 5). */
@@ -61,18 +61,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, telemetry } = options;
   await using stack = new AsyncDisposableStack();
   // Watched before anything is started: what changes meanwhile is loaded when there is something to reload.
-  let identities: Identities | undefined;
+  const certificates: { identities?: Identities } = {};
   const changes = Promise.withResolvers<() => void>();
   const watch = new ContentWatch({
     files: () =>
-      options.watch ? [...(options.source === undefined ? [] : [options.source.name]), ...(identities?.files() ?? [])] : [],
+      options.watch
+        ? [...(options.source === undefined ? [] : [options.source.name]), ...(certificates.identities?.files() ?? [])]
+        : [],
     onChange: (files) => {
       telemetry.log.info({ files }, 'files have changed');
       void changes.promise.then((reload) => reload());
     },
   });
   await stack.use(watch).start();
-  identities = stack.use(await Identities.open(config, telemetry.log));
+  const identities = stack.use(await Identities.open(config, telemetry.log));
+  certificates.identities = identities;
   await watch.look();
   const first = await buildRuntime({ config, telemetry, version: options.version, identities });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));

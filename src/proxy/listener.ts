@@ -1,12 +1,12 @@
 /** The socket that clients connect to: limits, Host and Origin checks, authentication, and the way to each endpoint. */
 import { randomBytes } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Server as TlsServer } from 'node:tls';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { ListenerTls } from '../tls/listener-tls.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
 import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.ts';
 import type { Front } from './front.ts';
@@ -27,6 +27,13 @@ export interface ListenerOptions {
   readonly port: number;
 }
 
+/** What makes the socket speak TLS. */
+export interface ListenerSecurity {
+  options(): ServerOptions;
+  /** Watches over the connections of the server from now on. */
+  attach(server: TlsServer): void;
+}
+
 export interface ListenerDeps {
   readonly front: Front;
   readonly operations: OperationsDeps;
@@ -40,7 +47,7 @@ export class Listener implements AsyncDisposable {
   readonly #serving = Promise.withResolvers<ListenerDeps>();
 
   /** Without `tls` it speaks plain HTTP. */
-  constructor(options: ListenerOptions, tls?: ListenerTls) {
+  constructor(options: ListenerOptions, tls?: ListenerSecurity) {
     this.#options = options;
     const limits = {
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -50,10 +50,12 @@ describe('what this version does not have', () => {
   });
 
   it('is refused when the file of --env asks for it', async () => {
-    await writeFile(join(folder, '.env'), 'MCP_GATEWAY_TLS_CERT=/cert.pem\n');
+    await writeFile(join(folder, '.env'), 'OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9\n');
     const process = runMain(['serve', '--config', 'c.toml', '--env', join(folder, '.env')]);
     expect(await process.exited).toMatchObject({ status: 1 });
-    expect(process.stderr).toContain('MCP_GATEWAY_TLS_CERT (environment variable of --tls-cert) needs TLS');
+    expect(process.stderr).toContain(
+      'OTEL_EXPORTER_OTLP_ENDPOINT (environment variable of --otlp-endpoint) needs tracing',
+    );
   });
 });
 

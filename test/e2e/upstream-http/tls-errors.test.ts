@@ -83,7 +83,7 @@ describe('TLS to a server', () => {
   it('for another host: says which names the certificate has', async () => {
     await using server = await serveTls(authority.issue({ names: 'DNS:a.example,DNS:b.example,IP:10.0.0.1' }));
     const detail =
-      /is not made for localhost; it names DNS:a\.example, DNS:b\.example, IP Address:10\.0\.0\.1 \(ERR_TLS_CERT_ALTNAME_INVALID\)$/;
+      /is not made for localhost; it names DNS:a\.example, DNS:b\.example, IP Address:10\.0\.0\.1 \(ERR_TLS_CERT_ALTNAME_INVALID\)\. Set tls\.serverName/;
     expect(await failure(server)).toMatchObject(tlsError(detail));
   });
 
