@@ -202,6 +202,7 @@ export class LegacyUpstream implements Upstream {
       reject: (error) => {
         finish();
         reject(error);
+        wire.abort();
       },
     });
     this.#options.record('OUT', text);
