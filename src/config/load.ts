@@ -14,7 +14,7 @@ import { Diagnostics } from './diagnostics.ts';
 import { readScope, reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
 import { type Environment, expand } from './expand.ts';
 import { type HostDirectories, hostDirectories, MOUNT_ROOTS_VARIABLE, mountPolicyFrom } from './mount-policy.ts';
-import { httpsSchemaFetcher, type SchemaFetcher } from './schema-fetcher.ts';
+import { httpsSchemaFetcher, type SchemaFetcher } from './build/schema-fetcher.ts';
 import { documentSchema } from './schema/document.ts';
 import { gatewaySchema } from './schema/gateway.ts';
 import { anyServerFields, anyServerSchema } from './schema/server.ts';
@@ -89,7 +89,6 @@ async function build(
   const root = readScope(value, documentSchema, [], dialect, log);
   const isSequential = readTopLevel(root, log);
   const gatewayScope = readGateway(root, log);
-  if (gatewayScope === undefined) return undefined;
   const { config: written, requireDigests } = buildGateway(gatewayScope, input.env, log, input.randomId ?? randomHexId);
   const file =
     isSequential === undefined || 'sequentialLaunch' in gatewayScope.values
@@ -144,7 +143,7 @@ function refuseGuards(path: Path, name: string, log: Diagnostics): void {
 }
 
 /** The gateway's table; an empty one where TOML leaves it out. */
-function readGateway(root: Scope, log: Diagnostics): Scope | undefined {
+function readGateway(root: Scope, log: Diagnostics): Scope {
   const inner = root.inner.get('gateway');
   if (inner !== undefined) return inner;
   const path = writtenPath(root, ['gateway']);
@@ -208,7 +207,9 @@ async function readServers(
     refuseServerGuards(scope, log);
     if (type?.kind === 'custom') await checkType(scope, type.name);
     if (type === undefined) {
-      if ('command' in scope.values) refuseMisplacedCommand(scope, serverName, log);
+      if ('command' in scope.values) {
+        refuseMisplacedCommand(scope, serverName, context.gateway.containerRuntime.engine, log);
+      }
       continue;
     }
     if (type.kind === 'http') servers.push(buildHttpServer(serverName, scope, context));
