@@ -8,7 +8,7 @@ import { readOutcomes, runVitest } from './vitest-run.ts';
 import type { TestOutcome } from './vitest-run.ts';
 
 /** What tests run beside Docker. */
-const PACKAGES = ['busybox-static', 'curl', 'openssl', 'podman', 'runc'];
+const PACKAGES = ['busybox-static', 'catatonit', 'curl', 'openssl', 'podman', 'runc'];
 
 interface Tally {
   passed: number;

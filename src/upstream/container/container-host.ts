@@ -1,7 +1,8 @@
+/** What all containers of one gateway share: the engine, the identity on their labels, and the networks. */
+import { DeathWatch, type WatchedContainer } from './death-watch.ts';
 import type { Engine } from './engine-command.ts';
 import { pingEngine } from './engine.ts';
 import { labelsFor, newInstance, type GatewayInstance } from './gateway-instance.ts';
-/** What all containers of one gateway share: the engine, the identity on their labels, and the networks. */
 import { removeInstance, removeOrphans, type Orphans } from './orphans.ts';
 import { NAME_PREFIX } from './run-command.ts';
 import { ServerNetworks, type NetworkLease } from './server-networks.ts';
@@ -17,6 +18,7 @@ export class ContainerHost implements AsyncDisposable {
   readonly engine: Engine;
   readonly instance: GatewayInstance;
   readonly #networks: ServerNetworks;
+  readonly #deaths: DeathWatch;
   readonly #onNotice: (text: string) => void;
   #names = 0;
 
@@ -24,6 +26,7 @@ export class ContainerHost implements AsyncDisposable {
     this.engine = engine;
     this.instance = newInstance();
     this.#onNotice = options.onNotice ?? (() => undefined);
+    this.#deaths = new DeathWatch(engine, this.instance.id);
     this.#networks = new ServerNetworks({
       engine,
       nameFor: (server) => this.nameFor(server),
@@ -55,6 +58,11 @@ export class ContainerHost implements AsyncDisposable {
   /** The network of a server; there until every lease of it was released. Rejects with a GatewayError. */
   acquireNetwork(server: string): Promise<NetworkLease> {
     return this.#networks.acquire(server);
+  }
+
+  /** Has the engine tell of the end of a container. To be released when that is no longer of interest. */
+  watch(name: string): WatchedContainer {
+    return this.#deaths.watch(name);
   }
 
   /**

@@ -1,5 +1,6 @@
 /** What we ask of the engine beside running servers: is it there, is the image there, networks, stopping, removing. */
 import { GatewayError } from '../../shared/errors.ts';
+import { missingImage } from './container-exit.ts';
 import { callEngine, type Engine, type EngineOutput } from './engine-command.ts';
 import { LABELS, MARKER } from './gateway-instance.ts';
 
@@ -16,7 +17,9 @@ export interface Owned {
 const QUICK_MS = 15_000;
 /** Removing waits for mounts and networks, which takes its time on a machine under load. */
 const SLOW_MS = 60_000;
-const MISSING = /no such|not found|not known|does not exist/i;
+/** Only about the thing that was asked for: "no such file" is what docker says of its own socket when its daemon is down. */
+const MISSING =
+  /no such (?:image|container|network|object)|no container with name or id|(?:image|network|container)\b.*: not found|(?:image|network|container)\b.* not (?:found|known)/i;
 const GONE = new RegExp(`${MISSING.source}|removal of container .* is already in progress`, 'i');
 /** So many names in one call stay far below the limit of an argument list. */
 const BATCH = 100;
@@ -44,12 +47,8 @@ export async function hasImage(engine: Engine, image: string): Promise<boolean> 
 /** Rejects with GatewayError `server_unavailable` when an image is not on this machine; the text says how to get it. */
 export async function requireImage(engine: Engine, image: string): Promise<void> {
   if (await hasImage(engine, image)) return;
-  const message = missingImage(engine, image);
+  const message = `Servers of this image cannot be started: ${missingImage(engine.kind, image)}`;
   throw new GatewayError('server_unavailable', message, { detail: message });
-}
-
-export function missingImage(engine: Engine, image: string): string {
-  return `The image "${image}" is not on this machine and images are never pulled implicitly. Pull it with: ${engine.kind} pull ${image}`;
 }
 
 /** Creates a bridge network whose containers reach out but no other container. */
@@ -112,15 +111,6 @@ export async function removeContainers(engine: Engine, names: readonly string[])
 /** Removes containers that do not run; the engine refuses the others, which is what is wanted. */
 export async function removeStopped(engine: Engine, ids: readonly string[]): Promise<void> {
   for (const id of ids) await callEngine(engine, ['rm', '--volumes', '--', id], SLOW_MS);
-}
-
-/** Whether the engine ended a container for its use of memory, according to its log of events; podman keeps none. */
-export async function ranOutOfMemory(engine: Engine, name: string, sinceMs: number): Promise<boolean> {
-  if (engine.kind === 'podman') return false;
-  const filters = ['--filter', 'type=container', '--filter', `container=${name}`, '--filter', 'event=oom'];
-  const period = [`--since=${(sinceMs / 1000).toFixed(3)}`, `--until=${(Date.now() / 1000).toFixed(3)}`];
-  const output = await callEngine(engine, ['events', ...period, ...filters, '--format', '{{.Action}}'], QUICK_MS);
-  return output.stdout.includes('oom');
 }
 
 /** Our containers, running or not, and our networks; those of one instance when it is named. */
@@ -187,11 +177,6 @@ function isMissing(output: EngineOutput): boolean {
 
 function failure(engine: Engine, message: string, output: EngineOutput): GatewayError {
   const said = output.stderr.trim().split('\n')[0]?.slice(0, 500) ?? '';
-  return new GatewayError(
-    'server_unavailable',
-    `${message} ${engine.kind} says: ${said === '' ? `exit status ${output.status}` : said}`,
-    {
-      detail: message,
-    },
-  );
+  const whole = `${message} ${engine.kind} says: ${said === '' ? `exit status ${output.status}` : said}`;
+  return new GatewayError('server_unavailable', whole, { detail: whole });
 }

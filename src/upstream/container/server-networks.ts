@@ -1,5 +1,5 @@
-import type { Engine } from './engine-command.ts';
 /** One network for each server: there while a container of the server lives, shared by all of them and by nobody else. */
+import type { Engine } from './engine-command.ts';
 import { createNetwork, removeNetwork } from './engine.ts';
 
 export interface NetworkLease {
