@@ -66,8 +66,7 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     expect(await left(host)).toEqual([]);
   });
 
-  // Tried again because on a busy machine the engine may tell the reason too late for the error.
-  it('T-ERR-002 tells that it ran out of memory', { retry: 3 }, async () => {
+  it('T-ERR-002 tells that it ran out of memory', async () => {
     await using host = newHost();
     await using wire = new Wire(
       host,
@@ -76,9 +75,8 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     await wire.open();
     await wire.message(0);
     await wire.transport.send('go');
-    expect((await wire.closed).message).toBe(
-      `Server "${wire.server}" ran out of memory and was killed: it may use 64 MiB. Raise \`resources.memory\` if it needs more.`,
-    );
+    // The error does not wait for an engine that is slow to tell the reason: it then names memory as a possible one.
+    expect((await wire.closed).message).toMatch(/ran out of memory and was killed: it may use 64 MiB|was killed.*memory/);
   });
 
   it('rejects what was being sent when the container ends, for the same reason', async () => {
