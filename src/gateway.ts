@@ -237,11 +237,12 @@ async function eachServer(
   { gateway }: Config,
   start: (pool: UpstreamPool) => Promise<void>,
 ): Promise<void> {
+  const wanted = [...pools.values()].filter(({ config }) => config.start === 'boot');
   if (!gateway.sequentialLaunch) {
-    await Promise.all([...pools.values()].map(start));
+    await Promise.all(wanted.map(start));
     return;
   }
-  for (const pool of pools.values()) await start(pool);
+  for (const pool of wanted) await start(pool);
 }
 
 function describeFailure(server: ServerConfig, error: unknown, lastWords: readonly string[]): FailedServer {

@@ -23,6 +23,9 @@ export interface PoolOptions extends ServerWires {
 }
 
 const RESTART_BACKOFF = { firstMs: 100, longestMs: 30_000 };
+/** A server that had come up is wanted back at once; only one that dies so often in a row is treated like one that does not start. */
+const CRASH_BACKOFF = { firstMs: 50, longestMs: 500 };
+const CRASHES_IN_A_ROW = 30;
 /** A conversation that lived so long ends the count of failures in a row. */
 const STABLE_AFTER_MS = 10_000;
 /** After so many probes in a row without an answer the conversation is opened anew. */
@@ -40,6 +43,10 @@ export class UpstreamPool implements AsyncDisposable {
   #connecting: Promise<LegacyUpstream> | undefined;
   #health: Health = { state: 'unknown', reason: undefined, since: Date.now(), nextProbe: undefined };
   #failures = 0;
+  /** Conversations in a row that were opened and soon lost. */
+  #crashes = 0;
+  /** True until the first request for a server that starts with it. */
+  #isDormant: boolean;
   #connectedAt = 0;
   #retry: NodeJS.Timeout | undefined;
   #lastError: unknown;
@@ -48,6 +55,8 @@ export class UpstreamPool implements AsyncDisposable {
   constructor(options: PoolOptions) {
     this.config = options.config;
     this.#options = options;
+    this.#isDormant = options.config.start === 'lazy';
+    if (this.#isDormant) this.#health = { ...this.#health, reason: 'It starts with the first request that needs it.' };
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
     this.#prober = new Prober({
       intervalMs: options.probeIntervalMs,
@@ -95,8 +104,9 @@ export class UpstreamPool implements AsyncDisposable {
   shared(): Promise<LegacyUpstream> {
     if (this.#shared !== undefined) return Promise.resolve(this.#shared);
     if (this.#connecting !== undefined) return this.#connecting;
+    if (this.#isDormant && !this.#stopping.signal.aborted) return this.#tryAgain();
     // The first failure may have been a passing one: the caller waits for the next try instead of failing with the last.
-    if (this.#retry !== undefined && this.#failures <= 1) return this.#tryAgain();
+    if (this.#retry !== undefined && this.#failures + this.#crashes <= 1) return this.#tryAgain();
     return Promise.reject(this.#unavailable());
   }
 
@@ -142,6 +152,7 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   #connect(): Promise<LegacyUpstream> {
+    this.#isDormant = false;
     this.#connecting ??= this.#openShared().finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
@@ -197,7 +208,9 @@ export class UpstreamPool implements AsyncDisposable {
     this.#shared = undefined;
     this.#prober.stop();
     if (!wasOpen || this.#stopping.signal.aborted) return;
-    this.#failures = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#failures + 1;
+    // It had come up: failures to start are over, and what counts is how often it dies.
+    this.#crashes = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#crashes + 1;
+    this.#failures = Math.max(0, this.#crashes - CRASHES_IN_A_ROW);
     this.#lastError = reason;
     this.#setHealth(stateOfFailure(reason), messageOf(reason));
     // A server that has only forgotten its session is there: no reason to wait.
@@ -208,7 +221,10 @@ export class UpstreamPool implements AsyncDisposable {
 
   #scheduleRetry(): void {
     if (this.#stopping.signal.aborted) return;
-    const delay = backoffDelay(this.#failures, RESTART_BACKOFF);
+    const delay =
+      this.#failures === 0 && this.#crashes > 0
+        ? backoffDelay(this.#crashes - 1, CRASH_BACKOFF)
+        : backoffDelay(this.#failures, RESTART_BACKOFF);
     this.#setHealth(this.#health.state, this.#health.reason, Date.now() + delay);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#tryAgain().catch(() => undefined), delay);

@@ -13,6 +13,7 @@ import { parseByteSize } from '../values/byte-size.ts';
 import { parseImageReference } from '../values/image-reference.ts';
 import { containerVariables } from './container-environment.ts';
 import { containerMounts } from './container-mounts.ts';
+import { containerNetwork } from './container-network.ts';
 import { toolTimeoutMs, toolFilter, without } from './server-common.ts';
 import { exampleText, refuseHostCommand } from './server-type.ts';
 
@@ -46,7 +47,7 @@ export async function buildContainerServer(
     args: raw.command === undefined ? (raw.entrypointArgs ?? []) : (parsed?.imageArguments ?? []),
     env: containerVariables(scope, raw.env ?? {}, options, context.env, log),
     mounts: await containerMounts(scope, raw.mounts, options, context.mountPolicy, log),
-    network: single(scope, 'network', raw.network, options.network, log) ?? 'isolated',
+    network: containerNetwork(scope, single(scope, 'network', raw.network, options.network, log), log),
     workdir: single(scope, 'workdir', raw.workdir, options.workdir, log),
     user: single(scope, 'user', raw.user, options.user, log),
     readOnly: single(scope, 'readOnly', raw.readOnly, options.readOnly, log) ?? false,
@@ -59,6 +60,7 @@ export async function buildContainerServer(
     customType,
     isolation: raw.isolation ?? 'auto',
     tools: toolFilter(scope, raw.tools, log),
+    start: raw.start ?? 'boot',
     startupTimeoutMs: gateway.startupTimeoutMs,
     toolTimeoutMs: toolTimeoutMs(raw.toolTimeout, gateway),
     registry: raw.registry,

@@ -50,6 +50,7 @@ export function buildHttpServer(name: string, whole: Scope, { gateway, env, log 
     headers: headers(scope, raw.headers ?? {}, log),
     auth: auth(scope, raw, env, log),
     tools: toolFilter(scope, raw.tools, log),
+    start: raw.start ?? 'boot',
     startupTimeoutMs: gateway.startupTimeoutMs,
     toolTimeoutMs: toolTimeoutMs(raw.toolTimeout, gateway),
     connectTimeoutMs: (raw.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_SECONDS) * 1000,

@@ -1,5 +1,7 @@
 /** What all containers of one gateway share: the engine, the identity on their labels, and the networks. */
+import type { EgressAllowList } from '../../config/config.ts';
 import { DeathWatch, type WatchedContainer } from './death-watch.ts';
+import { EgressNetworks } from './egress-networks.ts';
 import type { Engine } from './engine-command.ts';
 import { pingEngine } from './engine.ts';
 import { labelsFor, newInstance, type GatewayInstance } from './gateway-instance.ts';
@@ -18,6 +20,7 @@ export class ContainerHost implements AsyncDisposable {
   readonly engine: Engine;
   readonly instance: GatewayInstance;
   readonly #networks: ServerNetworks;
+  readonly #egressNetworks: EgressNetworks;
   readonly #deaths: DeathWatch;
   readonly #onNotice: (text: string) => void;
   #names = 0;
@@ -27,10 +30,16 @@ export class ContainerHost implements AsyncDisposable {
     this.instance = newInstance();
     this.#onNotice = options.onNotice ?? (() => undefined);
     this.#deaths = new DeathWatch(engine, this.instance.id);
-    this.#networks = new ServerNetworks({
+    const naming = {
       engine,
-      nameFor: (server) => this.nameFor(server),
-      labelsFor: (server) => this.labelsFor(server),
+      nameFor: (server: string) => this.nameFor(server),
+      labelsFor: (server: string) => this.labelsFor(server),
+    };
+    this.#networks = new ServerNetworks(naming);
+    this.#egressNetworks = new EgressNetworks({
+      ...naming,
+      outside: (server) => this.#networks.acquire(server),
+      onNotice: this.#onNotice,
     });
   }
 
@@ -56,8 +65,10 @@ export class ContainerHost implements AsyncDisposable {
   }
 
   /** The network of a server; there until every lease of it was released. Rejects with a GatewayError. */
-  acquireNetwork(server: string): Promise<NetworkLease> {
-    return this.#networks.acquire(server);
+  networkFor(server: string, network: 'isolated' | EgressAllowList): Promise<NetworkLease> {
+    return network === 'isolated'
+      ? this.#networks.acquire(server)
+      : this.#egressNetworks.acquire(server, network.allow);
   }
 
   /** Has the engine tell of the end of a container. To be released when that is no longer of interest. */

@@ -103,7 +103,7 @@ class ContainerTransport implements Transport {
     const { server, host, checkMounts } = this.#options;
     const spec = server.container;
     try {
-      if (spec.network === 'isolated') this.#network = await host.acquireNetwork(server.name);
+      if (spec.network !== 'none') this.#network = await host.networkFor(server.name, spec.network);
       const mounts = await checkMounts(spec.mounts);
       const command = runCommand({
         engine: host.engine.kind,
@@ -112,6 +112,7 @@ class ContainerTransport implements Transport {
         name: this.#name,
         labels: host.labelsFor(server.name),
         network: this.#network?.name,
+        proxy: this.#network?.proxy,
         stopTimeoutSeconds: this.#stopSeconds,
       });
       if (this.#closing !== undefined) throw this.#stoppedEarly();

@@ -57,17 +57,43 @@ export async function createNetwork(
   name: string,
   labels: Readonly<Record<string, string>>,
 ): Promise<void> {
+  await create(engine, name, labels, separation(engine));
+}
+
+/** Creates a bridge network without a way out and without an address of the host; its containers reach each other. */
+export async function createClosedNetwork(
+  engine: Engine,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (engine.kind === 'podman') return create(engine, name, labels, ['--internal']);
+  // Docker would give the host an address in it, under which everything that listens there could be reached.
+  const options = ['--internal', '--opt=com.docker.network.bridge.inhibit_ipv4=true'];
+  await create(engine, name, labels, options);
+  // Only where its addresses were asked for can one be given to a container, and only docker knows which are free.
+  const output = await callEngine(
+    engine,
+    ['network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', '--', name],
+    QUICK_MS,
+  );
+  if (output.status !== 0) throw failure(engine, `The network "${name}" cannot be looked up.`, output);
+  await removeNetwork(engine, name);
+  await create(engine, name, labels, [...options, `--subnet=${output.stdout.trim()}`]);
+}
+
+async function create(
+  engine: Engine,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  options: readonly string[],
+): Promise<void> {
   const output = await callEngine(
     engine,
     [
       'network',
       'create',
       '--driver=bridge',
-      ...(engine.kind === 'docker'
-        ? // Docker keeps networks apart by itself; this keeps the containers of one network apart as well (one for each session).
-          ['--opt=com.docker.network.bridge.enable_icc=false']
-        : // Podman lets its networks reach each other unless told not to; names of other containers are nobody's business.
-          ['--opt=isolate=true', '--disable-dns']),
+      ...options,
       ...Object.entries(labels).map(([label, value]) => `--label=${label}=${value}`),
       '--',
       name,
@@ -80,6 +106,27 @@ export async function createNetwork(
     ? ' Every server has a network of its own: give the engine more address pools ("default-address-pools" in daemon.json).'
     : '';
   throw failure(engine, `The network "${name}" cannot be created.${hint}`, output);
+}
+
+/** What keeps the containers of other networks, and of the same one, apart. */
+function separation({ kind }: Engine): readonly string[] {
+  return kind === 'docker'
+    ? // Docker keeps networks apart by itself; this keeps the containers of one network apart as well (one for each session).
+      ['--opt=com.docker.network.bridge.enable_icc=false']
+    : // Podman lets its networks reach each other unless told not to; names of other containers are nobody's business.
+      ['--opt=isolate=true', '--disable-dns'];
+}
+
+/** Puts a running container into one more network, under an address of its own where one is given. Rejects with GatewayError `server_unavailable`. */
+export async function connectNetwork(
+  engine: Engine,
+  network: string,
+  container: string,
+  address?: string,
+): Promise<void> {
+  const options = address === undefined ? [] : [`--ip=${address}`];
+  const output = await callEngine(engine, ['network', 'connect', ...options, '--', network, container], SLOW_MS);
+  if (output.status !== 0) throw failure(engine, `The network "${network}" cannot be joined.`, output);
 }
 
 /** Removes a network; true when it is gone, false while a container still hangs on it. */

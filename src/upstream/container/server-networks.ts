@@ -5,6 +5,8 @@ import { createNetwork, removeNetwork } from './engine.ts';
 export interface NetworkLease {
   /** Name of the network. */
   readonly name: string;
+  /** URL of the proxy that is the only way out; absent where there is another, or none. */
+  readonly proxy?: string;
   /** Gives it back; the last one removes the network. Never rejects, and does nothing the second time. */
   release(): Promise<void>;
 }
