@@ -38,6 +38,8 @@ export interface LoadInput {
   readonly fetchSchema?: SchemaFetcher;
   /** Directories that the default mount roots are made of; by default those of this process. */
   readonly directories?: HostDirectories;
+  /** Reads on where `requireDigests` is not met: for the command that finds the digests. Default false. */
+  readonly allowUnpinned?: boolean;
   /** Makes the id of a TOML configuration that has none; by default 64 random hexadecimal digits. */
   readonly randomId?: () => string;
 }
@@ -106,7 +108,13 @@ async function build(
   }
   const servers = await readServers(
     root,
-    { gateway, requireDigests, env: input.env, mountPolicy: policy, log },
+    {
+      gateway,
+      requireDigests: requireDigests && input.allowUnpinned !== true,
+      env: input.env,
+      mountPolicy: policy,
+      log,
+    },
     input.fetchSchema ?? httpsSchemaFetcher(),
   );
   return { gateway, servers };

@@ -174,7 +174,7 @@ function image(
     log.error({
       path,
       message: `image ${log.shown(path, text)} is not pinned by digest, which 'gateway.${scope.dialect === 'json' ? 'requireDigests' : 'require_digests'}' demands`,
-      suggestion: 'Add "@sha256:…"; `docker image inspect --format "{{index .RepoDigests 0}}" IMAGE` prints it.',
+      suggestion: 'Add "@sha256:…"; `gatehouse pull FILE` prints it, `gatehouse pull --write FILE` adds it.',
     });
   }
   return text;

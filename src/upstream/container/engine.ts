@@ -44,6 +44,18 @@ export async function hasImage(engine: Engine, image: string): Promise<boolean> 
   throw failure(engine, `${engine.kind} cannot look up the image "${image}".`, output);
 }
 
+/** The digests under which registries know an image of this machine, `name@sha256:…`; undefined when it is not here. */
+export async function repositoryDigests(engine: Engine, image: string): Promise<readonly string[] | undefined> {
+  const output = await callEngine(
+    engine,
+    ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', image],
+    QUICK_MS,
+  );
+  if (output.status === 0) return (JSON.parse(output.stdout) as readonly string[] | null) ?? [];
+  if (isMissing(output)) return undefined;
+  throw failure(engine, `${engine.kind} cannot look up the image "${image}".`, output);
+}
+
 /** Rejects with GatewayError `server_unavailable` when an image is not on this machine; the text says how to get it. */
 export async function requireImage(engine: Engine, image: string): Promise<void> {
   if (await hasImage(engine, image)) return;
