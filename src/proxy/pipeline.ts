@@ -1,9 +1,20 @@
 /** The life of one request, from accept to answer. Read this first. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { cancelledId, errorText, parseMessage, responseText, type Message } from '../mcp/message.ts';
+import {
+  cancelledId,
+  checkSpelling,
+  errorText,
+  parseMessage,
+  paramsOf,
+  responseText,
+  type Message,
+} from '../mcp/message.ts';
+import { checkShape } from '../mcp/shape.ts';
+import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { dispatch } from './dispatch.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
+import type { Reply } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
@@ -21,17 +32,18 @@ export async function handlePost(
 ): Promise<void> {
   const { requestId, route, principal } = admitted;
   const startedAt = performance.now();
-  const notes: ExchangeNotes = {};
+  const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   // 3. The Runtime is taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
   const runtime = front.runtime();
   let message: Message | undefined;
+  let reply: Reply | undefined;
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    message = parseMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
+    message = readMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
     checkProtocolVersion(request);
     const session = findSession(front, request, admitted, message);
-    const reply = openReply(front, request, response, requestId);
+    reply = openReply(request, response, requestId);
     const exchange: Exchange = {
       requestId,
       runtime,
@@ -57,9 +69,11 @@ export async function handlePost(
   } catch (error) {
     const failure = expected(error, requestId);
     outcome = failure.code;
-    if (failure.code === 'internal')
+    if (failure.code === 'internal') {
       front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-    respondError(response, failure, requestId, message?.id);
+    }
+    if (reply === undefined) respondError(response, failure, requestId, message?.id);
+    else reply.fail(failure, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
     const method = message?.method ?? message?.kind;
@@ -81,23 +95,27 @@ export async function handlePost(
 async function answerRequest(front: Front, exchange: Exchange, response: ServerResponse): Promise<string> {
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
-  front.exchanges.add(exchange);
   session?.begin(exchange);
+  front.exchanges.add(exchange);
   // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-  if (session === undefined) response.once('close', () => exchange.abort.abort());
+  if (session === undefined) {
+    response.once('close', () => exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.')));
+  }
+  // The answer to a handshake carries the session in its head, which therefore must not be sent before.
+  if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
     if (message.method === 'initialize') {
-      const opened = await initialize(front, exchange);
+      const opened = await unlessAborted(initialize(front, exchange), exchange.abort.signal);
       reply.setHeader('mcp-session-id', opened.session.sessionId);
       reply.answer(responseText(id, opened.result));
     } else {
-      reply.answer(await dispatch(exchange));
+      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort.signal));
     }
     return 'ok';
   } catch (error) {
     const failure = expected(error, exchange.requestId);
     if (failure.code === 'cancelled') {
-      reply.drop();
+      reply.drop(failure, id);
       return failure.code;
     }
     // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
@@ -108,6 +126,13 @@ async function answerRequest(front: Front, exchange: Exchange, response: ServerR
     session?.end(exchange);
     front.exchanges.delete(exchange);
   }
+}
+
+function readMessage(body: string): Message {
+  checkShape(body);
+  const message = parseMessage(body);
+  checkSpelling(message);
+  return message;
 }
 
 function findSession(
@@ -128,7 +153,8 @@ async function hearNotification(exchange: Exchange): Promise<void> {
   if (session === undefined || message.method === 'notifications/initialized') return;
   if (message.method === 'notifications/cancelled') {
     const id = cancelledId(message);
-    if (id !== undefined) session.cancel(id);
+    const { reason } = paramsOf(message);
+    if (id !== undefined) session.cancel(id, typeof reason === 'string' ? reason.slice(0, 500) : undefined);
     return;
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);

@@ -8,7 +8,7 @@ import type { Attachment } from './attachment.ts';
 import { nextHealth, stateOfFailure, type Health, type HealthState } from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
-import { Prober } from './prober.ts';
+import { Prober, type ProbeResult } from './prober.ts';
 import { SessionConversations } from './session-conversations.ts';
 import { SharedRouting } from './shared-routing.ts';
 import type { Upstream, UpstreamEvents } from './upstream.ts';
@@ -34,7 +34,7 @@ const DEAD_AFTER_PROBES = 3;
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
   /** Which sessions use the shared conversation, and what they need of it together. */
-  readonly routing = new SharedRouting();
+  readonly routing: SharedRouting;
   readonly #options: PoolOptions;
   readonly #sessions: SessionConversations;
   readonly #prober: Prober;
@@ -58,12 +58,13 @@ export class UpstreamPool implements AsyncDisposable {
     this.#isDormant = options.config.start === 'lazy';
     if (this.#isDormant) this.#health = { ...this.#health, reason: 'It starts with the first request that needs it.' };
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
+    this.routing = new SharedRouting((attachment) => this.#sessions.present(attachment) !== undefined);
     this.#prober = new Prober({
       intervalMs: options.probeIntervalMs,
       keepaliveIntervalMs: options.config.kind === 'http' ? options.keepaliveIntervalMs : undefined,
       shared: () => this.#shared,
       others: () => this.#sessions.open,
-      onResult: (failures, error) => this.#probed(failures, error),
+      onResult: (result) => this.#probed(result),
     });
   }
 
@@ -112,14 +113,17 @@ export class UpstreamPool implements AsyncDisposable {
 
   /** The conversation for the calls of a session. */
   for(attachment: Attachment): Promise<LegacyUpstream> {
-    this.routing.attach(attachment);
-    return this.ownsUpstream(attachment) ? this.#sessions.get(attachment) : this.shared();
+    if (attachment.closed) return Promise.reject(sessionEnded());
+    const alone = this.ownsUpstream(attachment);
+    this.routing.attach(attachment, !alone);
+    return alone ? this.#sessions.get(attachment) : this.shared();
   }
 
   /** The conversation for the listings of a session: its own if it has one already, else the shared one. */
   forListing(attachment: Attachment | undefined): Promise<LegacyUpstream> {
     if (attachment === undefined) return this.shared();
-    this.routing.attach(attachment);
+    if (attachment.closed) return Promise.reject(sessionEnded());
+    this.routing.attach(attachment, !this.ownsUpstream(attachment));
     const own = this.#sessions.present(attachment);
     return own === undefined ? this.shared() : Promise.resolve(own);
   }
@@ -145,7 +149,7 @@ export class UpstreamPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new GatewayError('shutting_down', 'The gateway is shutting down.'));
     clearTimeout(this.#retry);
-    this.#prober.stop();
+    this.#prober[Symbol.dispose]();
     this.#setHealth('stopped', 'The gateway is shutting down.');
     const connecting = this.#connecting?.catch(() => undefined);
     await Promise.all([this.#sessions[Symbol.asyncDispose](), this.#shared?.close(), connecting]);
@@ -158,7 +162,9 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   async #openShared(): Promise<LegacyUpstream> {
-    this.#setHealth('starting');
+    // Until it is back, what is known of a server that has failed is why.
+    const { state } = this.#health;
+    if (state !== 'unreachable' && state !== 'tls-error' && state !== 'auth-required') this.#setHealth('starting');
     try {
       const upstream = await this.#openFirst();
       this.#shared = upstream;
@@ -168,6 +174,8 @@ export class UpstreamPool implements AsyncDisposable {
       this.#prober.start();
       const { logLevel, subscriptions } = this.routing.needs(this.name);
       await replay(upstream, logLevel, subscriptions, this.#options.log);
+      // Lost again while it was told the settings: whoever waits for it must not get a dead conversation.
+      if (this.#shared !== upstream) throw this.#unavailable();
       this.routing.announceLists(this.name, upstream.capabilities);
       return upstream;
     } catch (error) {
@@ -182,7 +190,9 @@ export class UpstreamPool implements AsyncDisposable {
     const made: { upstream?: LegacyUpstream } = {};
     const events: UpstreamEvents = {
       onRequest: (message) => this.#refuse(made.upstream, message),
-      onNotification: (message, call) => this.routing.deliver(this.name, message, call, made.upstream?.calls() ?? []),
+      onNotification: (message, call) => {
+        if (made.upstream !== undefined) this.routing.deliver(made.upstream, message, call);
+      },
       onClose: (reason) => this.#sharedLost(reason),
     };
     const upstream = await openConversation(this.#options, {
@@ -238,8 +248,8 @@ export class UpstreamPool implements AsyncDisposable {
     return connecting;
   }
 
-  /** Probes that fail while calls are being worked on say only that the server is busy; without calls, that it is dead. */
-  #probed(failures: number, error: unknown): void {
+  /** A server that sends nothing at all is dead, unless calls are in flight that may keep it busy for so long. */
+  #probed({ failures, error, failingSince }: ProbeResult): void {
     const shared = this.#shared;
     if (shared === undefined) return;
     if (failures === 0) {
@@ -247,7 +257,8 @@ export class UpstreamPool implements AsyncDisposable {
       return;
     }
     this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
-    if (failures < DEAD_AFTER_PROBES || [...shared.calls()].length > 0) return;
+    if (failures < DEAD_AFTER_PROBES || shared.lastReceivedAt > failingSince) return;
+    if ([...shared.calls()].length > 0 && Date.now() - failingSince < this.config.toolTimeoutMs) return;
     this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
     void shared.close();
     this.#sharedLost(error instanceof Error ? error : new Error(String(error)));
@@ -266,7 +277,7 @@ export class UpstreamPool implements AsyncDisposable {
     const { reason, nextProbe, state } = this.#health;
     const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
     const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
-    const detail = `${reason ?? 'It has not been started.'}${wait}`;
+    const detail = `${(reason ?? 'It has not been started').replace(/\.?$/, '.')}${wait}`;
     const message = `The MCP server "${this.name}" is not available: ${detail}`;
     return new GatewayError(codeOf(state), message, { server: this.name, detail, cause: this.#lastError });
   }
@@ -279,6 +290,10 @@ export class UpstreamPool implements AsyncDisposable {
     const fields = { state, previous: previous.state, ...(reason === undefined ? {} : { reason }) };
     this.#options.log[level](fields, `the server is ${state}`);
   }
+}
+
+function sessionEnded(): GatewayError {
+  return new GatewayError('session_not_found', 'The session has ended.');
 }
 
 function codeOf(state: HealthState): ErrorCode {
