@@ -5,7 +5,7 @@ import { announceServers, endLostSessions } from './proxy/sessions-after-reload.
 import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
-import { StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
+import { bootServers, StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import type { Identities } from './tls/identities.ts';
 
@@ -36,8 +36,9 @@ export function createNextRuntime({
     const onStop = (): void => void next[Symbol.asyncDispose]().catch(() => undefined);
     stopping.addEventListener('abort', onStop, { once: true });
     undo.defer(() => stopping.removeEventListener('abort', onStop));
-    const fresh = [...changes.added, ...changes.changed];
-    if (config.gateway.startup === 'strict') await startStrictly(next, fresh).catch(refuseReload);
+    const isNew = new Set([...changes.added, ...changes.changed]);
+    const fresh = bootServers(next).filter((name) => isNew.has(name));
+    if (config.gateway.startup === 'strict') await startStrictly(next, fresh, { telemetry }).catch(refuseReload);
     else await startResiliently(next, fresh);
     stopping.removeEventListener('abort', onStop);
     undo.move();

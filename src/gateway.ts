@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
+import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { Front } from './proxy/front.ts';
@@ -13,7 +14,7 @@ import { SessionStore } from './proxy/session-store.ts';
 import { buildRuntime } from './runtime/build.ts';
 import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
-import { startResiliently, startStrictly } from './runtime/start-servers.ts';
+import { bootServers, startResiliently, startStrictly } from './runtime/start-servers.ts';
 import { ContentWatch } from './shared/content-watch.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Identities } from './tls/identities.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly source: ReloadSource | undefined;
   /** True when a change of the files leads to a reload, beside signals and requests. */
   readonly watch: boolean;
+  /** Ends a start that is still going on. */
+  readonly signal?: AbortSignal;
 }
 
 export interface StopOptions {
@@ -56,7 +59,15 @@ export interface Gateway {
   abort(): Promise<void>;
 }
 
-/** Starts a gateway. Rejects with a StartupFailure, or with the error of the socket; nothing is left running then. */
+/** The start was ended by its signal. */
+export class StartInterrupted extends Error {
+  override readonly name = 'StartInterrupted';
+}
+
+/**
+ * Starts a gateway. Rejects with a StartupFailure, a StartInterrupted, or the error of the socket; nothing is left
+ * running then.
+ */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, telemetry } = options;
   await using stack = new AsyncDisposableStack();
@@ -77,22 +88,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const identities = stack.use(await Identities.open(config, telemetry.log));
   certificates.identities = identities;
   await watch.look();
+  // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
+  const listener = stack.use(new Listener(config.gateway, identities.listener));
+  const address = await listener.bind();
   const first = await buildRuntime({ config, telemetry, version: options.version, identities });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
-  if (config.gateway.startup === 'strict') await startStrictly(first, first.pools.keys());
+  const atBoot = bootServers(first);
+  if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
+  if (options.signal?.aborted === true)
+    throw new StartInterrupted('The gateway was told to stop while it was starting.');
 
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
-  const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS));
+  const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
   const sessions = stack.use(
     new SessionStore({
       idleTimeoutMs: () => current.runtime.config.gateway.sessionTimeoutMs,
       onEnd: (session) => current.endSession(session),
     }),
   );
-  const listener = stack.use(new Listener(config.gateway, identities.listener));
   const webSockets = stack.use(new WebSocketEndpoint());
-  const address = await listener.bind();
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -142,8 +157,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     webSockets,
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
-  const attempted =
-    config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, first.pools.keys());
+  const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);
   void attempted.then(() => {
     if (state.phase === 'starting') state.phase = 'ready';
   });
@@ -242,7 +256,10 @@ class RunningGateway implements Gateway {
     this.#webSockets.drain();
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
-    for (const exchange of [...exchanges]) exchange.abort.abort();
+    const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');
+    for (const exchange of [...exchanges]) exchange.abort.abort(reason);
+    // The errors reach their clients before the connections end.
+    await new Promise((resolve) => setImmediate(resolve));
     try {
       await this.#stack.disposeAsync();
     } catch (error) {

@@ -25,7 +25,12 @@ export function createRequestSignatures(secret: string, now: () => number = Date
       const [timestamp, nonce, signature] = ['x-mcp-timestamp', 'x-mcp-nonce', 'x-mcp-signature'].map((name) =>
         soleHeader(request, name),
       );
-      if (timestamp === undefined || nonce === undefined || signature === undefined || nonce.length > MAX_NONCE_LENGTH) {
+      if (
+        timestamp === undefined ||
+        nonce === undefined ||
+        signature === undefined ||
+        nonce.length > MAX_NONCE_LENGTH
+      ) {
         throw refused('missing HMAC signature headers');
       }
       if (!/^\d{1,12}$/.test(timestamp)) throw refused('invalid HMAC timestamp');

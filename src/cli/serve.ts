@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Config, Diagnostic } from '../config/config.ts';
 import type { ConfigSource, GatewayOverrides, LoadResult } from '../config/load.ts';
 import { errorPayload, formatDiagnostics, formatWarning } from '../config/report.ts';
-import { startGateway, type Gateway } from '../gateway.ts';
+import { startGateway, StartInterrupted, type Gateway } from '../gateway.ts';
 import { StartupFailure } from '../runtime/start-servers.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
@@ -79,8 +79,10 @@ async function run(
       announce: (document) => announce(document, telemetry),
       source: from.from === 'file' ? createReloadSource(from.path, load, telemetry) : undefined,
       watch: options.watch,
+      signal: signals.first,
     });
   } catch (error) {
+    if (error instanceof StartInterrupted) return EXIT_OK;
     if (!(error instanceof StartupFailure)) throw error;
     for (const { name, ...failure } of error.servers) {
       telemetry.serverLog(name).error(failure, 'the server did not start');

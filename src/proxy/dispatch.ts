@@ -14,11 +14,13 @@ import { renameResultUris } from '../mcp/result-uris.ts';
 import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import type { Answer, Upstream } from '../upstream/upstream.ts';
+import type { Answer, CallOptions } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
 import { targetOf, type Target } from './target.ts';
+
+const MAX_SUBSCRIPTIONS = 1_000;
 
 /** The answer to a request as JSON-RPC text, whether result or the server's own error. Rejects with a GatewayError. */
 export async function dispatch(exchange: Exchange): Promise<string> {
@@ -54,13 +56,18 @@ async function forward(exchange: Exchange, found: Target): Promise<string> {
 async function callOnce(exchange: Exchange, { pool, message }: Target): Promise<Answer> {
   const { session } = exchange;
   const upstream = await (session === undefined ? pool.shared() : pool.for(session));
-  return upstream.call(message, {
+  return upstream.call(message, callOptions(exchange, pool));
+}
+
+function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
+  return {
     owner: exchange,
+    principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
     onMessage: (text) => void exchange.reply.send(text),
-    logLevel: session?.logLevel,
-  });
+    logLevel: exchange.session?.logLevel,
+  };
 }
 
 /** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
@@ -90,9 +97,11 @@ async function tellLevel(exchange: Exchange, pool: UpstreamPool): Promise<void> 
   const { session } = exchange;
   const upstream = session && pool.present(session);
   if (session === undefined || upstream?.capabilities['logging'] === undefined) return;
-  if (!pool.ownsUpstream(session)) pool.routing.attach(session);
-  const level = pool.ownsUpstream(session) ? session.logLevel : pool.routing.needs(pool.name).logLevel;
-  await ask(exchange, pool, upstream, 'logging/setLevel', { level: level ?? 'info' });
+  const alone = pool.ownsUpstream(session);
+  pool.routing.attach(session, !alone);
+  const level = alone ? session.logLevel : pool.routing.needs(pool.name).logLevel;
+  const text = requestText(exchange.message.id ?? '0', 'logging/setLevel', JSON.stringify({ level }));
+  await upstream.call(parseMessage(text), callOptions(exchange, pool));
 }
 
 async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
@@ -105,6 +114,9 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
   const uri = String(paramsOf(target.message)['uri']);
   const upstream = await pool.for(session);
   const mine = session.subscriptions(pool.name);
+  if (wanted && mine.size >= MAX_SUBSCRIPTIONS) {
+    throw new GatewayError('invalid_params', `A session may have ${MAX_SUBSCRIPTIONS} subscriptions to one server.`);
+  }
   const others = !pool.ownsUpstream(session) && othersWant(pool, uri, mine);
   if (others) {
     // Other sessions of the same conversation have the subscription already, or still need it.
@@ -112,12 +124,7 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
     else mine.delete(uri);
     return responseText(message.id ?? 'null', '{}');
   }
-  const answer = await upstream.call(target.message, {
-    owner: exchange,
-    timeoutMs: pool.config.toolTimeoutMs,
-    signal: exchange.abort.signal,
-    onMessage: (text) => void exchange.reply.send(text),
-  });
+  const answer = await upstream.call(target.message, callOptions(exchange, pool));
   if (!answer.message.failed && wanted) mine.add(uri);
   if (!answer.message.failed && !wanted) mine.delete(uri);
   return answer.text;
@@ -128,20 +135,4 @@ function othersWant(pool: UpstreamPool, uri: string, mine: Set<string>): boolean
   const wanted = pool.routing.needs(pool.name).subscriptions.has(uri);
   if (had) mine.add(uri);
   return wanted;
-}
-
-async function ask(
-  exchange: Exchange,
-  pool: UpstreamPool,
-  upstream: Upstream,
-  method: string,
-  params: Readonly<Record<string, string>>,
-): Promise<void> {
-  const text = requestText(exchange.message.id ?? '0', method, JSON.stringify(params));
-  await upstream.call(parseMessage(text), {
-    owner: exchange,
-    timeoutMs: pool.config.toolTimeoutMs,
-    signal: exchange.abort.signal,
-    onMessage: () => undefined,
-  });
 }

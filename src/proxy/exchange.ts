@@ -2,6 +2,8 @@
 import type { Principal } from '../auth/authenticator.ts';
 import type { Message } from '../mcp/message.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { GatewayError } from '../shared/errors.ts';
+import type { Heartbeat } from './downstream/heartbeat.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
 
@@ -21,7 +23,9 @@ export interface ReplyChannel {
   /** Sends the answer and ends. */
   answer(text: string): void;
   /** Ends without an answer: the client took its request back. */
-  drop(): void;
+  drop(error: GatewayError, rpcId: string): void;
+  /** The answer may be long in coming: shows meanwhile that the connection lives. */
+  keepAlive(heartbeat: Heartbeat): void;
 }
 
 export interface Exchange {

@@ -1,6 +1,6 @@
 /** Listings and capabilities: of one server as it gave them, of all servers together under names of their own. */
-import { listingText, renameItem, type ListingItem, type ListingRow } from '../mcp/listing.ts';
-import { isObject, type Json, type JsonObject } from '../mcp/message.ts';
+import { listingText, renameItem, type Listing, type ListingItem, type ListingRow } from '../mcp/listing.ts';
+import { isObject, type JsonObject } from '../mcp/message.ts';
 import { unifiedName } from '../mcp/naming.ts';
 import { renameToolPage } from '../mcp/result-uris.ts';
 import { unifiedUri } from '../mcp/uris.ts';
@@ -32,12 +32,23 @@ export async function list(exchange: Exchange, row: ListingRow): Promise<string>
 async function unifiedListing(exchange: Exchange, row: ListingRow): Promise<string> {
   const parts = [...exchange.runtime.pools.values()].map(async (pool) => {
     const upstream = await pool.forListing(exchange.session);
-    const { items } = await upstream.list(row);
-    return visible(pool, row, items).map((item) => unify(pool.name, row, item));
+    return unifiedItems(pool, row, await upstream.list(row));
   });
   const settled = await Promise.allSettled(parts.map((part) => within(part, SERVER_DEADLINE_MS)));
   const items = settled.flatMap((part) => (part.status === 'fulfilled' ? part.value : []));
   return listingText('{}', row, items);
+}
+
+/** Items under their names on the unified endpoint, made once for each state of a listing. */
+const UNIFIED = new WeakMap<Listing, readonly string[]>();
+
+function unifiedItems(pool: UpstreamPool, row: ListingRow, listing: Listing): readonly string[] {
+  let items = UNIFIED.get(listing);
+  if (items === undefined) {
+    items = visible(pool, row, listing.items).map((item) => unify(pool.name, row, item));
+    UNIFIED.set(listing, items);
+  }
+  return items;
 }
 
 function visible(pool: UpstreamPool, row: ListingRow, items: readonly ListingItem[]): readonly ListingItem[] {
@@ -71,14 +82,17 @@ export async function unifiedInitializeResult(
   });
 }
 
-/** What at least one server offers and the unified endpoint can deliver. */
+/**
+ * Servers come and go behind the endpoint, so it declares what it can deliver itself: lists that may change and log
+ * messages; and the rest when a server offers it at present.
+ */
 function unionOfCapabilities(all: readonly JsonObject[]): JsonObject {
-  const union: Record<string, Json> = {};
-  for (const name of ['tools', 'prompts', 'resources', 'completions', 'logging']) {
-    const offers = all.flatMap((capabilities) => (isObject(capabilities[name]) ? [capabilities[name]] : []));
-    if (offers.length === 0) continue;
-    const flags = ['listChanged', 'subscribe'].filter((flag) => offers.some((offer) => offer[flag] === true));
-    union[name] = Object.fromEntries(flags.map((flag) => [flag, true]));
-  }
-  return union;
+  const subscribable = all.some(({ resources }) => isObject(resources) && resources['subscribe'] === true);
+  return {
+    tools: { listChanged: true },
+    prompts: { listChanged: true },
+    resources: { listChanged: true, ...(subscribable ? { subscribe: true } : {}) },
+    logging: {},
+    ...(all.some(({ completions }) => isObject(completions)) ? { completions: {} } : {}),
+  };
 }

@@ -1,9 +1,20 @@
 /** The life of one request, from accept to answer. Read this first. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { cancelledId, errorText, parseMessage, responseText, type Message } from '../mcp/message.ts';
+import {
+  cancelledId,
+  checkSpelling,
+  errorText,
+  parseMessage,
+  paramsOf,
+  responseText,
+  type Message,
+} from '../mcp/message.ts';
+import { checkShape } from '../mcp/shape.ts';
+import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { dispatch } from './dispatch.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
+import type { Reply } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
@@ -22,17 +33,19 @@ export async function handlePost(
   // 3. The Runtime was taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
   const { requestId, route, principal, runtime } = admitted;
   const startedAt = performance.now();
-  const notes: ExchangeNotes = {};
+  const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   let message: Message | undefined;
+  let reply: Reply | undefined;
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
     const body = await readBody(request, runtime.config.gateway.maxBodyBytes);
     runtime.signatures?.check(request, body);
-    message = parseMessage(body);
+    message = readMessage(body);
     checkProtocolVersion(request);
     const session = findSession(front, request, admitted, message);
-    const reply = openReply(front, request, response, requestId);
+    const opened = openReply(request, response, requestId);
+    reply = opened;
     const exchange: Exchange = {
       requestId,
       runtime,
@@ -55,14 +68,18 @@ export async function handlePost(
     // 5. Nothing new while draining; answers to open questions still pass, above.
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
     // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-    if (session === undefined) response.once('close', () => exchange.abort.abort());
-    outcome = await answerRequest(front, exchange, (opened) => reply.setHeader('mcp-session-id', opened.sessionId));
+    if (session === undefined) {
+      response.once('close', () => exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.')));
+    }
+    outcome = await answerRequest(front, exchange, ({ sessionId }) => opened.setHeader('mcp-session-id', sessionId));
   } catch (error) {
     const failure = expected(error, requestId);
     outcome = failure.code;
-    if (failure.code === 'internal')
+    if (failure.code === 'internal') {
       front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-    respondError(response, failure, requestId, message?.id);
+    }
+    if (reply === undefined) respondError(response, failure, requestId, message?.id);
+    else reply.fail(failure, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
     logRequest(front, { requestId, principal, message, notes, outcome, startedAt });
@@ -103,21 +120,23 @@ export async function answerRequest(
 ): Promise<string> {
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
-  front.exchanges.add(exchange);
   session?.begin(exchange);
+  front.exchanges.add(exchange);
+  // The answer to a handshake carries the session in its head, which therefore must not be sent before.
+  if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
     if (message.method === 'initialize') {
-      const opened = await initialize(front, exchange);
+      const opened = await unlessAborted(initialize(front, exchange), exchange.abort.signal);
       onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
-      reply.answer(await dispatch(exchange));
+      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort.signal));
     }
     return 'ok';
   } catch (error) {
     const failure = expected(error, exchange.requestId);
     if (failure.code === 'cancelled') {
-      reply.drop();
+      reply.drop(failure, id);
       return failure.code;
     }
     // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
@@ -128,6 +147,14 @@ export async function answerRequest(
     session?.end(exchange);
     front.exchanges.delete(exchange);
   }
+}
+
+/** A message from the outside: its shape and spelling are checked before anything looks into it. */
+export function readMessage(body: string): Message {
+  checkShape(body);
+  const message = parseMessage(body);
+  checkSpelling(message);
+  return message;
 }
 
 function findSession(
@@ -148,7 +175,8 @@ export async function hearNotification(exchange: Exchange): Promise<void> {
   if (session === undefined || message.method === 'notifications/initialized') return;
   if (message.method === 'notifications/cancelled') {
     const id = cancelledId(message);
-    if (id !== undefined) session.cancel(id);
+    const { reason } = paramsOf(message);
+    if (id !== undefined) session.cancel(id, typeof reason === 'string' ? reason.slice(0, 500) : undefined);
     return;
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);

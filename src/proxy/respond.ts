@@ -2,6 +2,7 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorText, type JsonObject, type RpcError } from '../mcp/message.ts';
+import { cutWhenStalled } from './downstream/stalled-reader.ts';
 import { ERRORS, GatewayError } from '../shared/errors.ts';
 
 /** Turns whatever was thrown into an expected failure; a fault shows its caller only the id that is also in the log. */
@@ -25,15 +26,11 @@ export function rpcErrorOf(error: GatewayError, requestId: string): RpcError {
 
 /** A whole HTTP answer about a failed request. `rpcId` is the raw id of the message, where it is known. */
 export function respondError(response: ServerResponse, error: GatewayError, requestId: string, rpcId?: string): void {
-  if (response.headersSent) {
-    response.end();
-    return;
-  }
+  if (response.headersSent || response.destroyed) return;
   const headers: Record<string, string> = { 'x-request-id': requestId };
   if (error.status === 401) headers['www-authenticate'] = 'Bearer';
   if (error.status === 503) headers['retry-after'] = '1';
-  // The rest of a body that is too large is not read: the connection cannot be used again.
-  if (error.code === 'body_too_large' || error.code === 'request_timeout') headers['connection'] = 'close';
+  if (error.code === 'request_timeout') headers['connection'] = 'close';
   respondJson(response, error.status, errorText(rpcId, rpcErrorOf(error, requestId)), headers);
 }
 
@@ -63,6 +60,7 @@ export function respondJson(
   body: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  if (response.destroyed) return;
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -70,4 +68,5 @@ export function respondJson(
     ...headers,
   });
   response.end(body);
+  cutWhenStalled(response);
 }

@@ -1,5 +1,7 @@
 /** Starts the servers of a Runtime: all of them must, or those that can. */
 import type { ServerConfig } from '../config/config.ts';
+import type { Telemetry } from '../telemetry/log.ts';
+import { githubOidcProblem } from '../upstream/credentials/github-oidc.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -27,16 +29,39 @@ export class StartupFailure extends Error {
 }
 
 /** All servers named must start; if one does not, all failures are reported together in a StartupFailure. */
-export async function startStrictly(runtime: Runtime, names: Iterable<string>): Promise<void> {
+export async function startStrictly(
+  runtime: Runtime,
+  names: Iterable<string>,
+  { telemetry, signal }: { readonly telemetry: Telemetry; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
   const failed: FailedServer[] = [];
-  await eachPool(runtime, names, async (pool) => {
-    try {
-      await pool.start({ retry: false });
-    } catch (error) {
-      failed.push(describeFailure(pool.config, error, pool.lastWords));
-    }
-  });
-  if (failed.length > 0) throw new StartupFailure(failed);
+  // Ends what is being opened, so that the start comes to its end, too.
+  const interrupt = (): void => void runtime[Symbol.asyncDispose]().catch(() => undefined);
+  signal?.addEventListener('abort', interrupt, { once: true });
+  try {
+    await eachPool(runtime, names, async (pool) => {
+      const problem = authProblem(pool.config);
+      if (problem !== undefined) telemetry.serverLog(pool.name).error(problem);
+      try {
+        await pool.start({ retry: problem !== undefined });
+      } catch (error) {
+        // Missing credentials are told at the start and fail the first use (specification 1.17, section 7).
+        if (problem === undefined) failed.push(describeFailure(pool.config, error, pool.lastWords));
+      }
+    });
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+  }
+  if (failed.length > 0 && signal?.aborted !== true) throw new StartupFailure(failed);
+}
+
+/** Names of the servers that are started with the gateway, and not by their first use. */
+export function bootServers({ pools }: Runtime): readonly string[] {
+  return [...pools.values()].filter(({ config }) => config.start === 'boot').map(({ name }) => name);
+}
+
+function authProblem(server: ServerConfig): string | undefined {
+  return server.kind === 'http' && server.auth !== undefined ? githubOidcProblem() : undefined;
 }
 
 /** Failures are in the log and in the health of the server, which goes on being tried. */

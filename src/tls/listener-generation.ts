@@ -93,7 +93,7 @@ export async function loadListener(
     key,
     trustKey,
     leaf: pair.leaf,
-        trust,
+    trust,
     allowedClients: config.allowedClients,
     context: (tickets) => ({ ...pair.options, ...shared, ticketKeys: tickets }),
     sni: sni.map((entry) => ({ ...entry, pair: { ...entry.pair, options: { ...shared, ...entry.pair.options } } })),
@@ -115,7 +115,15 @@ function keyOf(config: ListenerTlsConfig, files: Files): string {
   const names = config.sni.map((entry) => entry.names.join(','));
   const trust = [config.ca, config.crl].map((value) => contentOf(value, files));
   const allowed = config.allowedClients ?? [];
-  return contentKey([...pairs, ...trust, config.clientAuth, config.minVersion, String(names.length), ...names, ...allowed]);
+  return contentKey([
+    ...pairs,
+    ...trust,
+    config.clientAuth,
+    config.minVersion,
+    String(names.length),
+    ...names,
+    ...allowed,
+  ]);
 }
 
 /** One context for each certificate that is chosen by name. */

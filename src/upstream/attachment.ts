@@ -12,6 +12,8 @@ export interface Attachment {
   readonly protocolVersion: string;
   /** True when the client declared that it can be asked something: sampling, elicitation, roots. */
   readonly askable: boolean;
+  /** True once the session has ended: nothing may be opened for it any more. */
+  readonly closed: boolean;
   /** What an upstream that was opened anew must be told again. */
   readonly logLevel: string | undefined;
   /** Resource URIs of this server that the client subscribed to, in the server's own form. */

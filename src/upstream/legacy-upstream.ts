@@ -46,13 +46,17 @@ interface Pending extends PendingCall {
 /** Requests that the gateway sends for itself belong to nobody. */
 const GATEWAY_OWNER = {};
 const LISTING_PAGE_TIMEOUT_MS = 30_000;
+/** How long a listing is believed when nobody would tell of a change. */
+const LISTING_LIFETIME_MS = 5_000;
 
 export class LegacyUpstream implements Upstream {
   readonly server: string;
   readonly transport: string;
+  readonly principals = new Set<string>();
+  lastReceivedAt = Date.now();
   readonly #options: LegacyUpstreamOptions;
   readonly #pending = new Map<string, Pending>();
-  readonly #listings = new Map<string, Promise<Listing>>();
+  readonly #listings = new Map<string, { readonly listing: Promise<Listing>; readonly until: number }>();
   #nextId = 1;
   #initializeResult = '{}';
   #capabilities: JsonObject = {};
@@ -73,6 +77,9 @@ export class LegacyUpstream implements Upstream {
   }
   get protocolVersion(): string {
     return this.#protocolVersion;
+  }
+  get closed(): boolean {
+    return this.#closed !== undefined;
   }
   calls(): Iterable<PendingCall> {
     return this.#pending.values();
@@ -95,7 +102,7 @@ export class LegacyUpstream implements Upstream {
       await transport.close();
       throw error;
     }
-    transport.listen?.();
+    await transport.listen?.();
   }
 
   async #initialize(signal: AbortSignal, timeoutMs: number): Promise<void> {
@@ -122,6 +129,7 @@ export class LegacyUpstream implements Upstream {
   }
 
   call(message: Message, options: CallOptions): Promise<Answer> {
+    if (options.principal !== undefined) this.principals.add(options.principal);
     const upstreamId = String(this.#nextId++);
     const token = progressTokenOf(message);
     const edits = idEdit(message, upstreamId);
@@ -158,7 +166,7 @@ export class LegacyUpstream implements Upstream {
   ): Promise<Answer> {
     const { signal, timeoutMs, owner, onMessage } = call.options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (signal?.aborted === true) return Promise.reject(new GatewayError('cancelled', 'The request was cancelled.'));
+    if (signal?.aborted === true) return Promise.reject(asGatewayError(signal.reason));
     const wire = new AbortController();
     const startedAt = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
@@ -171,8 +179,10 @@ export class LegacyUpstream implements Upstream {
       if (call.method !== 'initialize') this.#cancel(upstreamId, reason);
       wire.abort();
     };
-    const onAbort = (): void =>
-      giveUp(new GatewayError('cancelled', 'The request was cancelled.'), 'The caller cancelled the request.');
+    const onAbort = (): void => {
+      const reason = asGatewayError(signal?.reason);
+      giveUp(reason, reason.message);
+    };
     const timer = setTimeout(() => {
       const elapsed = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
       const detail = `"${call.method}" on server "${this.server}" got no answer within ${elapsed}.`;
@@ -202,6 +212,7 @@ export class LegacyUpstream implements Upstream {
       reject: (error) => {
         finish();
         reject(error);
+        wire.abort();
       },
     });
     this.#options.record('OUT', text);
@@ -233,15 +244,22 @@ export class LegacyUpstream implements Upstream {
 
   list(row: ListingRow): Promise<Listing> {
     const kept = this.#listings.get(row.method);
-    if (kept !== undefined) return kept;
-    const fetched = fetchListing(this.server, row, this.#capabilities, (params) =>
+    if (kept !== undefined && (kept.until > Date.now() || this.#hearsChanges(row))) return kept.listing;
+    const listing = fetchListing(this.server, row, this.#capabilities, (params) =>
       this.#ask(row.method, params, LISTING_PAGE_TIMEOUT_MS),
     );
-    this.#listings.set(row.method, fetched);
-    fetched.catch(() => {
-      if (this.#listings.get(row.method) === fetched) this.#listings.delete(row.method);
+    const entry = { listing, until: Date.now() + LISTING_LIFETIME_MS };
+    this.#listings.set(row.method, entry);
+    listing.catch(() => {
+      if (this.#listings.get(row.method) === entry) this.#listings.delete(row.method);
     });
-    return fetched;
+    return listing;
+  }
+
+  /** True when the server says that it announces changes of the list, and is heard when it does. */
+  #hearsChanges({ capability }: ListingRow): boolean {
+    const declared = this.#capabilities[capability];
+    return isObject(declared) && declared['listChanged'] === true && this.#options.transport.listening;
   }
 
   async ping(timeoutMs: number): Promise<void> {
@@ -260,11 +278,13 @@ export class LegacyUpstream implements Upstream {
   }
 
   #receive(text: string, requestId: string | undefined): void {
+    this.lastReceivedAt = Date.now();
     this.#options.record('IN', text);
     try {
       this.#dispatch(text, parseMessage(text), requestId);
     } catch (error) {
-      this.#options.log.warn({ err: error, server: this.server }, 'the server sent a message that is not MCP');
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn({ reason, excerpt: text.slice(0, 200) }, 'the server sent a line that is not MCP');
       if (requestId !== undefined && error instanceof GatewayError) {
         const failure = this.#error(
           'server_protocol_error',
@@ -279,7 +299,10 @@ export class LegacyUpstream implements Upstream {
     const related = requestId === undefined ? undefined : this.#pending.get(requestId);
     if (message.kind === 'response') {
       const pending = this.#pending.get(message.id ?? requestId ?? '');
-      if (pending === undefined) return;
+      if (pending === undefined) {
+        this.#options.log.debug({ id: message.id }, 'the server answered a request that nobody waits for');
+        return;
+      }
       const { originalId } = pending;
       pending.resolve({
         text: message.members.has('id') ? withId(message, originalId) : setMember(text, 'id', originalId),
@@ -315,7 +338,8 @@ export class LegacyUpstream implements Upstream {
   #fail(reason: GatewayError): void {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
-    this.#rejectPending(reason);
+    // When only the session is gone, calls under way are answered or refused one by one.
+    if (reason.code !== 'server_session_lost') this.#rejectPending(reason);
     this.#options.events.onClose(reason);
   }
 
@@ -337,4 +361,9 @@ export function describeError(message: Message): string {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
+}
+
+/** The reason of an abort signal as the reason of a failed call. */
+function asGatewayError(reason: unknown): GatewayError {
+  return reason instanceof GatewayError ? reason : new GatewayError('cancelled', 'The request was cancelled.');
 }

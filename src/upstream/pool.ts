@@ -8,7 +8,7 @@ import type { Attachment } from './attachment.ts';
 import { nextHealth, stateOfFailure, type Health, type HealthState } from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
-import { Prober } from './prober.ts';
+import { Prober, type ProbeResult } from './prober.ts';
 import { SessionConversations } from './session-conversations.ts';
 import { SharedRouting } from './shared-routing.ts';
 import type { Upstream, UpstreamEvents } from './upstream.ts';
@@ -23,6 +23,9 @@ export interface PoolOptions extends ServerWires {
 }
 
 const RESTART_BACKOFF = { firstMs: 100, longestMs: 30_000 };
+/** A server that had come up is wanted back at once; only one that dies so often in a row is treated like one that does not start. */
+const CRASH_BACKOFF = { firstMs: 50, longestMs: 200 };
+const CRASHES_IN_A_ROW = 30;
 /** A conversation that lived so long ends the count of failures in a row. */
 const STABLE_AFTER_MS = 10_000;
 /** After so many probes in a row without an answer the conversation is opened anew. */
@@ -31,7 +34,7 @@ const DEAD_AFTER_PROBES = 3;
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
   /** Which sessions use the shared conversation, and what they need of it together. */
-  readonly routing = new SharedRouting();
+  readonly routing: SharedRouting;
   readonly #options: PoolOptions;
   readonly #sessions: SessionConversations;
   readonly #prober: Prober;
@@ -40,6 +43,10 @@ export class UpstreamPool implements AsyncDisposable {
   #connecting: Promise<LegacyUpstream> | undefined;
   #health: Health = { state: 'unknown', reason: undefined, since: Date.now(), nextProbe: undefined };
   #failures = 0;
+  /** Conversations in a row that were opened and soon lost. */
+  #crashes = 0;
+  /** True until the first request for a server that starts with it. */
+  #isDormant: boolean;
   #connectedAt = 0;
   #retry: NodeJS.Timeout | undefined;
   #lastError: unknown;
@@ -48,13 +55,16 @@ export class UpstreamPool implements AsyncDisposable {
   constructor(options: PoolOptions) {
     this.config = options.config;
     this.#options = options;
+    this.#isDormant = options.config.start === 'lazy';
+    if (this.#isDormant) this.#health = { ...this.#health, reason: 'It starts with the first request that needs it.' };
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
+    this.routing = new SharedRouting((attachment) => this.#sessions.present(attachment) !== undefined);
     this.#prober = new Prober({
       intervalMs: options.probeIntervalMs,
       keepaliveIntervalMs: options.config.kind === 'http' ? options.keepaliveIntervalMs : undefined,
       shared: () => this.#shared,
       others: () => this.#sessions.open,
-      onResult: (failures, error) => this.#probed(failures, error),
+      onResult: (result) => this.#probed(result),
     });
   }
 
@@ -95,21 +105,25 @@ export class UpstreamPool implements AsyncDisposable {
   shared(): Promise<LegacyUpstream> {
     if (this.#shared !== undefined) return Promise.resolve(this.#shared);
     if (this.#connecting !== undefined) return this.#connecting;
+    if (this.#isDormant && !this.#stopping.signal.aborted) return this.#tryAgain();
     // The first failure may have been a passing one: the caller waits for the next try instead of failing with the last.
-    if (this.#retry !== undefined && this.#failures <= 1) return this.#tryAgain();
+    if (this.#retry !== undefined && this.#failures + this.#crashes <= 1) return this.#tryAgain();
     return Promise.reject(this.#unavailable());
   }
 
   /** The conversation for the calls of a session. */
   for(attachment: Attachment): Promise<LegacyUpstream> {
-    this.routing.attach(attachment);
-    return this.ownsUpstream(attachment) ? this.#sessions.get(attachment) : this.shared();
+    if (attachment.closed) return Promise.reject(sessionEnded());
+    const alone = this.ownsUpstream(attachment);
+    this.routing.attach(attachment, !alone);
+    return alone ? this.#sessions.get(attachment) : this.shared();
   }
 
   /** The conversation for the listings of a session: its own if it has one already, else the shared one. */
   forListing(attachment: Attachment | undefined): Promise<LegacyUpstream> {
     if (attachment === undefined) return this.shared();
-    this.routing.attach(attachment);
+    if (attachment.closed) return Promise.reject(sessionEnded());
+    this.routing.attach(attachment, !this.ownsUpstream(attachment));
     const own = this.#sessions.present(attachment);
     return own === undefined ? this.shared() : Promise.resolve(own);
   }
@@ -132,7 +146,8 @@ export class UpstreamPool implements AsyncDisposable {
    */
   takeOver(previous: UpstreamPool): void {
     for (const attachment of previous.routing.attached) {
-      this.routing.attach(attachment);
+      if (attachment.closed) continue;
+      this.routing.attach(attachment, !this.ownsUpstream(attachment));
       const subscribed = attachment.subscriptions(this.name).size > 0;
       // Who only listens makes no request that would open the conversation.
       if (subscribed && this.ownsUpstream(attachment)) this.#sessions.get(attachment).catch(() => undefined);
@@ -149,19 +164,22 @@ export class UpstreamPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new GatewayError('shutting_down', 'The gateway is shutting down.'));
     clearTimeout(this.#retry);
-    this.#prober.stop();
+    this.#prober[Symbol.dispose]();
     this.#setHealth('stopped', 'The gateway is shutting down.');
     const connecting = this.#connecting?.catch(() => undefined);
     await Promise.all([this.#sessions[Symbol.asyncDispose](), this.#shared?.close(), connecting]);
   }
 
   #connect(): Promise<LegacyUpstream> {
+    this.#isDormant = false;
     this.#connecting ??= this.#openShared().finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
 
   async #openShared(): Promise<LegacyUpstream> {
-    this.#setHealth('starting');
+    // Until it is back, what is known of a server that has failed is why.
+    const { state } = this.#health;
+    if (state !== 'unreachable' && state !== 'tls-error' && state !== 'auth-required') this.#setHealth('starting');
     try {
       const upstream = await this.#openFirst();
       this.#shared = upstream;
@@ -170,6 +188,8 @@ export class UpstreamPool implements AsyncDisposable {
       this.#setHealth('healthy');
       this.#prober.start();
       await this.#settle(upstream);
+      // Lost again while it was told the settings: whoever waits for it must not get a dead conversation.
+      if (this.#shared !== upstream) throw this.#unavailable();
       return upstream;
     } catch (error) {
       this.#lastError = error;
@@ -190,7 +210,9 @@ export class UpstreamPool implements AsyncDisposable {
     const made: { upstream?: LegacyUpstream } = {};
     const events: UpstreamEvents = {
       onRequest: (message) => this.#refuse(made.upstream, message),
-      onNotification: (message, call) => this.routing.deliver(this.name, message, call, made.upstream?.calls() ?? []),
+      onNotification: (message, call) => {
+        if (made.upstream !== undefined) this.routing.deliver(made.upstream, message, call);
+      },
       onClose: (reason) => this.#sharedLost(reason),
     };
     const upstream = await openConversation(this.#options, {
@@ -216,7 +238,9 @@ export class UpstreamPool implements AsyncDisposable {
     this.#shared = undefined;
     this.#prober.stop();
     if (!wasOpen || this.#stopping.signal.aborted) return;
-    this.#failures = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#failures + 1;
+    // It had come up: failures to start are over, and what counts is how often it dies.
+    this.#crashes = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#crashes + 1;
+    this.#failures = Math.max(0, this.#crashes - CRASHES_IN_A_ROW);
     this.#lastError = reason;
     this.#setHealth(stateOfFailure(reason), messageOf(reason));
     // A server that has only forgotten its session is there: no reason to wait.
@@ -227,7 +251,10 @@ export class UpstreamPool implements AsyncDisposable {
 
   #scheduleRetry(): void {
     if (this.#stopping.signal.aborted) return;
-    const delay = backoffDelay(this.#failures, RESTART_BACKOFF);
+    const delay =
+      this.#failures === 0 && this.#crashes > 0
+        ? backoffDelay(this.#crashes - 1, CRASH_BACKOFF)
+        : backoffDelay(this.#failures, RESTART_BACKOFF);
     this.#setHealth(this.#health.state, this.#health.reason, Date.now() + delay);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#tryAgain().catch(() => undefined), delay);
@@ -241,8 +268,8 @@ export class UpstreamPool implements AsyncDisposable {
     return connecting;
   }
 
-  /** Probes that fail while calls are being worked on say only that the server is busy; without calls, that it is dead. */
-  #probed(failures: number, error: unknown): void {
+  /** A server that sends nothing at all is dead, unless calls are in flight that may keep it busy for so long. */
+  #probed({ failures, error, failingSince }: ProbeResult): void {
     const shared = this.#shared;
     if (shared === undefined) return;
     if (failures === 0) {
@@ -250,7 +277,8 @@ export class UpstreamPool implements AsyncDisposable {
       return;
     }
     this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
-    if (failures < DEAD_AFTER_PROBES || [...shared.calls()].length > 0) return;
+    if (failures < DEAD_AFTER_PROBES || shared.lastReceivedAt > failingSince) return;
+    if ([...shared.calls()].length > 0 && Date.now() - failingSince < this.config.toolTimeoutMs) return;
     this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
     void shared.close();
     this.#sharedLost(error instanceof Error ? error : new Error(String(error)));
@@ -269,7 +297,7 @@ export class UpstreamPool implements AsyncDisposable {
     const { reason, nextProbe, state } = this.#health;
     const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
     const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
-    const detail = `${reason ?? 'It has not been started.'}${wait}`;
+    const detail = `${(reason ?? 'It has not been started').replace(/\.?$/, '.')}${wait}`;
     const message = `The MCP server "${this.name}" is not available: ${detail}`;
     return new GatewayError(codeOf(state), message, { server: this.name, detail, cause: this.#lastError });
   }
@@ -282,6 +310,10 @@ export class UpstreamPool implements AsyncDisposable {
     const fields = { state, previous: previous.state, ...(reason === undefined ? {} : { reason }) };
     this.#options.log[level](fields, `the server is ${state}`);
   }
+}
+
+function sessionEnded(): GatewayError {
+  return new GatewayError('session_not_found', 'The session has ended.');
 }
 
 function codeOf(state: HealthState): ErrorCode {

@@ -33,6 +33,8 @@ export interface CallOptions {
   /** Called with notifications and progress of this call, ids and tokens restored to the client's own. */
   readonly onMessage: (text: string) => void;
   readonly logLevel?: string | undefined;
+  /** Subject of the principal on whose behalf the call is made; undefined for calls of the gateway itself. */
+  readonly principal?: string;
 }
 
 /** The answer to a call, whether result or error. */
@@ -53,6 +55,12 @@ export interface Upstream {
   readonly protocolVersion: string;
   /** Name of the wire in use: `container`, `streamable-http`, `sse`. */
   readonly transport: string;
+  /** Every principal that ever made a call. */
+  readonly principals: ReadonlySet<string>;
+  /** When the server last sent anything, in ms since the epoch. */
+  readonly lastReceivedAt: number;
+  /** True once the conversation is over. */
+  readonly closed: boolean;
   /** The requests in flight. */
   calls(): Iterable<PendingCall>;
   /**

@@ -35,7 +35,11 @@ export interface Pki extends Disposable {
   /** A certificate signed by the authority. */
   issue(commonName: string, options?: IssueOptions): Issued;
   /** A revocation list; `untilDays` may be negative. Returns its path. */
-  crl(file: string, revoked: readonly Issued[], options?: { readonly untilDays?: number; readonly issuer?: Issued }): string;
+  crl(
+    file: string,
+    revoked: readonly Issued[],
+    options?: { readonly untilDays?: number; readonly issuer?: Issued },
+  ): string;
   openssl(...args: string[]): string;
 }
 
@@ -53,11 +57,30 @@ export function createPki(name = 'Test CA'): Pki {
     if (rsaBits === undefined) openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', `${file}.key`);
     else openssl('genrsa', '-out', `${file}.key`, String(rsaBits));
   };
-  const serialOf = (cert: string): string => openssl('x509', '-in', cert, '-noout', '-serial').trim().replace('serial=', '');
-  const issued = (file: string): Issued => ({ cert: path(`${file}.crt`), key: path(`${file}.key`), serial: serialOf(`${file}.crt`) });
+  const serialOf = (cert: string): string =>
+    openssl('x509', '-in', cert, '-noout', '-serial').trim().replace('serial=', '');
+  const issued = (file: string): Issued => ({
+    cert: path(`${file}.crt`),
+    key: path(`${file}.key`),
+    serial: serialOf(`${file}.crt`),
+  });
 
   keyFor('ca', undefined);
-  openssl('req', '-x509', '-new', '-key', 'ca.key', '-out', 'ca.crt', '-days', '365', '-subj', `/CN=${name}`, '-addext', 'keyUsage=critical,keyCertSign,cRLSign');
+  openssl(
+    'req',
+    '-x509',
+    '-new',
+    '-key',
+    'ca.key',
+    '-out',
+    'ca.crt',
+    '-days',
+    '365',
+    '-subj',
+    `/CN=${name}`,
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign',
+  );
   const ca = issued('ca');
 
   const issue = (commonName: string, options: IssueOptions = {}): Issued => {
@@ -67,9 +90,14 @@ export function createPki(name = 'Test CA'): Pki {
     keyFor(file, options.rsaBits);
     openssl('req', '-new', '-key', `${file}.key`, '-out', `${file}.csr`, '-subj', `/CN=${commonName}`);
     writeFileSync(path('database'), '');
-    writeFileSync(path('serial'), `${Date.now().toString(16)}${(count % 256).toString(16).padStart(2, '0')}`.padStart(14, '0'));
+    writeFileSync(
+      path('serial'),
+      `${Date.now().toString(16)}${(count % 256).toString(16).padStart(2, '0')}`.padStart(14, '0'),
+    );
     const extensions = [
-      ...(options.ca === true ? ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'] : ['basicConstraints=CA:FALSE']),
+      ...(options.ca === true
+        ? ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']
+        : ['basicConstraints=CA:FALSE']),
       ...(options.san === undefined ? [] : [`subjectAltName=${options.san}`]),
       ...(options.usage === undefined ? [] : [`extendedKeyUsage=${options.usage}`]),
     ];
@@ -77,24 +105,64 @@ export function createPki(name = 'Test CA'): Pki {
     const from = new Date(Date.now() + (options.fromDays ?? 0) * DAY_MS - 60_000);
     const until = new Date(Date.now() + (options.untilDays ?? 365) * DAY_MS);
     const dates = ['-startdate', stamp(from), '-enddate', stamp(until)];
-    openssl('ca', '-batch', '-notext', '-config', 'ca.cnf', '-cert', issuer.cert, '-keyfile', issuer.key, ...dates, '-in', `${file}.csr`, '-out', `${file}.crt`);
+    openssl(
+      'ca',
+      '-batch',
+      '-notext',
+      '-config',
+      'ca.cnf',
+      '-cert',
+      issuer.cert,
+      '-keyfile',
+      issuer.key,
+      ...dates,
+      '-in',
+      `${file}.csr`,
+      '-out',
+      `${file}.crt`,
+    );
     return issued(file);
   };
 
   const crl: Pki['crl'] = (file, revoked, options = {}) => {
     const issuer = options.issuer ?? ca;
     const now = stamp(new Date(Date.now() - 60_000));
-    const lines = revoked.map(({ serial }) => `R\t${stamp(new Date(Date.now() + DAY_MS))}\t${now}\t${serial}\tunknown\t/CN=revoked\n`);
+    const lines = revoked.map(
+      ({ serial }) => `R\t${stamp(new Date(Date.now() + DAY_MS))}\t${now}\t${serial}\tunknown\t/CN=revoked\n`,
+    );
     writeFileSync(path('database'), lines.join(''));
     writeFileSync(path('crlnumber'), '01');
     writeFileSync(path('ca.cnf'), configuration([]));
     const until = new Date(Date.now() + (options.untilDays ?? 30) * DAY_MS);
     const last = new Date(Math.min(Date.now() - 60_000, until.getTime() - DAY_MS));
-    openssl('ca', '-gencrl', '-config', 'ca.cnf', '-cert', issuer.cert, '-keyfile', issuer.key, '-crl_lastupdate', stamp(last), '-crl_nextupdate', stamp(until), '-out', file);
+    openssl(
+      'ca',
+      '-gencrl',
+      '-config',
+      'ca.cnf',
+      '-cert',
+      issuer.cert,
+      '-keyfile',
+      issuer.key,
+      '-crl_lastupdate',
+      stamp(last),
+      '-crl_nextupdate',
+      stamp(until),
+      '-out',
+      file,
+    );
     return path(file);
   };
 
-  return { folder, ca, path, issue, crl, openssl, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  return {
+    folder,
+    ca,
+    path,
+    issue,
+    crl,
+    openssl,
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }
 
 function configuration(extensions: readonly string[]): string {

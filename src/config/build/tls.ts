@@ -1,5 +1,5 @@
 /** Turns the `tls` parts into their Config: defaults, and the rules about several fields. Files are not opened here. */
-import { named } from '../check.ts';
+import { named } from './check.ts';
 import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, writtenPath } from '../dialect.ts';
 import type { RawListenerTls, RawUpstreamTls } from '../schema/tls.ts';

@@ -10,7 +10,7 @@ import { EventStream } from './event-stream.ts';
 import { Reply } from './reply.ts';
 
 /** Checks the media types of a POST and prepares its answer. */
-export function openReply(front: Front, request: IncomingMessage, response: ServerResponse, requestId: string): Reply {
+export function openReply(request: IncomingMessage, response: ServerResponse, requestId: string): Reply {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json') {
     throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
@@ -19,7 +19,7 @@ export function openReply(front: Front, request: IncomingMessage, response: Serv
   if (!mayStream && !accepts(request, 'application/json')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow application/json and text/event-stream.');
   }
-  return new Reply(response, { heartbeat: front.heartbeat, requestId, mayStream });
+  return new Reply(response, { requestId, mayStream });
 }
 
 export function sessionIdOf(request: IncomingMessage): string | undefined {
@@ -55,13 +55,15 @@ export function handleGet(front: Front, request: IncomingMessage, response: Serv
 }
 
 /** DELETE: ends the session, and with it its conversations with servers. */
-export async function handleDelete(
+export function handleDelete(
   front: Front,
   request: IncomingMessage,
   response: ServerResponse,
   admitted: Admitted,
-): Promise<void> {
-  await front.sessions.end(requiredSession(front, request, admitted));
+): void {
+  const session = requiredSession(front, request, admitted);
+  // Its containers may take seconds to end; the client need not wait for that.
+  void front.sessions.end(session);
   response.writeHead(204, { 'x-request-id': admitted.requestId });
   response.end();
 }

@@ -1,11 +1,11 @@
 /** One client's WebSocket: its messages become Exchanges, and what its session hears goes out on it. */
 import { randomBytes } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
-import { errorText, parseMessage, type Message } from '../../mcp/message.ts';
+import { errorText, type Message } from '../../mcp/message.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
-import { answerRequest, hearNotification, logRequest } from '../pipeline.ts';
+import { answerRequest, hearNotification, logRequest, readMessage } from '../pipeline.ts';
 import { expected, rpcErrorOf } from '../respond.ts';
 import type { ClientStream, Session } from '../session.ts';
 import type { Beating } from './heartbeat.ts';
@@ -118,7 +118,7 @@ export class WebSocketConnection implements ClientStream, Beating {
       if (!held.runtime.authenticator.knows(principal.subject)) {
         return this.close(POLICY_VIOLATION, 'The credentials of this connection are no longer valid.');
       }
-      message = parseMessage(text);
+      message = readMessage(text);
       const exchange: Exchange = {
         ...this.#admitted,
         requestId,
@@ -167,6 +167,8 @@ export class WebSocketConnection implements ClientStream, Beating {
       answer: (text) => void this.send(text),
       // The client took its request back: there is nothing to say.
       drop: () => undefined,
+      // The connection has pings of its own.
+      keepAlive: () => undefined,
     };
   }
 
@@ -179,7 +181,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   #ended(code: number): void {
     const { log, heartbeat, sessions } = this.#front;
     heartbeat.remove(this);
-    for (const exchange of this.#inFlight) exchange.abort.abort();
+    for (const exchange of this.#inFlight) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
     if (this.#session !== undefined) {
       this.#session.removeStream(this);
       void sessions.end(this.#session);

@@ -63,26 +63,33 @@ export class Connector implements AsyncDisposable {
     this.#unsubscribe = options.identity?.onReplace(() => this.#retire());
   }
 
-  /** The dispatcher for the identity's present generation. Throws a MaterialError while there is no usable material. */
-  #dispatcher(): Dispatcher {
+  /** Those for the identity's present generation. Throws a MaterialError while there is no usable material. */
+  #dispatchers(): Present {
     const generation = this.#options.identity?.current();
     if (this.#present === undefined || this.#present.generation !== generation) {
       this.#retire();
-      this.#present = { generation, dispatcher: createDispatcher(this.#options.connectTimeoutMs, generation?.connect) };
+      const { connectTimeoutMs } = this.#options;
+      this.#present = {
+        generation,
+        calls: createDispatcher(connectTimeoutMs, generation?.connect, MAX_CONNECTIONS),
+        streams: createDispatcher(connectTimeoutMs, generation?.connect, null),
+      };
     }
-    return this.#present.dispatcher;
+    return this.#present;
   }
 
   /** What is under way lives on; the next request opens connections anew. TLS sessions of the old certificate end with its dispatcher. */
   #retire(): void {
-    const retired = this.#present?.dispatcher;
+    const { calls, streams } = this.#present ?? {};
     this.#present = undefined;
-    if (retired === undefined) return;
-    this.#draining.add(retired);
-    retired.close().then(
-      () => this.#draining.delete(retired),
-      () => this.#draining.delete(retired),
-    );
+    for (const retired of [calls, streams]) {
+      if (retired === undefined) continue;
+      this.#draining.add(retired);
+      retired.close().then(
+        () => this.#draining.delete(retired),
+        () => this.#draining.delete(retired),
+      );
+    }
   }
 
   /**
@@ -102,7 +109,8 @@ export class Connector implements AsyncDisposable {
   }
 
   async #send(url: URL, request: OutboundRequest): Promise<Dispatcher.ResponseData> {
-    return this.#dispatcher().request({
+    const { calls, streams } = this.#dispatchers();
+    return (request.method === 'GET' ? streams : calls).request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: request.method,
@@ -117,7 +125,10 @@ export class Connector implements AsyncDisposable {
   /** Cuts every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe?.();
-    const dispatchers = [...this.#draining, ...(this.#present === undefined ? [] : [this.#present.dispatcher])];
+    const dispatchers = [
+      ...this.#draining,
+      ...(this.#present === undefined ? [] : [this.#present.calls, this.#present.streams]),
+    ];
     this.#present = undefined;
     await Promise.all(dispatchers.map((each) => each.destroy()));
   }
@@ -137,14 +148,20 @@ export function discard(body: Readable): void {
 
 interface Present {
   readonly generation: UpstreamGeneration | undefined;
-  readonly dispatcher: Dispatcher;
+  readonly calls: Dispatcher;
+  /** Streams stand for as long as their session: if they shared the connections of the calls, many would leave none. */
+  readonly streams: Dispatcher;
 }
 
 /** Goes through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name; TLS with the server is then inside the tunnel, with the same identity. */
-function createDispatcher(timeoutMs: number, tls: UpstreamConnectOptions | undefined): Dispatcher {
+function createDispatcher(
+  timeoutMs: number,
+  tls: UpstreamConnectOptions | undefined,
+  connections: number | null,
+): Dispatcher {
   const options = {
     connect: connectWith(timeoutMs, tls),
-    connections: MAX_CONNECTIONS,
+    connections,
     // One request in flight on a connection: an answer that streams for minutes must not hold up the next.
     pipelining: 1,
     keepAliveTimeout: IDLE_TIMEOUT_MS,

@@ -1,6 +1,6 @@
 /** Fetches JSON Schemas of custom server types over https, with bounds on time, size, tries and redirects. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SchemaFetcher } from '../../config/schema-fetcher.ts';
+import type { SchemaFetcher } from '../../config/build/schema-fetcher.ts';
 import { plainIdentity, type UpstreamIdentity } from '../../tls/upstream-identity.ts';
 import { Connector, discard } from './connector.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
