@@ -198,7 +198,7 @@ export class Listener implements AsyncDisposable {
       case 'GET':
         return handleGet(front, request, response, admitted);
       case 'DELETE':
-        return await handleDelete(front, request, response, admitted);
+        return handleDelete(front, request, response, admitted);
       default:
         response.setHeader('allow', 'GET, POST, DELETE');
         throw new GatewayError(

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../config/load.ts';
-import { readStable } from '../../tls/read-stable.ts';
-import { loadUpstream, PLAIN_IDENTITY, UpstreamIdentity } from '../../tls/upstream-identity.ts';
-import { schemaFetcher } from './schema-fetcher.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { readStable } from '../../../src/tls/read-stable.ts';
+import { loadUpstream, PLAIN_IDENTITY, UpstreamIdentity } from '../../../src/tls/upstream-identity.ts';
+import { schemaFetcher } from '../../../src/upstream/http/schema-fetcher.ts';
 
 let directory: string;
 let key: string;
