@@ -31,7 +31,7 @@ export async function handlePost(
     message = parseMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
     checkProtocolVersion(request);
     const session = findSession(front, request, admitted, message);
-    const reply = openReply(front, request, response, requestId);
+    const reply = openReply(front, request, response, requestId, message.kind === 'request' ? session : undefined);
     const exchange: Exchange = {
       requestId,
       runtime,

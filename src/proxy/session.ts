@@ -5,6 +5,7 @@ import { unifiedUri } from '../mcp/uris.ts';
 import type { Attachment } from '../upstream/attachment.ts';
 import type { PendingCall, Upstream } from '../upstream/upstream.ts';
 import type { EventStream } from './downstream/event-stream.ts';
+import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface SessionInit {
@@ -27,6 +28,8 @@ interface Question {
   readonly call: PendingCall | undefined;
 }
 
+type StandingStream = EventStream | LoggedStream;
+
 /** Messages that wait for the client to open its stream; older ones give way. */
 const MAX_WAITING = 100;
 const MAX_QUESTIONS = 1_000;
@@ -46,7 +49,10 @@ export class Session implements Attachment {
   readonly #exchanges = new Map<string, Exchange>();
   readonly #questions = new Map<string, Question>();
   readonly #subscriptions = new Map<string, Set<string>>();
-  readonly #streams: EventStream[] = [];
+  /** What its streams carried. */
+  readonly log = new StreamLog();
+  readonly #streams: StandingStream[] = [];
+  readonly #standing = new WeakSet<StandingStream>();
   readonly #waiting: string[] = [];
   #nextQuestion = 1;
 
@@ -91,13 +97,19 @@ export class Session implements Attachment {
   }
 
   /** Opens the client's stream for messages that belong to no request. */
-  addStream(stream: EventStream): void {
+  addStream(stream: StandingStream): void {
+    this.#standing.add(stream);
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
     for (const text of this.#waiting.splice(0)) stream.send(text);
   }
 
-  removeStream(stream: EventStream): void {
+  /** True for a stream that once was opened for messages that belong to no request. */
+  hadStream(stream: StandingStream): boolean {
+    return this.#standing.has(stream);
+  }
+
+  removeStream(stream: StandingStream): void {
     const index = this.#streams.indexOf(stream);
     if (index !== -1) this.#streams.splice(index, 1);
   }
@@ -146,6 +158,7 @@ export class Session implements Attachment {
   close(): void {
     for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort();
     for (const stream of this.#streams.splice(0)) stream.end();
+    this.log.close();
     this.#questions.clear();
     this.#waiting.length = 0;
   }
@@ -155,7 +168,7 @@ export class Session implements Attachment {
     const own = call === undefined ? undefined : this.#exchangeOf(call);
     if (own?.reply.send(text) === true) return;
     for (const stream of this.#streams.toReversed()) {
-      if (stream.send(text)) return;
+      if (stream.open && stream.send(text)) return;
     }
     for (const exchange of this.#exchanges.values()) {
       if (exchange.reply.send(text)) return;

@@ -23,12 +23,17 @@ export class EventStream {
     return !this.#response.writableEnded && !this.#response.destroyed;
   }
 
+  /** Sends an event without data, for the sake of its id and of the pause before the client's next try. */
+  prime(id: string, retryMs: number): void {
+    if (this.open) this.#response.write(`id: ${id}\nretry: ${retryMs}\ndata: \n\n`);
+  }
+
   /** Sends one JSON-RPC message; false when the client is gone. */
-  send(text: string): boolean {
+  send(text: string, id?: string): boolean {
     if (!this.open) return false;
     // In valid JSON a raw line break stands only between tokens, so that it may become a space.
     const line = /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, ' ') : text;
-    this.#response.write(`event: message\ndata: ${line}\n\n`);
+    this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}event: message\ndata: ${line}\n\n`);
     if (this.#response.writableLength > MAX_WAITING_BYTES) this.#response.destroy();
     return this.open;
   }
