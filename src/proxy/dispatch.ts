@@ -14,7 +14,8 @@ import { renameResultUris } from '../mcp/result-uris.ts';
 import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import type { Answer, Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
@@ -41,26 +42,29 @@ export async function dispatch(exchange: Exchange): Promise<string> {
 
 async function forward(exchange: Exchange, found: Target): Promise<string> {
   const target = { ...found, message: await guardRequest(exchange, found) };
-  const answer = await callOnce(exchange, target).catch((error: unknown) => {
+  const text = await callOnce(exchange, target).catch((error: unknown) => {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
     if (error instanceof GatewayError && error.code === 'server_session_lost') return callOnce(exchange, target);
     throw error;
   });
-  if (exchange.runtime.guards.length === 0) return finished(exchange, target, answer.text, answer.message);
-  const guarded = await guardResponse(exchange, target, answer.text);
+  if (exchange.runtime.guards.length === 0 && exchange.route.kind === 'server') return text;
+  const guarded = await guardResponse(exchange, target, text);
   return finished(exchange, target, guarded.text, guarded);
 }
 
-async function callOnce(exchange: Exchange, { pool, message }: Target): Promise<Answer> {
+async function callOnce(exchange: Exchange, target: Target): Promise<string> {
   const { session } = exchange;
+  const { pool, message } = target;
   const upstream = await (session === undefined ? pool.shared() : pool.for(session));
-  return upstream.call(message, {
+  if (upstream.era === 'modern') return callModern(exchange, target, upstream);
+  const answer = await upstream.call(message, {
     owner: exchange,
     timeoutMs: pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
     onMessage: (text) => void exchange.reply.send(text),
     logLevel: session?.logLevel,
   });
+  return answer.text;
 }
 
 /** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
@@ -89,7 +93,7 @@ async function setLogLevel(exchange: Exchange): Promise<string> {
 async function tellLevel(exchange: Exchange, pool: UpstreamPool): Promise<void> {
   const { session } = exchange;
   const upstream = session && pool.present(session);
-  if (session === undefined || upstream?.capabilities['logging'] === undefined) return;
+  if (session === undefined || upstream?.capabilities['logging'] === undefined || upstream.era === 'modern') return;
   if (!pool.ownsUpstream(session)) pool.routing.attach(session);
   const level = pool.ownsUpstream(session) ? session.logLevel : pool.routing.needs(pool.name).logLevel;
   await ask(exchange, pool, upstream, 'logging/setLevel', { level: level ?? 'info' });
@@ -105,6 +109,12 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
   const uri = String(paramsOf(target.message)['uri']);
   const upstream = await pool.for(session);
   const mine = session.subscriptions(pool.name);
+  if (upstream.era === 'modern') {
+    if (wanted) mine.add(uri);
+    else mine.delete(uri);
+    pool.syncWatch();
+    return responseText(message.id ?? 'null', '{}');
+  }
   const others = !pool.ownsUpstream(session) && othersWant(pool, uri, mine);
   if (others) {
     // Other sessions of the same conversation have the subscription already, or still need it.

@@ -1,14 +1,16 @@
 /** Listings and capabilities: of one server as it gave them, of all servers together under names of their own. */
 import { listingText, renameItem, type ListingItem, type ListingRow } from '../mcp/listing.ts';
 import { isObject, type Json, type JsonObject } from '../mcp/message.ts';
+import { legacyResult, mergeCacheHints, readCacheHint, UNCACHED, type CacheHint } from '../mcp/modern/results.ts';
 import { unifiedName } from '../mcp/naming.ts';
 import { renameToolPage } from '../mcp/result-uris.ts';
 import { unifiedUri } from '../mcp/uris.ts';
 import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
-import { toolAllowed } from './target.ts';
+import { toolAllowed } from './tool-access.ts';
 
 /** A server that takes longer is left out of a unified listing rather than holding up the others. */
 const SERVER_DEADLINE_MS = 10_000;
@@ -23,24 +25,62 @@ export async function list(exchange: Exchange, row: ListingRow): Promise<string>
   const upstream = await pool.forListing(exchange.session);
   const { frame, items } = await upstream.list(row);
   return listingText(
-    frame,
+    legacyResult(frame),
     row,
     visible(pool, row, items).map(({ text }) => text),
   );
 }
 
 async function unifiedListing(exchange: Exchange, row: ListingRow): Promise<string> {
-  const parts = [...exchange.runtime.pools.values()].map(async (pool) => {
-    const upstream = await pool.forListing(exchange.session);
-    const { items } = await upstream.list(row);
-    return visible(pool, row, items).map((item) => unify(pool.name, row, item));
-  });
-  const settled = await Promise.allSettled(parts.map((part) => within(part, SERVER_DEADLINE_MS)));
-  const items = settled.flatMap((part) => (part.status === 'fulfilled' ? part.value : []));
+  const { items } = await unifiedItems(exchange, row);
   return listingText('{}', row, items);
 }
 
-function visible(pool: UpstreamPool, row: ListingRow, items: readonly ListingItem[]): readonly ListingItem[] {
+export interface UnifiedItems {
+  /** Sorted by server, then as the server lists them: the same on every request. */
+  readonly items: readonly string[];
+  /** How long the whole may be kept; not at all when a server was left out. */
+  readonly hint: CacheHint;
+}
+
+/** What all servers list, under their unified names. A server that fails or is slow is left out, and noted. */
+export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise<UnifiedItems> {
+  const parts = await eachServer(exchange, row.method, async (pool) => {
+    const upstream = await upstreamForListing(exchange, pool);
+    const { items, frame } = await upstream.list(row);
+    const unified = visible(pool, row, items).map((item) => unify(pool.name, row, item));
+    return { items: unified, hint: upstream.era === 'modern' ? readCacheHint(frame) : UNCACHED };
+  });
+  const items = parts.flatMap((part) => part?.items ?? []);
+  const hints = parts.map((part) => part?.hint ?? UNCACHED);
+  return { items, hint: mergeCacheHints(hints) };
+}
+
+/** Modern clients see what a server shows to its modern clients, where it has any. */
+export async function upstreamForListing(exchange: Exchange, pool: UpstreamPool): Promise<Upstream> {
+  const modern = exchange.modern === undefined ? undefined : await pool.modern();
+  return modern ?? pool.forListing(exchange.session);
+}
+
+/** Does something for every server of the route, none longer than the deadline; undefined for those that failed. */
+async function eachServer<T>(
+  { runtime }: Exchange,
+  method: string,
+  work: (pool: UpstreamPool) => Promise<T>,
+): Promise<(T | undefined)[]> {
+  return Promise.all(
+    [...runtime.pools.values()].map(async (pool) => {
+      try {
+        return await within(work(pool), SERVER_DEADLINE_MS);
+      } catch (error) {
+        pool.noteOmission(method, error);
+        return undefined;
+      }
+    }),
+  );
+}
+
+export function visible(pool: UpstreamPool, row: ListingRow, items: readonly ListingItem[]): readonly ListingItem[] {
   return row.kind === 'tools' ? items.filter(({ key }) => toolAllowed(pool, key)) : items;
 }
 
@@ -56,19 +96,38 @@ export async function unifiedInitializeResult(
   protocolVersion: string,
   version: string,
 ): Promise<string> {
-  const pools = [...exchange.runtime.pools.values()];
-  const settled = await Promise.allSettled(pools.map((pool) => within(pool.shared(), SERVER_DEADLINE_MS)));
-  const upstreams = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
+  const { capabilities, instructions } = await unifiedOffer(exchange, 'initialize');
+  return JSON.stringify({
+    protocolVersion,
+    capabilities,
+    serverInfo: gatewayInfo(version),
+    ...(instructions === undefined ? {} : { instructions }),
+  });
+}
+
+/** What the gateway says it is, wherever it answers for several servers. */
+export function gatewayInfo(version: string): JsonObject {
+  return { name: 'gatehouse', title: 'Gatehouse', version };
+}
+
+/** What the servers behind the unified endpoint offer together. */
+export async function unifiedOffer(
+  exchange: Exchange,
+  method: string,
+): Promise<{ readonly capabilities: JsonObject; readonly instructions: string | undefined }> {
+  const parts = await eachServer(exchange, method, async (pool) => {
+    const modern = exchange.modern === undefined ? undefined : await pool.modern();
+    return modern ?? pool.shared();
+  });
+  const upstreams = parts.flatMap((part) => (part === undefined ? [] : [part]));
   const instructions = upstreams.flatMap((upstream) => {
     const text = (JSON.parse(upstream.initializeResult) as JsonObject)['instructions'];
     return typeof text === 'string' && text !== '' ? [`## ${upstream.server}\n\n${text}`] : [];
   });
-  return JSON.stringify({
-    protocolVersion,
+  return {
     capabilities: unionOfCapabilities(upstreams.map(({ capabilities }) => capabilities)),
-    serverInfo: { name: 'gatehouse', title: 'Gatehouse', version },
-    ...(instructions.length === 0 ? {} : { instructions: instructions.join('\n\n') }),
-  });
+    instructions: instructions.length === 0 ? undefined : instructions.join('\n\n'),
+  };
 }
 
 /** What at least one server offers and the unified endpoint can deliver. */

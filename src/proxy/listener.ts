@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { GatewayError } from '../shared/errors.ts';
+import { refuseModernVerb } from './downstream/modern-http.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
@@ -125,6 +126,7 @@ export class Listener implements AsyncDisposable {
     if (route.kind === 'server' && !pools.has(route.server)) {
       throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
     }
+    refuseModernVerb(request);
     const admitted = { requestId, route, principal };
     switch (request.method) {
       case 'POST':

@@ -1,8 +1,11 @@
 /** The life of one request, from accept to answer. Read this first. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { cancelledId, errorText, parseMessage, responseText, type Message } from '../mcp/message.ts';
+import { statusOfCode } from '../mcp/modern/errors.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
+import { readModern } from './downstream/modern-http.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
@@ -29,8 +32,9 @@ export async function handlePost(
   try {
     // 4. The wire becomes a message, the message finds its session.
     message = parseMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
-    checkProtocolVersion(request);
-    const session = findSession(front, request, admitted, message);
+    const modern = readModern(request, message);
+    if (modern === undefined) checkProtocolVersion(request);
+    const session = modern === undefined ? findSession(front, request, admitted, message) : undefined;
     const reply = openReply(front, request, response, requestId, message.kind === 'request' ? session : undefined);
     const exchange: Exchange = {
       requestId,
@@ -38,6 +42,7 @@ export async function handlePost(
       principal,
       route,
       session,
+      modern,
       message,
       reply,
       abort: new AbortController(),
@@ -86,7 +91,10 @@ async function answerRequest(front: Front, exchange: Exchange, response: ServerR
   // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
   if (session === undefined) response.once('close', () => exchange.abort.abort());
   try {
-    if (message.method === 'initialize') {
+    if (exchange.modern !== undefined) {
+      const answer = await dispatchModern(front, exchange, exchange.modern);
+      reply.answer(answer.text, answer.status);
+    } else if (message.method === 'initialize') {
       const opened = await initialize(front, exchange);
       reply.setHeader('mcp-session-id', opened.session.sessionId);
       reply.answer(responseText(id, opened.result));
@@ -101,8 +109,9 @@ async function answerRequest(front: Front, exchange: Exchange, response: ServerR
       return failure.code;
     }
     // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
-    if (message.method === 'initialize' || failure.code === 'internal') throw error;
-    reply.answer(errorText(id, rpcErrorOf(failure, exchange.requestId)));
+    if (failure.code === 'internal' || (message.method === 'initialize' && exchange.modern === undefined)) throw error;
+    const rpcError = rpcErrorOf(failure, exchange.requestId, exchange.modern === undefined ? 'legacy' : 'modern');
+    reply.answer(errorText(id, rpcError), exchange.modern === undefined ? 200 : statusOfCode(rpcError.code));
     return failure.code;
   } finally {
     session?.end(exchange);
@@ -137,7 +146,7 @@ async function hearNotification(exchange: Exchange): Promise<void> {
   const upstreams = names.flatMap((name) => {
     const pool = runtime.pools.get(name);
     const upstream = pool?.ownsUpstream(session) === true ? pool.present(session) : undefined;
-    return upstream === undefined ? [] : [upstream];
+    return upstream === undefined || upstream.era === 'modern' ? [] : [upstream];
   });
   await Promise.allSettled(upstreams.map((upstream) => upstream.notify(message.text)));
 }

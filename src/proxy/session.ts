@@ -3,7 +3,7 @@ import { sliceSpan, splice } from '../mcp/json-text.ts';
 import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../mcp/message.ts';
 import { unifiedUri } from '../mcp/uris.ts';
 import type { Attachment } from '../upstream/attachment.ts';
-import type { PendingCall, Upstream } from '../upstream/upstream.ts';
+import type { Asker, PendingCall } from '../upstream/upstream.ts';
 import type { EventStream } from './downstream/event-stream.ts';
 import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
@@ -21,7 +21,7 @@ export interface SessionInit {
 
 /** A question of a server that waits for the client's answer. */
 interface Question {
-  readonly upstream: Upstream;
+  readonly upstream: Asker;
   /** The id that the server gave it, raw JSON text. */
   readonly originalId: string;
   readonly originalToken: string | undefined;
@@ -114,7 +114,7 @@ export class Session implements Attachment {
     if (index !== -1) this.#streams.splice(index, 1);
   }
 
-  onRequest(upstream: Upstream, message: Message, call: PendingCall | undefined): void {
+  onRequest(upstream: Asker, message: Message, call: PendingCall | undefined): void {
     if (this.#questions.size >= MAX_QUESTIONS) {
       const text = `{"jsonrpc":"2.0","id":${message.id ?? 'null'},"error":{"code":-32000,"message":"The client has too many open questions."}}`;
       upstream.respond(text).catch(() => undefined);

@@ -7,6 +7,8 @@ import { resolveUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
+import { upstreamForListing } from './fan-out.ts';
+import { toolAllowed } from './tool-access.ts';
 
 export interface Target {
   readonly pool: UpstreamPool;
@@ -24,11 +26,6 @@ export async function targetOf(exchange: Exchange): Promise<Target> {
   exchange.notes.server = target.pool.name;
   if (target.name !== undefined) exchange.notes.target = target.name;
   return target;
-}
-
-/** True when clients may see and call the tool. */
-export function toolAllowed(pool: UpstreamPool, tool: string): boolean {
-  return pool.config.tools?.includes(tool) ?? true;
 }
 
 function checkTool(pool: UpstreamPool, tool: string): void {
@@ -90,8 +87,7 @@ async function byName(exchange: Exchange, name: string, listing: string, path: [
   for (const server of row === undefined ? [] : possibleOwners(name, [...pools.keys()])) {
     const pool = pools.get(server);
     if (pool === undefined || row === undefined) continue;
-    const upstream = await pool.forListing(exchange.session);
-    const original = originalNames(pool.name, row, await upstream.list(row)).get(name);
+    const original = await originalName(exchange, pool, row, name);
     if (original !== undefined) return { pool, message: renamed(exchange.message, path, original), name: original };
   }
   const kind = row?.kind === 'prompts' ? 'prompt' : 'tool';
@@ -110,6 +106,21 @@ function renamed(message: Message, path: readonly [string, ...string[]], value: 
   const span = spanIn(message, path);
   const edits: Edit[] = span === undefined ? [] : [{ span, text: JSON.stringify(value) }];
   return parseMessage(splice(message.text, edits));
+}
+
+/** The name is looked up in the listing that we have; only one that is not in there is asked for again. */
+async function originalName(
+  exchange: Exchange,
+  pool: UpstreamPool,
+  row: ListingRow,
+  name: string,
+): Promise<string | undefined> {
+  const upstream = await upstreamForListing(exchange, pool);
+  const known = await upstream.known(row);
+  const original = originalNames(pool.name, row, known).get(name);
+  if (original !== undefined) return original;
+  const fresh = await upstream.list(row);
+  return fresh === known ? undefined : originalNames(pool.name, row, fresh).get(name);
 }
 
 /** Names on the unified endpoint → the server's own, once for each state of a listing. */

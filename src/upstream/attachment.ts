@@ -1,6 +1,6 @@
 /** A client's session as a server sees it: who it is, what it can be asked, and where messages for it go. */
 import type { Message } from '../mcp/message.ts';
-import type { PendingCall, Upstream } from './upstream.ts';
+import type { Asker, PendingCall } from './upstream.ts';
 
 export interface Attachment {
   readonly sessionId: string;
@@ -17,7 +17,7 @@ export interface Attachment {
   /** Resource URIs of this server that the client subscribed to, in the server's own form. */
   subscriptions(server: string): ReadonlySet<string>;
   /** The server asks the client. `call` is the client's own call that the question belongs to, where that is known. */
-  onRequest(upstream: Upstream, message: Message, call: PendingCall | undefined): void;
+  onRequest(asker: Asker, message: Message, call: PendingCall | undefined): void;
   /** A notification that belongs to no call of the client. */
   onNotification(server: string, message: Message): void;
 }

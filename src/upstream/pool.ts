@@ -1,12 +1,14 @@
 /** All live conversations with one server: the shared one, kept alive for as long as the gateway lives, and those of sessions. */
 import type { ServerConfig } from '../config/config.ts';
 import { errorText, type Message } from '../mcp/message.ts';
-import { LATEST_LEGACY_VERSION } from '../mcp/versions.ts';
+import { LATEST_LEGACY_VERSION, type Era } from '../mcp/versions.ts';
 import { backoffDelay } from '../shared/backoff.ts';
 import { GatewayError, type ErrorCode } from '../shared/errors.ts';
 import type { Attachment } from './attachment.ts';
+import { ModernConversation, type EraStatus } from './eras.ts';
 import { nextHealth, stateOfFailure, type Health, type HealthState } from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
+import type { ModernUpstream } from './modern-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
 import { Prober } from './prober.ts';
 import { SessionConversations } from './session-conversations.ts';
@@ -28,6 +30,14 @@ const STABLE_AFTER_MS = 10_000;
 /** After so many probes in a row without an answer the conversation is opened anew. */
 const DEAD_AFTER_PROBES = 3;
 
+/** A unified listing that the server's part was missing from. */
+export interface Omission {
+  readonly method: string;
+  readonly reason: string;
+  /** In ms since the epoch. */
+  readonly at: number;
+}
+
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
   /** Which sessions use the shared conversation, and what they need of it together. */
@@ -36,9 +46,12 @@ export class UpstreamPool implements AsyncDisposable {
   readonly #sessions: SessionConversations;
   readonly #prober: Prober;
   readonly #stopping = new AbortController();
-  #shared: LegacyUpstream | undefined;
-  #connecting: Promise<LegacyUpstream> | undefined;
+  readonly #modern: ModernConversation;
+  #shared: LegacyUpstream | ModernUpstream | undefined;
+  #connecting: Promise<LegacyUpstream | ModernUpstream> | undefined;
   #health: Health = { state: 'unknown', reason: undefined, since: Date.now(), nextProbe: undefined };
+  #primaryEra: Era | undefined;
+  #omission: Omission | undefined;
   #failures = 0;
   #connectedAt = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -49,6 +62,14 @@ export class UpstreamPool implements AsyncDisposable {
     this.config = options.config;
     this.#options = options;
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
+    this.#modern = new ModernConversation({
+      wires: options,
+      clientInfo: options.clientInfo,
+      signal: this.#stopping.signal,
+      onNotification: (message, call) =>
+        this.routing.deliver(this.name, message, call, this.#modern.present?.calls() ?? []),
+      onClose: (reason) => this.#modernLost(reason),
+    });
     this.#prober = new Prober({
       intervalMs: options.probeIntervalMs,
       keepaliveIntervalMs: options.config.kind === 'http' ? options.keepaliveIntervalMs : undefined,
@@ -70,11 +91,19 @@ export class UpstreamPool implements AsyncDisposable {
   }
   /** Number of live conversations, the shared one included. */
   get conversations(): number {
-    return this.#sessions.open.length + (this.#shared === undefined ? 0 : 1);
+    const modern = this.#modern.present;
+    const own = modern === undefined || modern === this.#shared ? 0 : 1;
+    return this.#sessions.open.length + (this.#shared === undefined ? 0 : 1) + own;
   }
   /** The wire of the present conversation, such as `container` or `streamable-http`. */
   get transport(): string | undefined {
     return this.#shared?.transport;
+  }
+  /** Which eras the server speaks, as far as that is known. */
+  get eras(): EraStatus {
+    const { verdict, checkedAt, expiresAt } = this.#modern;
+    const legacy = this.#primaryEra === undefined ? 'unknown' : this.#primaryEra === 'legacy' ? 'yes' : 'no';
+    return { legacy, modern: verdict, checkedAt, expiresAt };
   }
   /** Last lines of the server's stderr, of the present or the last process. */
   get lastWords(): readonly string[] {
@@ -92,7 +121,7 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   /** The conversation that serves all clients. Waits for one that is being opened; rejects at once with the reason when there is none. */
-  shared(): Promise<LegacyUpstream> {
+  shared(): Promise<LegacyUpstream | ModernUpstream> {
     if (this.#shared !== undefined) return Promise.resolve(this.#shared);
     if (this.#connecting !== undefined) return this.#connecting;
     // The first failure may have been a passing one: the caller waits for the next try instead of failing with the last.
@@ -100,14 +129,46 @@ export class UpstreamPool implements AsyncDisposable {
     return Promise.reject(this.#unavailable());
   }
 
+  /**
+   * The conversation for the requests of modern clients; undefined when the server speaks only the legacy era. The
+   * first one to ask waits until that is found out.
+   */
+  async modern(): Promise<ModernUpstream | undefined> {
+    if (this.#shared?.era === 'modern') return this.#shared;
+    try {
+      return await this.#modern.get();
+    } catch (error) {
+      // What cannot be found out now must not keep a client from the conversation that there is.
+      if (this.#shared === undefined) throw error;
+      this.#options.log.debug({ err: error }, 'it could not be found out whether the server is modern');
+      return undefined;
+    }
+  }
+
+  /** The last unified listing that this server was left out of. */
+  get omission(): Omission | undefined {
+    return this.#omission;
+  }
+
+  /** A unified listing had to do without this server. */
+  noteOmission(method: string, error: unknown): void {
+    this.#omission = { method, reason: messageOf(error), at: Date.now() };
+  }
+
+  /** The server is to tell of changes of exactly those resources that somebody behind the gateway wants to hear of. */
+  syncWatch(): void {
+    const upstream = this.#shared?.era === 'modern' ? this.#shared : this.#modern.present;
+    upstream?.watch(this.routing.needs(this.name).subscriptions);
+  }
+
   /** The conversation for the calls of a session. */
-  for(attachment: Attachment): Promise<LegacyUpstream> {
+  for(attachment: Attachment): Promise<LegacyUpstream | ModernUpstream> {
     this.routing.attach(attachment);
     return this.ownsUpstream(attachment) ? this.#sessions.get(attachment) : this.shared();
   }
 
   /** The conversation for the listings of a session: its own if it has one already, else the shared one. */
-  forListing(attachment: Attachment | undefined): Promise<LegacyUpstream> {
+  forListing(attachment: Attachment | undefined): Promise<LegacyUpstream | ModernUpstream> {
     if (attachment === undefined) return this.shared();
     this.routing.attach(attachment);
     const own = this.#sessions.present(attachment);
@@ -116,6 +177,8 @@ export class UpstreamPool implements AsyncDisposable {
 
   /** True when the session talks to the server alone (docs/decisions/0004). */
   ownsUpstream(attachment: Attachment): boolean {
+    // Modern servers have no sessions: every request says for itself who sends it.
+    if (this.#primaryEra === 'modern') return false;
     if (this.config.kind === 'http') return true;
     if (this.config.isolation === 'auto') return attachment.askable;
     return this.config.isolation === 'session';
@@ -129,6 +192,7 @@ export class UpstreamPool implements AsyncDisposable {
   /** The session is over: its conversation ends with it. */
   async detach(attachment: Attachment): Promise<void> {
     this.routing.detach(attachment);
+    this.syncWatch();
     await this.#sessions.end(attachment);
   }
 
@@ -138,25 +202,32 @@ export class UpstreamPool implements AsyncDisposable {
     this.#prober.stop();
     this.#setHealth('stopped', 'The gateway is shutting down.');
     const connecting = this.#connecting?.catch(() => undefined);
-    await Promise.all([this.#sessions[Symbol.asyncDispose](), this.#shared?.close(), connecting]);
+    await Promise.all([
+      this.#sessions[Symbol.asyncDispose](),
+      this.#shared?.close(),
+      this.#modern[Symbol.asyncDispose](),
+      connecting,
+    ]);
   }
 
-  #connect(): Promise<LegacyUpstream> {
+  #connect(): Promise<LegacyUpstream | ModernUpstream> {
     this.#connecting ??= this.#openShared().finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
 
-  async #openShared(): Promise<LegacyUpstream> {
+  async #openShared(): Promise<LegacyUpstream | ModernUpstream> {
     this.#setHealth('starting');
     try {
       const upstream = await this.#openFirst();
       this.#shared = upstream;
+      this.#primaryEra = upstream.era;
       this.#connectedAt = Date.now();
       this.#lastError = undefined;
       this.#setHealth('healthy');
       this.#prober.start();
       const { logLevel, subscriptions } = this.routing.needs(this.name);
-      await replay(upstream, logLevel, subscriptions, this.#options.log);
+      if (upstream.era === 'modern') this.syncWatch();
+      else await replay(upstream, logLevel, subscriptions, this.#options.log);
       this.routing.announceLists(this.name, upstream.capabilities);
       return upstream;
     } catch (error) {
@@ -167,10 +238,42 @@ export class UpstreamPool implements AsyncDisposable {
     }
   }
 
-  async #openFirst(): Promise<LegacyUpstream> {
+  /**
+   * HTTP servers are asked modern first, as the specification says. A process is greeted with `initialize` first: some
+   * legacy ones end when they are asked anything else before, and starting one only to ask costs a container.
+   */
+  async #openFirst(): Promise<LegacyUpstream | ModernUpstream> {
+    if (this.config.kind === 'http') return (await this.#openModernFirst()) ?? this.#openLegacy();
+    try {
+      return await this.#openLegacy();
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'server_protocol_error') throw error;
+      this.#modern.doubt();
+      const modern = await this.#openModernFirst().catch(() => undefined);
+      if (modern === undefined) throw error;
+      return modern;
+    }
+  }
+
+  /** undefined for a legacy server, and for one that leaves the question unanswered. */
+  async #openModernFirst(): Promise<ModernUpstream | undefined> {
+    try {
+      const upstream = await this.#modern.get();
+      if (upstream !== undefined) this.#lastWords = () => upstream.lastWords();
+      return upstream;
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'server_timeout') return undefined;
+      throw error;
+    }
+  }
+
+  async #openLegacy(): Promise<LegacyUpstream> {
     const made: { upstream?: LegacyUpstream } = {};
     const events: UpstreamEvents = {
-      onRequest: (message) => this.#refuse(made.upstream, message),
+      onRequest: (message, call) => {
+        if (made.upstream !== undefined && call?.onRequest !== undefined) call.onRequest(made.upstream, message);
+        else this.#refuse(made.upstream, message);
+      },
       onNotification: (message, call) => this.routing.deliver(this.name, message, call, made.upstream?.calls() ?? []),
       onClose: (reason) => this.#sharedLost(reason),
     };
@@ -206,6 +309,10 @@ export class UpstreamPool implements AsyncDisposable {
     else this.#scheduleRetry();
   }
 
+  #modernLost(reason: Error): void {
+    if (this.#shared?.era === 'modern') this.#sharedLost(reason);
+  }
+
   #scheduleRetry(): void {
     if (this.#stopping.signal.aborted) return;
     const delay = backoffDelay(this.#failures, RESTART_BACKOFF);
@@ -214,7 +321,7 @@ export class UpstreamPool implements AsyncDisposable {
     this.#retry = setTimeout(() => void this.#tryAgain().catch(() => undefined), delay);
   }
 
-  #tryAgain(): Promise<LegacyUpstream> {
+  #tryAgain(): Promise<LegacyUpstream | ModernUpstream> {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     const connecting = this.#connect();
@@ -233,6 +340,7 @@ export class UpstreamPool implements AsyncDisposable {
     this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
     if (failures < DEAD_AFTER_PROBES || [...shared.calls()].length > 0) return;
     this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
+    this.#modern.drop(shared);
     void shared.close();
     this.#sharedLost(error instanceof Error ? error : new Error(String(error)));
   }

@@ -77,6 +77,6 @@ function soleCall(calls: Iterable<PendingCall>): PendingCall | 'several' | undef
 }
 
 /** Log messages below the level that the client asked for do not reach it. */
-function passesLevel(message: Message, wanted: string | undefined): boolean {
+export function passesLevel(message: Message, wanted: string | undefined): boolean {
   return message.method !== 'notifications/message' || isWanted(paramsOf(message)['level'], wanted);
 }

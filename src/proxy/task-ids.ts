@@ -1,0 +1,41 @@
+/** Ids of tasks on the unified endpoint: sealed, so that each names its server and serves only the principal whose task it is. */
+import { findSpan, sliceSpan, splice } from '../mcp/json-text.ts';
+import { isObject, paramsOf, parseMessage, resultText, spanIn, type Json, type Message } from '../mcp/message.ts';
+import type { Sealer } from '../mcp/sealed.ts';
+import { GatewayError } from '../shared/errors.ts';
+
+const PURPOSE = 'taskId';
+/** Servers forget finished tasks sooner. */
+const LIFETIME_MS = 7 * 24 * 60 * 60_000;
+const TASK_METHOD = /^tasks\/(?:get|update|cancel)$/;
+
+export function isTaskMethod(method: string | undefined): boolean {
+  return method !== undefined && TASK_METHOD.test(method);
+}
+
+/** The server of the task that a request names, and the request with the id that this server knows. Throws `invalid_params`. */
+export function openTaskId(
+  sealer: Sealer,
+  principal: string,
+  message: Message,
+): { readonly server: string; readonly message: Message } {
+  const { taskId } = paramsOf(message);
+  const opened = typeof taskId === 'string' ? sealer.open(taskId, { purpose: PURPOSE, principal }) : undefined;
+  const [server, original] = Array.isArray(opened) ? (opened as readonly Json[]) : [];
+  const span = spanIn(message, ['params', 'taskId']);
+  if (typeof server !== 'string' || typeof original !== 'string' || span === undefined)
+    throw new GatewayError('invalid_params', 'Unknown task.');
+  return { server, message: parseMessage(splice(message.text, [{ span, text: JSON.stringify(original) }])) };
+}
+
+/** The raw text of a result whose task, if it names one, has its unified id. */
+export function sealTaskId(sealer: Sealer, principal: string, server: string, answer: Message): string | undefined {
+  const result = resultText(answer);
+  const value = answer.value['result'];
+  if (result === undefined || !isObject(value) || typeof value['taskId'] !== 'string') return result;
+  const span = findSpan(result, ['taskId']);
+  if (span === undefined) return result;
+  const original = JSON.parse(sliceSpan(result, span)) as string;
+  const sealed = sealer.seal([server, original], { purpose: PURPOSE, principal }, LIFETIME_MS);
+  return splice(result, [{ span, text: JSON.stringify(sealed) }]);
+}
