@@ -7,6 +7,7 @@ import { ALL_VERSIONS } from '../mcp/versions.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
 import { gatewayInfo, unifiedOffer } from './fan-out.ts';
+import { poolsOf } from './scope.ts';
 
 const TASKS = 'io.modelcontextprotocol/tasks';
 
@@ -44,8 +45,8 @@ async function unified(exchange: Exchange, version: string): Promise<string> {
 }
 
 /** Tasks are the one extension that the unified endpoint can route, by their ids; its settings are those of the first server. */
-async function tasksSettings({ runtime }: Exchange): Promise<JsonObject | undefined> {
-  for (const pool of runtime.pools.values()) {
+async function tasksSettings(exchange: Exchange): Promise<JsonObject | undefined> {
+  for (const pool of poolsOf(exchange).values()) {
     const upstream = await pool.modern().catch(() => undefined);
     const extensions = upstream?.capabilities['extensions'];
     const settings = isObject(extensions) ? extensions[TASKS] : undefined;

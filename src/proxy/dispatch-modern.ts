@@ -6,7 +6,6 @@ import { checkParamHeaders, type ParamHeader } from '../mcp/modern/param-headers
 import { modernResult, UNCACHED } from '../mcp/modern/results.ts';
 import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
-import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from '../upstream/modern-upstream.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -16,6 +15,8 @@ import type { Exchange, ModernRequest } from './exchange.ts';
 import { gatewayInfo, list, unifiedItems, visible } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
+import { namesOf } from './names.ts';
+import { poolsOf, routedPool } from './scope.ts';
 import { listen } from './subscriptions.ts';
 import { targetOf, type Target } from './target.ts';
 import { isTaskMethod, openTaskId, sealTaskId } from './task-ids.ts';
@@ -30,14 +31,12 @@ export interface ModernAnswer {
 export async function dispatchModern(front: Front, exchange: Exchange, modern: ModernRequest): Promise<ModernAnswer> {
   const { message, runtime, route } = exchange;
   const id = message.id ?? 'null';
-  const pool = route.kind === 'server' ? runtime.pools.get(route.server) : undefined;
+  const pool = route.kind === 'server' ? routedPool({ runtime }, route.server) : undefined;
   if (message.method === 'server/discover') {
     return found(responseText(id, await discover(exchange, pool, front.version)));
   }
   if (message.method === 'subscriptions/listen') {
-    return found(
-      await listen(front.subscriptions, exchange, pool === undefined ? [...runtime.pools.values()] : [pool]),
-    );
+    return found(await listen(front.subscriptions, exchange, [...poolsOf(exchange).values()]));
   }
   const row = listingOf(message.method ?? '');
   if (row !== undefined) return listed(exchange, front, row, pool);
@@ -101,10 +100,10 @@ function withCursor(frame: string, cursor: string): string {
 }
 
 async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target> {
-  const { message, runtime, route, principal } = exchange;
+  const { message, route, principal } = exchange;
   if (route.kind === 'server' || !isTaskMethod(message.method)) return targetOf(exchange);
   const opened = openTaskId(bridge.sealer, principal.subject, message);
-  const pool = runtime.pools.get(opened.server);
+  const pool = poolsOf(exchange).get(opened.server);
   if (pool === undefined) throw new GatewayError('invalid_params', 'Unknown task.');
   exchange.notes.server = pool.name;
   return { pool, message: opened.message, name: undefined };
@@ -169,7 +168,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool) {
 /** On the unified endpoint URIs and tasks carry their server; everywhere else the answer passes as it is. */
 function unifiedAnswer(
   { bridge }: Front,
-  { route, principal, message }: Exchange,
+  { route, principal, message, runtime }: Exchange,
   { pool }: Target,
   answer: Message,
 ): string {
@@ -179,7 +178,7 @@ function unifiedAnswer(
   if (result === undefined) return answer.text;
   return responseText(
     id,
-    renameResultUris(message.method ?? '', result, (uri) => unifiedUri(pool.name, uri)),
+    renameResultUris(message.method ?? '', result, (uri) => namesOf(runtime).uri(pool.name, uri)),
   );
 }
 

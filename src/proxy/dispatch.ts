@@ -11,7 +11,6 @@ import {
   type Message,
 } from '../mcp/message.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
-import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -19,6 +18,8 @@ import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
+import { namesOf } from './names.ts';
+import { poolsOf } from './scope.ts';
 import { targetOf, type Target } from './target.ts';
 
 /** The answer to a request as JSON-RPC text, whether result or the server's own error. Rejects with a GatewayError. */
@@ -68,24 +69,24 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string> {
 }
 
 /** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
-function finished({ route, message }: Exchange, { pool }: Target, text: string, answer: Message): string {
-  const result = route.kind === 'server' ? undefined : resultText(answer);
+function finished({ route, message, runtime }: Exchange, { pool }: Target, text: string, answer: Message): string {
+  const names = namesOf(runtime);
+  const result = route.kind === 'server' || names.mode === 'plain' ? undefined : resultText(answer);
   if (result === undefined) return text;
-  const renamed = renameResultUris(message.method ?? '', result, (uri) => unifiedUri(pool.name, uri));
+  const renamed = renameResultUris(message.method ?? '', result, (uri) => names.uri(pool.name, uri));
   return responseText(message.id ?? 'null', renamed);
 }
 
 /** Remembers the level for the session and tells the servers concerned. */
 async function setLogLevel(exchange: Exchange): Promise<string> {
-  const { session, message, route, runtime } = exchange;
+  const { session, message } = exchange;
   const level = stringParam(message, 'level');
   if (!LOG_LEVELS.includes(level)) {
     throw new GatewayError('invalid_params', `The level must be one of ${LOG_LEVELS.join(', ')}.`);
   }
   if (session === undefined) return '{}';
   session.logLevel = level;
-  const pools = [...runtime.pools.values()].filter((pool) => route.kind !== 'server' || pool.name === route.server);
-  await Promise.allSettled(pools.map((pool) => tellLevel(exchange, pool)));
+  await Promise.allSettled([...poolsOf(exchange).values()].map((pool) => tellLevel(exchange, pool)));
   return '{}';
 }
 

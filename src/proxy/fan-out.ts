@@ -2,25 +2,23 @@
 import { listingText, renameItem, type ListingItem, type ListingRow } from '../mcp/listing.ts';
 import { isObject, type Json, type JsonObject } from '../mcp/message.ts';
 import { legacyResult, mergeCacheHints, readCacheHint, UNCACHED, type CacheHint } from '../mcp/modern/results.ts';
-import { unifiedName } from '../mcp/naming.ts';
 import { renameToolPage } from '../mcp/result-uris.ts';
-import { unifiedUri } from '../mcp/uris.ts';
 import { within } from '../shared/async.ts';
-import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
+import { namesOf, type Names } from './names.ts';
+import { poolsOf, routedPool } from './scope.ts';
 import { toolAllowed } from './tool-access.ts';
 
 /** A server that takes longer is left out of a unified listing rather than holding up the others. */
-const SERVER_DEADLINE_MS = 10_000;
+export const SERVER_DEADLINE_MS = 10_000;
 
 /** The result of a listing request, raw JSON text. */
 export async function list(exchange: Exchange, row: ListingRow): Promise<string> {
   const { route, runtime } = exchange;
   if (route.kind !== 'server') return unifiedListing(exchange, row);
-  const pool = runtime.pools.get(route.server);
-  if (pool === undefined) throw new GatewayError('unknown_server', `No server "${route.server}" is configured.`);
+  const pool = routedPool({ runtime }, route.server);
   exchange.notes.server = pool.name;
   const upstream = await pool.forListing(exchange.session);
   const { frame, items } = await upstream.list(row);
@@ -48,12 +46,43 @@ export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise
   const parts = await eachServer(exchange, row.method, async (pool) => {
     const upstream = await upstreamForListing(exchange, pool);
     const { items, frame } = await upstream.list(row);
-    const unified = visible(pool, row, items).map((item) => unify(pool.name, row, item));
-    return { items: unified, hint: upstream.era === 'modern' ? readCacheHint(frame) : UNCACHED };
+    const shown = visible(pool, row, items);
+    return { pool, shown, hint: upstream.era === 'modern' ? readCacheHint(frame) : UNCACHED };
   });
-  const items = parts.flatMap((part) => part?.items ?? []);
+  const names = namesOf(exchange.runtime);
+  const refused = names.mode === 'plain' ? collisions(parts, row) : NONE;
+  const items = parts.flatMap((part) =>
+    (part?.shown ?? []).flatMap((item) =>
+      part === undefined || refused.has(item.key) ? [] : [unify(names, part.pool.name, row, item)],
+    ),
+  );
   const hints = parts.map((part) => part?.hint ?? UNCACHED);
   return { items, hint: mergeCacheHints(hints) };
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** What several servers offer under one name: offered by none of them, and noted with each. */
+function collisions(
+  parts: readonly ({ readonly pool: UpstreamPool; readonly shown: readonly ListingItem[] } | undefined)[],
+  row: ListingRow,
+): ReadonlySet<string> {
+  const owners = new Map<string, UpstreamPool[]>();
+  for (const part of parts) {
+    for (const { key } of part?.shown ?? []) {
+      const known = owners.get(key);
+      if (known === undefined) owners.set(key, part === undefined ? [] : [part.pool]);
+      else if (part !== undefined && !known.includes(part.pool)) known.push(part.pool);
+    }
+  }
+  const several = [...owners].filter(([, pools]) => pools.length > 1);
+  for (const [key, pools] of several) {
+    for (const pool of pools) {
+      const others = pools.filter((other) => other !== pool).map(({ name }) => name);
+      pool.noteOmission(row.method, new Error(`"${key}" is offered by ${others.join(', ')} too`));
+    }
+  }
+  return new Set(several.map(([key]) => key));
 }
 
 /** Modern clients see what a server shows to its modern clients, where it has any. */
@@ -64,12 +93,12 @@ export async function upstreamForListing(exchange: Exchange, pool: UpstreamPool)
 
 /** Does something for every server of the route, none longer than the deadline; undefined for those that failed. */
 async function eachServer<T>(
-  { runtime }: Exchange,
+  exchange: Exchange,
   method: string,
   work: (pool: UpstreamPool) => Promise<T>,
 ): Promise<(T | undefined)[]> {
   return Promise.all(
-    [...runtime.pools.values()].map(async (pool) => {
+    [...poolsOf(exchange).values()].map(async (pool) => {
       try {
         return await within(work(pool), SERVER_DEADLINE_MS);
       } catch (error) {
@@ -84,10 +113,11 @@ export function visible(pool: UpstreamPool, row: ListingRow, items: readonly Lis
   return row.kind === 'tools' ? items.filter(({ key }) => toolAllowed(pool, key)) : items;
 }
 
-function unify(server: string, row: ListingRow, { key, text }: ListingItem): string {
-  if (row.key !== 'name') return renameItem(text, row, unifiedUri(server, key));
-  const renamed = renameItem(text, row, unifiedName(server, key));
-  return row.kind === 'tools' ? renameToolPage(renamed, (uri) => unifiedUri(server, uri)) : renamed;
+function unify(names: Names, server: string, row: ListingRow, { key, text }: ListingItem): string {
+  if (names.mode === 'plain') return text;
+  if (row.key !== 'name') return renameItem(text, row, names.uri(server, key));
+  const renamed = renameItem(text, row, names.name(server, key));
+  return row.kind === 'tools' ? renameToolPage(renamed, (uri) => names.uri(server, uri)) : renamed;
 }
 
 /** The result of `initialize` on the unified endpoint, raw JSON text. */

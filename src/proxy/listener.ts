@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { GatewayConfig } from '../config/config.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
@@ -85,7 +86,7 @@ export class Listener implements AsyncDisposable {
     const deps = await this.#serving.promise;
     const requestId = randomBytes(8).toString('hex');
     try {
-      const route = routeOf(request.url ?? '');
+      const route = withGroups(routeOf(request.url ?? ''), deps.front.runtime().config.gateway.groups);
       if (route?.kind === 'operation' && isPublic(route.name)) {
         return await handleOperation(deps.operations, route.name, request, response);
       }
@@ -119,7 +120,8 @@ export class Listener implements AsyncDisposable {
     const principal = authenticator.authenticate(request.headers, request.rawHeaders);
     if (route.kind === 'operation') return handleOperation(operations, route.name, request, response);
     const { mode } = config.gateway;
-    if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
+    // A group is there because somebody asked for it by name, in every mode.
+    if (route.kind === 'server' ? mode === 'unified' : mode === 'routed' && route.group === undefined) {
       const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
       throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
     }
@@ -158,6 +160,13 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
         ? '408 Request Timeout'
         : '400 Bad Request';
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+/** Groups have endpoints like servers, and never a server's name. */
+function withGroups(route: Route | undefined, groups: GatewayConfig['groups']): Route | undefined {
+  return route?.kind === 'server' && Object.hasOwn(groups, route.server)
+    ? { kind: 'unified', group: route.server }
+    : route;
 }
 
 function pathOnly(request: IncomingMessage): string {

@@ -13,6 +13,7 @@ import { initialize } from './initialize.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { routeKey } from './route.ts';
+import { poolsOf } from './scope.ts';
 import type { Session } from './session.ts';
 
 /** Takes one message that a client posted and answers it. Never rejects. */
@@ -133,7 +134,7 @@ function findSession(
 
 /** What a client says without expecting an answer. */
 async function hearNotification(exchange: Exchange): Promise<void> {
-  const { session, message, runtime, route } = exchange;
+  const { session, message } = exchange;
   if (session === undefined || message.method === 'notifications/initialized') return;
   if (message.method === 'notifications/cancelled') {
     const id = cancelledId(message);
@@ -142,10 +143,8 @@ async function hearNotification(exchange: Exchange): Promise<void> {
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);
   // Anything else concerns the servers of the session: its roots have changed, or something that we do not know.
-  const names = route.kind === 'server' ? [route.server] : [...runtime.pools.keys()];
-  const upstreams = names.flatMap((name) => {
-    const pool = runtime.pools.get(name);
-    const upstream = pool?.ownsUpstream(session) === true ? pool.present(session) : undefined;
+  const upstreams = [...poolsOf(exchange).values()].flatMap((pool) => {
+    const upstream = pool.ownsUpstream(session) ? pool.present(session) : undefined;
     return upstream === undefined || upstream.era === 'modern' ? [] : [upstream];
   });
   await Promise.allSettled(upstreams.map((upstream) => upstream.notify(message.text)));

@@ -2,7 +2,8 @@
 
 export type Route =
   | { readonly kind: 'server'; readonly server: string }
-  | { readonly kind: 'unified' }
+  /** Several servers on one endpoint; `group` names them, undefined = all. */
+  | { readonly kind: 'unified'; readonly group: string | undefined }
   | { readonly kind: 'operation'; readonly name: OperationName };
 
 export type OperationName = 'health' | 'ready' | 'close' | 'status' | 'log-level';
@@ -19,7 +20,7 @@ const OPERATIONS: Readonly<Record<string, OperationName>> = {
 export function routeOf(target: string): Route | undefined {
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
-  if (path === '/mcp' || path === '/mcp/') return { kind: 'unified' };
+  if (path === '/mcp' || path === '/mcp/') return { kind: 'unified', group: undefined };
   if (path.startsWith('/mcp/')) {
     const server = decode(path.slice('/mcp/'.length).replace(/\/$/, ''));
     return server === undefined || server.includes('/') ? undefined : { kind: 'server', server };
@@ -31,7 +32,8 @@ export function routeOf(target: string): Route | undefined {
 /** Sessions belong to the route on which they were opened. */
 export function routeKey(route: Route): string {
   if (route.kind === 'server') return `server:${route.server}`;
-  return route.kind === 'unified' ? 'unified' : `operation:${route.name}`;
+  if (route.kind === 'operation') return `operation:${route.name}`;
+  return route.group === undefined ? 'unified' : `group:${route.group}`;
 }
 
 function decode(segment: string): string | undefined {

@@ -14,13 +14,15 @@ import {
   type Message,
 } from '../mcp/message.ts';
 import { SUBSCRIPTION_ID_KEY } from '../mcp/modern/envelope.ts';
-import { resolveUri, unifiedUri } from '../mcp/uris.ts';
 import { LATEST_LEGACY_VERSION } from '../mcp/versions.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Attachment } from '../upstream/attachment.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Asker } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
+import { namesOf } from './names.ts';
+import { ownerOf, type OwnedUri } from './resource-owner.ts';
+import { poolsOf } from './scope.ts';
 
 /** The open subscriptions of a gateway, which it ends in good order when it drains. */
 export class OpenSubscriptions {
@@ -81,7 +83,8 @@ export async function listen(
 async function gather(exchange: Exchange, pools: readonly UpstreamPool[], ended: Promise<void>): Promise<string> {
   const subscription = new Subscription(exchange);
   try {
-    const parts = await Promise.all(pools.map((pool) => subscription.join(pool)));
+    const owned = await subscription.owned();
+    const parts = await Promise.all(pools.map((pool) => subscription.join(pool, owned)));
     subscription.acknowledge(parts);
     await ended;
     return lastAnswer(exchange);
@@ -129,16 +132,33 @@ class Subscription implements Attachment {
     return uris;
   }
 
+  /** The URIs that the client wants to hear of, with their servers; what nobody offers is left out. */
+  async owned(): Promise<readonly OwnedUri[]> {
+    const uris = this.#filter['resourceSubscriptions'];
+    const [sole] = poolsOf(this.#exchange).values();
+    const owners = (Array.isArray(uris) ? (uris as readonly Json[]) : []).slice(0, MAX_URIS).map(async (uri) => {
+      if (typeof uri !== 'string' || sole === undefined) return [];
+      if (this.#exchange.route.kind === 'server') return [{ pool: sole, uri }];
+      return ownerOf(this.#exchange, uri).then(
+        (owner) => [owner],
+        () => [],
+      );
+    });
+    return (await Promise.all(owners)).flat();
+  }
+
   /** What this server delivers from now on; nothing while it cannot be reached. */
-  async join(pool: UpstreamPool): Promise<Honoured> {
+  async join(pool: UpstreamPool, owned: readonly OwnedUri[]): Promise<Honoured> {
     const upstream = (await pool.modern().catch(() => undefined)) ?? (await pool.shared().catch(() => undefined));
     pool.routing.attach(this);
     if (upstream === undefined) return { lists: [], uris: [] };
     const lists = LISTS.filter((list) => offers(upstream.capabilities, list, 'listChanged'));
-    const wanted = offers(upstream.capabilities, 'resources', 'subscribe') ? this.#wantedOf(pool.name) : [];
+    const wanted = offers(upstream.capabilities, 'resources', 'subscribe')
+      ? owned.filter((each) => each.pool === pool)
+      : [];
     const before = pool.routing.needs(pool.name).subscriptions;
     const uris: string[] = [];
-    for (const uri of wanted) {
+    for (const { uri } of wanted) {
       const accepted = upstream.era === 'modern' || before.has(uri) || (await tell(pool, 'resources/subscribe', uri));
       if (!accepted) continue;
       this.subscriptions(pool.name).add(uri);
@@ -210,20 +230,8 @@ class Subscription implements Attachment {
     return setMember(message.text, 'params', setMember(text, '_meta', tagged));
   }
 
-  /** The URIs that the client wants of this server, in the server's own form. */
-  #wantedOf(server: string): readonly string[] {
-    const uris = this.#filter['resourceSubscriptions'];
-    if (!Array.isArray(uris)) return [];
-    return (uris as readonly Json[]).slice(0, MAX_URIS).flatMap((uri) => {
-      if (typeof uri !== 'string') return [];
-      if (this.#exchange.route.kind === 'server') return [uri];
-      const resolved = resolveUri(uri);
-      return resolved?.server === server ? [resolved.uri] : [];
-    });
-  }
-
   #shown(server: string, uri: string): string {
-    return this.#exchange.route.kind === 'server' ? uri : unifiedUri(server, uri);
+    return this.#exchange.route.kind === 'server' ? uri : namesOf(this.#exchange.runtime).uri(server, uri);
   }
 }
 

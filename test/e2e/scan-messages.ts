@@ -6,6 +6,7 @@ export function scanMessages(contentType: string, body: string): RawMessage[] {
   if (!contentType.startsWith('text/event-stream')) return [];
   return body
     .split('\n')
-    .filter((line) => line.startsWith('data:'))
+    // An event without data only gives the client something to resume by.
+    .filter((line) => line.startsWith('data:') && line.trim() !== 'data:')
     .map((line) => JSON.parse(line.slice('data:'.length)) as RawMessage);
 }
