@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Era, Leg } from './legs.ts';
 import { runDirect, runLeg } from './run-leg.ts';
-import type { SuiteRun } from './suite.ts';
+import type { Check, SuiteRun } from './suite.ts';
 import { count, judgeExpected, judgeSame, parseExpected, type Expected, type Verdict } from './verdict.ts';
 
 const EXPECTED = fileURLToPath(new URL('../../test/conformance/expected/', import.meta.url));
@@ -17,6 +17,7 @@ export interface LegResult {
   /** What passes at the same servers without the gateway; undefined where no client of the suite could speak to them. */
   readonly direct: Pick<Verdict, 'scenarios' | 'checks'> | undefined;
   readonly expected: readonly Expected[];
+  readonly checks: readonly Check[];
   readonly seconds: number;
   /** All output of the suite and the gateway, for whoever looks for the cause. */
   readonly output: string;
@@ -65,6 +66,7 @@ async function judge(leg: Leg, direct: SuiteRun): Promise<LegResult> {
     verdict: sameEra ? judgeSame(direct.checks, through.checks) : judgeExpected(through.checks, expected),
     direct: sameEra ? count(direct.checks) : undefined,
     expected,
+    checks: through.checks,
     seconds: Math.round((performance.now() - begun) / 1_000),
     output: through.output,
   };
