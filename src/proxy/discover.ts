@@ -8,8 +8,7 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
 import { gatewayInfo, unifiedOffer } from './fan-out.ts';
 import { poolsOf } from './scope.ts';
-
-const TASKS = 'io.modelcontextprotocol/tasks';
+import { TASKS_EXTENSION } from './task-ids.ts';
 
 /** The result, raw JSON text. `pool` = the server of a routed endpoint. */
 export async function discover(exchange: Exchange, pool: UpstreamPool | undefined, version: string): Promise<string> {
@@ -38,7 +37,7 @@ async function unified(exchange: Exchange, version: string): Promise<string> {
   const tasks = await tasksSettings(exchange);
   const result = JSON.stringify({
     supportedVersions: ALL_VERSIONS,
-    capabilities: tasks === undefined ? capabilities : { ...capabilities, extensions: { [TASKS]: tasks } },
+    capabilities: tasks === undefined ? capabilities : { ...capabilities, extensions: { [TASKS_EXTENSION]: tasks } },
     ...(instructions === undefined ? {} : { instructions }),
   });
   return modernResult('server/discover', result, JSON.stringify(gatewayInfo(version)), UNCACHED);
@@ -49,7 +48,7 @@ async function tasksSettings(exchange: Exchange): Promise<JsonObject | undefined
   for (const pool of poolsOf(exchange).values()) {
     const upstream = await pool.modern().catch(() => undefined);
     const extensions = upstream?.capabilities['extensions'];
-    const settings = isObject(extensions) ? extensions[TASKS] : undefined;
+    const settings = isObject(extensions) ? extensions[TASKS_EXTENSION] : undefined;
     if (isObject(settings)) return settings;
   }
   return undefined;

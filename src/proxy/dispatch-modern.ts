@@ -19,13 +19,16 @@ import { namesOf } from './names.ts';
 import { poolsOf, routedPool } from './scope.ts';
 import { listen } from './subscriptions.ts';
 import { targetOf, type Target } from './target.ts';
-import { isTaskMethod, openTaskId, sealTaskId } from './task-ids.ts';
+import { isTaskMethod, openTaskId, requireTasks, sealTaskId } from './task-ids.ts';
 
 export interface ModernAnswer {
   readonly text: string;
   /** HTTP status for an answer that nothing precedes. */
   readonly status: number;
 }
+
+/** Methods that the modern era replaced by something else. */
+const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
 
 /** The answer to a modern request. Rejects with a GatewayError. */
 export async function dispatchModern(front: Front, exchange: Exchange, modern: ModernRequest): Promise<ModernAnswer> {
@@ -37,6 +40,9 @@ export async function dispatchModern(front: Front, exchange: Exchange, modern: M
   }
   if (message.method === 'subscriptions/listen') {
     return found(await listen(front.subscriptions, exchange, [...poolsOf(exchange).values()]));
+  }
+  if (route.kind !== 'server' && REMOVED.has(message.method ?? '')) {
+    throw new GatewayError('method_not_found', `Modern clients have no "${message.method ?? ''}".`);
   }
   const row = listingOf(message.method ?? '');
   if (row !== undefined) return listed(exchange, front, row, pool);
@@ -100,8 +106,9 @@ function withCursor(frame: string, cursor: string): string {
 }
 
 async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target> {
-  const { message, route, principal } = exchange;
+  const { message, route, principal, modern } = exchange;
   if (route.kind === 'server' || !isTaskMethod(message.method)) return targetOf(exchange);
+  requireTasks(modern?.envelope.capabilities ?? {});
   const opened = openTaskId(bridge.sealer, principal.subject, message);
   const pool = poolsOf(exchange).get(opened.server);
   if (pool === undefined) throw new GatewayError('invalid_params', 'Unknown task.');
@@ -174,7 +181,7 @@ function unifiedAnswer(
 ): string {
   const id = message.id ?? 'null';
   if (route.kind === 'server' || answer.failed) return answer.text;
-  const result = sealTaskId(bridge.sealer, principal.subject, pool.name, answer);
+  const result = sealTaskId(bridge.sealer, { principal: principal.subject, server: pool.name, asked: message }, answer);
   if (result === undefined) return answer.text;
   return responseText(
     id,

@@ -1,9 +1,10 @@
 /** Listings and capabilities: of one server as it gave them, of all servers together under names of their own. */
 import { listingText, renameItem, type ListingItem, type ListingRow } from '../mcp/listing.ts';
-import { isObject, type Json, type JsonObject } from '../mcp/message.ts';
+import { isObject, paramsOf, type Json, type JsonObject } from '../mcp/message.ts';
 import { legacyResult, mergeCacheHints, readCacheHint, UNCACHED, type CacheHint } from '../mcp/modern/results.ts';
 import { renameToolPage } from '../mcp/result-uris.ts';
 import { within } from '../shared/async.ts';
+import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
@@ -16,7 +17,10 @@ export const SERVER_DEADLINE_MS = 10_000;
 
 /** The result of a listing request, raw JSON text. */
 export async function list(exchange: Exchange, row: ListingRow): Promise<string> {
-  const { route, runtime } = exchange;
+  const { route, runtime, message } = exchange;
+  if (paramsOf(message)['cursor'] !== undefined) {
+    throw new GatewayError('invalid_params', 'The cursor was not given by this endpoint: its listings have one page.');
+  }
   if (route.kind !== 'server') return unifiedListing(exchange, row);
   const pool = routedPool({ runtime }, route.server);
   exchange.notes.server = pool.name;

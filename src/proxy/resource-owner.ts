@@ -19,7 +19,7 @@ export interface OwnedUri {
 /** Throws `invalid_params` for a URI that no server offers, or several do. */
 export async function ownerOf(exchange: Exchange, uri: string): Promise<OwnedUri> {
   const pools = poolsOf(exchange);
-  const unknown = new GatewayError('invalid_params', `Unknown resource "${uri}".`);
+  const unknown = new GatewayError('invalid_params', `Unknown resource "${uri}".`, { data: { uri } });
   if (namesOf(exchange.runtime).mode === 'prefixed') {
     const resolved = resolveUri(uri);
     const pool = resolved && pools.get(resolved.server);

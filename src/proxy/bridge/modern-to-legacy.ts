@@ -20,6 +20,7 @@ import type { UpstreamPool } from '../../upstream/pool.ts';
 import type { Upstream } from '../../upstream/upstream.ts';
 import type { Exchange, ModernRequest } from '../exchange.ts';
 import type { Target } from '../target.ts';
+import { isTaskMethod, requireTasks } from '../task-ids.ts';
 import { Callers } from './callers.ts';
 import { HeldCall, type Progress } from './held-call.ts';
 import { PARKED_MS, ParkedCalls } from './parked-calls.ts';
@@ -51,6 +52,11 @@ export async function callLegacy(
   target: Target,
 ): Promise<string> {
   const { message } = target;
+  if (isTaskMethod(message.method)) {
+    // Legacy servers know no tasks of this kind, so there is none by any id.
+    requireTasks(modern.envelope.capabilities);
+    throw new GatewayError('invalid_params', 'Unknown task.');
+  }
   if (NOT_MODERN.test(message.method ?? '')) {
     throw new GatewayError(
       'method_not_found',
