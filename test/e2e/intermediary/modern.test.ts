@@ -179,7 +179,7 @@ describe('a modern client and a legacy server', () => {
     });
     expect(answer.result).toMatchObject({ resultType: 'input_required' });
     return {
-      key: Object.keys((answer.result?.['inputRequests'] ?? {}) as object)[0] ?? '',
+      key: Object.keys(answer.result?.['inputRequests'] ?? {})[0] ?? '',
       requestState: String(answer.result?.['requestState']),
     };
   }
