@@ -2,6 +2,7 @@
 import { listingOf, listingText, readPage, type ListingRow } from '../mcp/listing.ts';
 import { isObject, paramsOf, parseMessage, responseText, resultText, type Message } from '../mcp/message.ts';
 import { statusOfCode } from '../mcp/modern/errors.ts';
+import { withOrigins } from '../mcp/modern/origin.ts';
 import { checkParamHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
 import { modernResult, UNCACHED } from '../mcp/modern/results.ts';
 import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
@@ -185,7 +186,9 @@ function unifiedAnswer(
   if (result === undefined) return answer.text;
   return responseText(
     id,
-    renameResultUris(message.method ?? '', result, (uri) => namesOf(runtime).uri(pool.name, uri)),
+    renameResultUris(message.method ?? '', withOrigins(result, pool.name), (uri) =>
+      namesOf(runtime).uri(pool.name, uri),
+    ),
   );
 }
 

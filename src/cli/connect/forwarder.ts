@@ -186,8 +186,8 @@ export class Forwarder {
     const result = message.kind === 'response' ? message.value['result'] : undefined;
     if (isObject(result)) {
       const { protocolVersion } = result;
-      if (isHandshake(message) && typeof protocolVersion === 'string')
-        wire.setProtocolVersion(protocolVersion);
+      const handshake = message.id === OWN_ID || message.id === this.#initialize?.id;
+      if (handshake && typeof protocolVersion === 'string') wire.setProtocolVersion(protocolVersion);
       this.#tools.learn(message);
     }
     if (message.id !== OWN_ID) this.#options.write(text);

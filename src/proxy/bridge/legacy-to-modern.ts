@@ -13,6 +13,7 @@ import {
 } from '../../mcp/message.ts';
 import { stampEnvelope } from '../../mcp/modern/envelope.ts';
 import { HEADER_MISMATCH } from '../../mcp/modern/errors.ts';
+import { withOrigin } from '../../mcp/modern/origin.ts';
 import {
   legacyResult,
   missingCapabilities,
@@ -32,8 +33,6 @@ const MAX_ROUNDS = 16;
 const MAX_QUESTIONS = 64;
 /** People answer. */
 const ANSWER_MS = 10 * 60_000;
-/** Where a question says which server asks. */
-const ORIGIN_KEY = 'io.gatehouse/server';
 
 /** The answer for the client, under its own id. Rejects with a GatewayError. */
 export async function callModern(exchange: Exchange, target: Target, upstream: ModernUpstream): Promise<string> {
@@ -141,9 +140,7 @@ function legacyParams({ route }: Exchange, { pool }: Target, method: string, par
   const value = JSON.parse(params) as JsonObject;
   if (method === 'elicitation/create' && value['mode'] === 'url' && value['elicitationId'] === undefined)
     text = setMember(text, 'elicitationId', JSON.stringify(randomUUID()));
-  if (route.kind === 'server' || !isObject(value['_meta'] ?? {})) return text;
-  const meta = JSON.stringify({ ...(value['_meta'] as JsonObject | undefined), [ORIGIN_KEY]: pool.name });
-  return setMember(text, '_meta', meta);
+  return route.kind === 'server' ? text : withOrigin(text, pool.name);
 }
 
 /** The bare result; a client that fails at a form has not filled it in. */
