@@ -20,6 +20,7 @@ import {
   SERVER_INFO_KEY,
   SUBSCRIPTION_ID_KEY,
 } from '../mcp/modern/envelope.ts';
+import { namesVersion } from '../mcp/modern/errors.ts';
 import { standardHeaders } from '../mcp/modern/headers.ts';
 import { paramHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
 import { readCacheHint } from '../mcp/modern/results.ts';
@@ -131,7 +132,11 @@ export class ModernUpstream implements Upstream {
   }
 
   async #discover(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    const answer = await this.#ask('server/discover', undefined, timeoutMs, signal);
+    const first = await this.#ask('server/discover', undefined, timeoutMs, signal);
+    // A server that refuses the version and yet names it is asked once more (2026-07-28, basic/versioning, "Negotiation").
+    const answer = namesVersion(first, MODERN_VERSION)
+      ? await this.#ask('server/discover', undefined, timeoutMs, signal)
+      : first;
     const text = resultText(answer);
     const result = answer.value['result'];
     if (text === undefined || !isObject(result) || !Array.isArray(result['supportedVersions']))

@@ -1,4 +1,5 @@
 /** Error codes of the two eras: what a code of one means in the other, and with which HTTP status it travels. */
+import { isObject, type JsonObject } from '../message.ts';
 
 export const METHOD_NOT_FOUND = -32601;
 export const INVALID_PARAMS = -32602;
@@ -30,4 +31,12 @@ export function modernGatewayCode(code: number, status: number): number {
 export function statusOfCode(code: number): number {
   if (code === METHOD_NOT_FOUND) return 404;
   return code === HEADER_MISMATCH || code === MISSING_CAPABILITY || code === UNSUPPORTED_VERSION ? 400 : 200;
+}
+
+/** True for an error -32022 whose list of supported versions holds `version`. */
+export function namesVersion({ value }: { readonly value: JsonObject }, version: string): boolean {
+  const { error } = value;
+  if (!isObject(error) || error['code'] !== UNSUPPORTED_VERSION || !isObject(error['data'])) return false;
+  const { supported } = error['data'];
+  return Array.isArray(supported) && supported.includes(version);
 }
