@@ -4,6 +4,7 @@ import { clientConfiguration, type ClientConfiguration } from './client-configur
 import type { Config, ServerConfig } from './config/config.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
+import { SseLinks } from './proxy/downstream/sse-link.ts';
 import type { Front } from './proxy/front.ts';
 import { createHostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
@@ -99,6 +100,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exchanges,
     bridge,
     subscriptions,
+    links: new SseLinks(),
     draining: () => state.phase === 'draining',
   };
   const gateway = new RunningGateway(state, front, address, clientUrl(config, address.port), stack.move());

@@ -4,7 +4,7 @@ import type { Message } from '../mcp/message.ts';
 import type { Envelope } from '../mcp/modern/envelope.ts';
 import type { McpHeaders } from '../mcp/modern/headers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Reply } from './downstream/reply.ts';
+import type { ReplyChannel } from './downstream/reply.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
 
@@ -27,7 +27,7 @@ export interface Exchange {
   /** What a modern request says of its sender; undefined for legacy clients. */
   readonly modern: ModernRequest | undefined;
   readonly message: Message;
-  readonly reply: Reply;
+  readonly reply: ReplyChannel;
   /** Ends the work on this request. */
   readonly abort: AbortController;
   /** What the access log says of it, filled in on the way. */

@@ -5,13 +5,15 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { GatewayConfig } from '../config/config.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
+import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
+import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
 import { expected, respondError } from './respond.ts';
-import { routeOf, type Route } from './route.ts';
+import { routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -130,6 +132,7 @@ export class Listener implements AsyncDisposable {
     }
     refuseModernVerb(request);
     const admitted = { requestId, route, principal };
+    if (route.sse !== undefined) return handleSse(front, request, response, admitted, route.sse);
     switch (request.method) {
       case 'POST':
         return handlePost(front, request, response, admitted);
@@ -145,6 +148,22 @@ export class Listener implements AsyncDisposable {
         );
     }
   }
+}
+
+async function handleSse(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+  part: SsePart,
+): Promise<void> {
+  const verb = part === 'stream' ? 'GET' : 'POST';
+  if (request.method !== verb) {
+    response.setHeader('allow', verb);
+    throw new GatewayError('method_not_allowed', `This address of the HTTP+SSE transport knows only ${verb}.`);
+  }
+  if (part === 'stream') return openSse(front, response, admitted);
+  return handlePost(front, request, response, admitted, front.links.find(request, admitted));
 }
 
 /** Bytes that are not HTTP, headers that are too large or too late: answered in one line, then the connection ends. */
@@ -165,7 +184,7 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
 /** Groups have endpoints like servers, and never a server's name. */
 function withGroups(route: Route | undefined, groups: GatewayConfig['groups']): Route | undefined {
   return route?.kind === 'server' && Object.hasOwn(groups, route.server)
-    ? { kind: 'unified', group: route.server }
+    ? { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) }
     : route;
 }
 

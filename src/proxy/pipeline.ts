@@ -5,6 +5,8 @@ import { statusOfCode } from '../mcp/modern/errors.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
+import { Batch, batchOf, checkBatches } from './downstream/batch.ts';
+import type { ClientLink } from './downstream/client-link.ts';
 import { readModern } from './downstream/modern-http.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
@@ -16,12 +18,13 @@ import { routeKey } from './route.ts';
 import { poolsOf } from './scope.ts';
 import type { Session } from './session.ts';
 
-/** Takes one message that a client posted and answers it. Never rejects. */
+/** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
 export async function handlePost(
   front: Front,
   request: IncomingMessage,
   response: ServerResponse,
   admitted: Admitted,
+  link?: ClientLink,
 ): Promise<void> {
   const { requestId, route, principal } = admitted;
   const startedAt = performance.now();
@@ -32,11 +35,18 @@ export async function handlePost(
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    message = parseMessage(await readBody(request, runtime.config.gateway.maxBodyBytes));
+    const text = link?.text ?? (await readBody(request, runtime.config.gateway.maxBodyBytes));
+    const batch = link?.text === undefined ? batchOf(text) : undefined;
+    if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
+    message = parseMessage(text);
     const modern = readModern(request, message);
     if (modern === undefined) checkProtocolVersion(request);
-    const session = modern === undefined ? findSession(front, request, admitted, message) : undefined;
-    const reply = openReply(front, request, response, requestId, message.kind === 'request' ? session : undefined);
+    const found =
+      modern === undefined && link === undefined ? findSession(front, request, admitted, message) : undefined;
+    const session = link === undefined ? found : link.session;
+    const reply =
+      link?.reply(response, requestId) ??
+      openReply(front, request, response, requestId, message.kind === 'request' ? session : undefined);
     const exchange: Exchange = {
       requestId,
       runtime,
@@ -49,6 +59,8 @@ export async function handlePost(
       abort: new AbortController(),
       notes,
     };
+    if (link?.text !== undefined && (modern !== undefined || message.method === 'initialize'))
+      throw new GatewayError('invalid_request', 'A batch holds neither "initialize" nor requests of later versions.');
     if (message.kind === 'response') {
       await session?.answer(message);
       return reply.accept();
@@ -59,13 +71,14 @@ export async function handlePost(
     }
     // 5. Nothing new while draining; answers to open questions still pass, above.
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
-    outcome = await answerRequest(front, exchange, response);
+    outcome = await answerRequest(front, exchange, response, link);
   } catch (error) {
     const failure = expected(error, requestId);
     outcome = failure.code;
     if (failure.code === 'internal')
       front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-    respondError(response, failure, requestId, message?.id);
+    const taken = link?.fail(response, errorText(message?.id, rpcErrorOf(failure, requestId))) === true;
+    if (!taken) respondError(response, failure, requestId, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
     const method = message?.method ?? message?.kind;
@@ -83,14 +96,41 @@ export async function handlePost(
   }
 }
 
+/** Works on all messages of a batch at once. */
+async function handleBatch(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+  texts: readonly string[],
+  link: ClientLink | undefined,
+): Promise<void> {
+  checkProtocolVersion(request);
+  const { principal, route, requestId } = admitted;
+  const sessionId = sessionIdOf(request);
+  const session =
+    link?.session ??
+    (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal.subject, routeKey(route)));
+  checkBatches(session, request.headers['mcp-protocol-version']?.toString());
+  const reply = link?.reply(response, requestId) ?? openReply(front, request, response, requestId);
+  const batch = new Batch(reply, session);
+  await Promise.all(texts.map((text) => handlePost(front, request, response, admitted, batch.part(text))));
+  batch.end();
+}
+
 /** 6 to 8: route, upstream, answer. Failures after this point are JSON-RPC errors under HTTP 200: the HTTP exchange itself worked. */
-async function answerRequest(front: Front, exchange: Exchange, response: ServerResponse): Promise<string> {
+async function answerRequest(
+  front: Front,
+  exchange: Exchange,
+  response: ServerResponse,
+  link: ClientLink | undefined,
+): Promise<string> {
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
   front.exchanges.add(exchange);
   session?.begin(exchange);
   // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-  if (session === undefined) response.once('close', () => exchange.abort.abort());
+  if (session === undefined && link === undefined) response.once('close', () => exchange.abort.abort());
   try {
     if (exchange.modern !== undefined) {
       const answer = await dispatchModern(front, exchange, exchange.modern);
@@ -98,6 +138,7 @@ async function answerRequest(front: Front, exchange: Exchange, response: ServerR
     } else if (message.method === 'initialize') {
       const opened = await initialize(front, exchange);
       reply.setHeader('mcp-session-id', opened.session.sessionId);
+      link?.opened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
       reply.answer(await dispatch(exchange));

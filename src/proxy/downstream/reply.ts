@@ -8,6 +8,9 @@ import type { LoggedStream, StreamLog } from './stream-log.ts';
 /** An answer that is longer in coming becomes a stream, which a client that loses it can come back for. */
 const STREAM_AFTER_MS = 250;
 
+/** The way back to a client for one of its messages. */
+export type ReplyChannel = Pick<Reply, 'open' | 'setHeader' | 'send' | 'answer' | 'drop' | 'accept'>;
+
 export class Reply {
   readonly #response: ServerResponse;
   readonly #heartbeat: Heartbeat;
