@@ -17,7 +17,7 @@ const PROBE_TIMEOUT_MS = 10_000;
 
 /**
  * Resolves with an open conversation, or with undefined when the server shows that it is no modern one. Rejects when
- * what happened says nothing about its era: it cannot be reached, or refuses the gateway (docs/decisions/0006).
+ * what happened says nothing about its era: it cannot be reached, or refuses the gateway (docs/decisions/0020).
  */
 export async function openModern(wires: ServerWires, options: OpenModernOptions): Promise<ModernUpstream | undefined> {
   const { config, log, record } = wires;
