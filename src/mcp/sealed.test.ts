@@ -34,12 +34,17 @@ describe('Sealer', () => {
 
   it('opens no text that differs in a single character', () => {
     fc.assert(
-      fc.property(json, fc.nat(), fc.constantFrom(...'AZaz09_-='), (value, place, character) => {
-        const text = sealer.seal(value, seal, HOUR);
-        const at = place % text.length;
-        fc.pre(text[at] !== character);
-        expect(sealer.open(text.slice(0, at) + character + text.slice(at + 1), seal)).toBeUndefined();
-      }),
+      fc.property(
+        json,
+        fc.nat(),
+        fc.constantFrom('A', 'Z', 'a', 'z', '0', '9', '_', '-', '='),
+        (value, place, character) => {
+          const text = sealer.seal(value, seal, HOUR);
+          const at = place % text.length;
+          fc.pre(text[at] !== character);
+          expect(sealer.open(text.slice(0, at) + character + text.slice(at + 1), seal)).toBeUndefined();
+        },
+      ),
     );
   });
 

@@ -7,13 +7,14 @@ import { checkParamHeaders, type ParamHeader } from '../mcp/modern/param-headers
 import { modernResult, UNCACHED } from '../mcp/modern/results.ts';
 import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
+import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from '../upstream/modern-upstream.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
-import { gatewayInfo, list, unifiedItems, visible } from './fan-out.ts';
+import { gatewayInfo, list, SERVER_DEADLINE_MS, unifiedItems, visible } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
 import { namesOf } from './names.ts';
@@ -151,10 +152,8 @@ async function checkedHeaders(
 async function legacyHeaders(pool: UpstreamPool, name: unknown): Promise<readonly ParamHeader[]> {
   const row = listingOf('tools/list');
   if (row === undefined) return [];
-  const listing = await pool
-    .shared()
-    .then((upstream) => upstream.known(row))
-    .catch(() => undefined);
+  const known = pool.shared().then((upstream) => upstream.known(row));
+  const listing = await within(known, SERVER_DEADLINE_MS).catch(() => undefined);
   return declaredHeaders(listing?.items.find(({ key }) => key === name));
 }
 

@@ -57,11 +57,14 @@ export class ModernConversation implements AsyncDisposable {
     return this.expiresAt !== undefined && Date.now() >= this.expiresAt;
   }
 
-  /** The conversation, or undefined for a server that speaks only the legacy era. Rejects when that cannot be found out now. */
-  get(): Promise<ModernUpstream | undefined> {
+  /**
+   * The conversation, or undefined for a server that speaks only the legacy era. Rejects when that cannot be found out
+   * now. `patient`: the server may take as long as for its start, because it is known to be no legacy one.
+   */
+  get(options: { readonly patient: boolean } = { patient: false }): Promise<ModernUpstream | undefined> {
     if (this.#upstream !== undefined) return Promise.resolve(this.#upstream);
     if (this.verdict === 'no') return Promise.resolve(undefined);
-    this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
+    this.#opening ??= this.#open(options.patient).finally(() => (this.#opening = undefined));
     return this.#opening;
   }
 
@@ -80,12 +83,13 @@ export class ModernConversation implements AsyncDisposable {
     await (opening ?? this.#upstream)?.close();
   }
 
-  async #open(): Promise<ModernUpstream | undefined> {
+  async #open(patient: boolean): Promise<ModernUpstream | undefined> {
     const { wires, clientInfo, signal, onNotification, onClose } = this.#options;
     const made: { upstream?: ModernUpstream } = {};
     const upstream = await openModern(wires, {
       clientInfo,
       signal,
+      patient,
       onMade: (candidate) => (made.upstream = candidate),
       events: {
         onRequest: () => undefined,

@@ -9,11 +9,13 @@ export interface OpenModernOptions {
   /** Name and version of the gateway, raw JSON text. */
   readonly clientInfo: string;
   readonly signal: AbortSignal;
+  /** Wait as long as for the start of the server; else only for `PROBE_TIMEOUT_MS`. */
+  readonly patient: boolean;
   readonly onMade: (upstream: ModernUpstream) => void;
 }
 
-/** A server that says nothing to a question that it does not know is taken for a legacy one after so long. */
-const PROBE_TIMEOUT_MS = 10_000;
+/** A server that says nothing to a question that it does not know is taken for a legacy one after so long; listings wait longer. */
+const PROBE_TIMEOUT_MS = 6_000;
 
 /**
  * Resolves with an open conversation, or with undefined when the server shows that it is no modern one. Rejects when
@@ -35,7 +37,7 @@ export async function openModern(wires: ServerWires, options: OpenModernOptions)
     record,
   });
   options.onMade(upstream);
-  const timeoutMs = Math.min(PROBE_TIMEOUT_MS, config.startupTimeoutMs);
+  const timeoutMs = options.patient ? config.startupTimeoutMs : Math.min(PROBE_TIMEOUT_MS, config.startupTimeoutMs);
   try {
     await upstream.open(options.signal, timeoutMs);
     return upstream;

@@ -134,12 +134,13 @@ export class UpstreamPool implements AsyncDisposable {
    * first one to ask waits until that is found out.
    */
   async modern(): Promise<ModernUpstream | undefined> {
-    if (this.#shared?.era === 'modern') return this.#shared;
+    // A server that is down is not tried once more for each request.
+    const shared = await this.shared();
+    if (shared.era === 'modern') return shared;
     try {
       return await this.#modern.get();
     } catch (error) {
       // What cannot be found out now must not keep a client from the conversation that there is.
-      if (this.#shared === undefined) throw error;
       this.#options.log.debug({ err: error }, 'it could not be found out whether the server is modern');
       return undefined;
     }
@@ -249,16 +250,16 @@ export class UpstreamPool implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof GatewayError) || error.code !== 'server_protocol_error') throw error;
       this.#modern.doubt();
-      const modern = await this.#openModernFirst().catch(() => undefined);
+      const modern = await this.#openModernFirst({ patient: true }).catch(() => undefined);
       if (modern === undefined) throw error;
       return modern;
     }
   }
 
   /** undefined for a legacy server, and for one that leaves the question unanswered. */
-  async #openModernFirst(): Promise<ModernUpstream | undefined> {
+  async #openModernFirst(options?: { readonly patient: boolean }): Promise<ModernUpstream | undefined> {
     try {
-      const upstream = await this.#modern.get();
+      const upstream = await this.#modern.get(options);
       if (upstream !== undefined) this.#lastWords = () => upstream.lastWords();
       return upstream;
     } catch (error) {

@@ -16,7 +16,8 @@ export interface CallerIdentity {
 
 export interface Lease {
   readonly upstream: Upstream;
-  release(): void;
+  /** `clean` = the call was answered; the server of a call that was given up may still ask for it. */
+  release(clean: boolean): void;
 }
 
 /** A modern client as a legacy server sees it. What belongs to one of its calls goes to that call and never comes here. */
@@ -80,9 +81,9 @@ export class Callers implements AsyncDisposable {
     const caller = await this.#free(group, identity, signal);
     try {
       const upstream = await pool.for(caller);
-      return { upstream, release: () => this.#release(group, caller) };
+      return { upstream, release: (clean) => this.#release(group, caller, clean) };
     } catch (error) {
-      this.#release(group, caller);
+      this.#release(group, caller, true);
       throw error;
     }
   }
@@ -118,11 +119,24 @@ export class Callers implements AsyncDisposable {
     return promise;
   }
 
-  #release(group: Group, caller: Caller): void {
+  #release(group: Group, caller: Caller, clean: boolean): void {
     caller.lastUsed = Date.now();
+    const mayFollow = clean || group.pool.config.kind === 'http';
+    if (!mayFollow) {
+      // On a pipe a late question would be taken for one of the next call: the process ends with its call.
+      group.callers.splice(group.callers.indexOf(caller), 1);
+      group.pool.detach(caller).catch(() => undefined);
+    }
     const next = group.waiting.shift();
     if (next === undefined) caller.busy = false;
-    else next(caller);
+    else next(mayFollow ? caller : this.#another(group, caller));
+  }
+
+  #another(group: Group, identity: CallerIdentity): Caller {
+    const caller = new Caller(identity);
+    caller.busy = true;
+    group.callers.push(caller);
+    return caller;
   }
 
   async #endIdle(): Promise<void> {

@@ -34,8 +34,8 @@ export interface HeldCallOptions {
   readonly server: string;
   /** How long the server may work, the time that the client is asked not counted. */
   readonly timeoutMs: number;
-  /** Called once when the call has ended, however. */
-  readonly onEnd: () => void;
+  /** Called once when the call has ended; `answered` = the server answered, nobody gave up. */
+  readonly onEnd: (answered: boolean) => void;
 }
 
 /** Questions that a server asks at once are put to the client together. */
@@ -71,11 +71,14 @@ export class HeldCall implements Parkable {
       onMessage: (text) => this.#forward(text),
       onRequest: (asker, question) => this.#ask(asker, question),
     });
-    const ended = (): void => {
+    const ended = (answered: boolean): void => {
       clearTimeout(this.#deadline);
-      options.onEnd();
+      options.onEnd(answered);
     };
-    this.#answer.then(ended, ended);
+    this.#answer.then(
+      () => ended(true),
+      () => ended(false),
+    );
   }
 
   /** What the server says it is, raw JSON text. */

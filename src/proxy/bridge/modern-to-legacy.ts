@@ -17,11 +17,10 @@ import { inputRequiredText, missingCapabilities, modernResult } from '../../mcp/
 import { Sealer } from '../../mcp/sealed.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
-import type { Upstream } from '../../upstream/upstream.ts';
 import type { Exchange, ModernRequest } from '../exchange.ts';
 import type { Target } from '../target.ts';
 import { isTaskMethod, requireTasks } from '../task-ids.ts';
-import { Callers } from './callers.ts';
+import { Callers, type Lease } from './callers.ts';
 import { HeldCall, type Progress } from './held-call.ts';
 import { PARKED_MS, ParkedCalls } from './parked-calls.ts';
 
@@ -77,7 +76,8 @@ async function started(
   { pool, message }: Target,
 ): Promise<HeldCall> {
   const { envelope } = modern;
-  const { upstream, release } = await conversation(bridge, exchange, modern, pool, message);
+  const lease = await conversation(bridge, exchange, modern, pool, message);
+  const { upstream } = lease;
   try {
     if (envelope.logLevel !== undefined) await upstream.ensureLogLevel(envelope.logLevel, pool.config.toolTimeoutMs);
   } catch {
@@ -91,7 +91,7 @@ async function started(
     logLevel: envelope.logLevel,
     server: pool.name,
     timeoutMs: pool.config.toolTimeoutMs,
-    onEnd: release,
+    onEnd: (answered) => lease.release(answered),
   });
 }
 
@@ -102,7 +102,7 @@ async function conversation(
   { envelope }: ModernRequest,
   pool: UpstreamPool,
   message: Message,
-): Promise<{ readonly upstream: Upstream; readonly release: () => void }> {
+): Promise<Lease> {
   const { config } = pool;
   const asks = isAskable(envelope.capabilities) && MAY_ASK.has(message.method ?? '');
   const own = config.kind === 'http' ? asks : config.isolation === 'session' || (asks && config.isolation === 'auto');
