@@ -23,7 +23,8 @@ describe.skipIf(dockerMissing())('a legacy server in a container', () => {
       readonly inputRequests: Readonly<Record<string, { readonly params: { readonly message: string } }>>;
       readonly requestState: string;
     };
-    const [[key = '', question] = []] = Object.entries(inputRequests);
+    const [entry] = Object.entries(inputRequests);
+    const [key, question] = entry ?? ['', undefined];
     return { key, requestState, message, question };
   }
 

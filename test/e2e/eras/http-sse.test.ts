@@ -54,7 +54,7 @@ describe('HTTP+SSE', () => {
   it('tells its clients of changes, and answers what it does not know', async () => {
     await using connected = await connect('/mcp/old/sse');
     const changed = vi.fn();
-    connected.client.fallbackNotificationHandler = async ({ method }) => changed(method);
+    connected.client.fallbackNotificationHandler = async ({ method }) => void changed(method);
     await connected.client.callTool({ name: 'change_tools', arguments: { name: 'fresh' } });
     await vi.waitFor(() => expect(changed).toHaveBeenCalledWith('notifications/tools/list_changed'), 5_000);
     await expect(connected.client.callTool({ name: 'no_such_tool' })).rejects.toThrow(/Unknown tool/);
