@@ -14,6 +14,8 @@ import { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { Telemetry } from './telemetry/log.ts';
+import { githubOidcProblem } from './upstream/credentials/github-oidc.ts';
+import type { UpstreamPool } from './upstream/pool.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** `/close` lets requests in flight go on for so long (specification 1.17, section 5). */
@@ -26,6 +28,8 @@ export interface GatewayOptions {
   readonly version: string;
   /** Told what clients need once the socket is bound and before the first request is answered. */
   readonly announce: (document: ClientConfiguration) => Promise<void>;
+  /** Ends a start that is still going on. */
+  readonly signal?: AbortSignal;
 }
 
 export interface StopOptions {
@@ -68,12 +72,22 @@ export class StartupFailure extends Error {
   }
 }
 
-/** Starts a gateway. Rejects with a StartupFailure, or with the error of the socket; nothing is left running then. */
+/** The start was ended by its signal. */
+export class StartInterrupted extends Error {
+  override readonly name = 'StartInterrupted';
+}
+
+/**
+ * Starts a gateway. Rejects with a StartupFailure, a StartInterrupted, or the error of the socket; nothing is left
+ * running then.
+ */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, telemetry } = options;
   await using stack = new AsyncDisposableStack();
   const runtime = stack.use(await buildRuntime({ config, telemetry, version: options.version }));
-  if (config.gateway.startup === 'strict') await startStrictly(runtime, config);
+  if (config.gateway.startup === 'strict') await startStrictly(runtime, options);
+  if (options.signal?.aborted === true)
+    throw new StartInterrupted('The gateway was told to stop while it was starting.');
 
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
@@ -195,35 +209,50 @@ class RunningGateway implements Gateway {
 }
 
 /** All servers must start; if one does not, all failures are reported together. */
-async function startStrictly(runtime: Runtime, config: Config): Promise<void> {
+async function startStrictly(runtime: Runtime, { config, telemetry, signal }: GatewayOptions): Promise<void> {
   const failed: FailedServer[] = [];
-  await eachServer(runtime, config, async (name) => {
-    const pool = runtime.pools.get(name);
-    try {
-      await pool?.start({ retry: false });
-    } catch (error) {
-      if (pool !== undefined) failed.push(describeFailure(pool.config, error, pool.lastWords));
-    }
-  });
-  if (failed.length > 0) throw new StartupFailure(failed);
+  // Ends what is being opened, so that the start comes to its end, too.
+  const interrupt = (): void => void runtime[Symbol.asyncDispose]();
+  signal?.addEventListener('abort', interrupt, { once: true });
+  try {
+    await eachServer(runtime, config, async (pool) => {
+      const problem = authProblem(pool.config);
+      if (problem !== undefined) telemetry.serverLog(pool.name).error(problem);
+      try {
+        await pool.start({ retry: problem !== undefined });
+      } catch (error) {
+        // Missing credentials are told at the start and fail the first use (specification 1.17, section 7).
+        if (problem === undefined) failed.push(describeFailure(pool.config, error, pool.lastWords));
+      }
+    });
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+  }
+  if (failed.length > 0 && signal?.aborted !== true) throw new StartupFailure(failed);
+}
+
+function authProblem(server: ServerConfig): string | undefined {
+  return server.kind === 'http' && server.auth !== undefined ? githubOidcProblem() : undefined;
 }
 
 /** Failures are in the log and in the health of the server, which goes on being tried. */
 async function startResiliently(runtime: Runtime, config: Config): Promise<void> {
-  await eachServer(runtime, config, async (name) => {
-    await runtime.pools
-      .get(name)
-      ?.start({ retry: true })
-      .catch(() => undefined);
+  await eachServer(runtime, config, async (pool) => {
+    await pool.start({ retry: true }).catch(() => undefined);
   });
 }
 
-async function eachServer(runtime: Runtime, config: Config, start: (name: string) => Promise<void>): Promise<void> {
-  if (!config.gateway.sequentialLaunch) {
-    await Promise.all([...runtime.pools.keys()].map(start));
+async function eachServer(
+  { pools }: Runtime,
+  { gateway }: Config,
+  start: (pool: UpstreamPool) => Promise<void>,
+): Promise<void> {
+  const wanted = [...pools.values()].filter(({ config }) => config.start === 'boot');
+  if (!gateway.sequentialLaunch) {
+    await Promise.all(wanted.map(start));
     return;
   }
-  for (const name of runtime.pools.keys()) await start(name);
+  for (const pool of wanted) await start(pool);
 }
 
 function describeFailure(server: ServerConfig, error: unknown, lastWords: readonly string[]): FailedServer {

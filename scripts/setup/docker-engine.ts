@@ -41,6 +41,8 @@ async function startDockerd(): Promise<DockerEngine | NoDocker> {
   const daemon = spawn('dockerd', [], { detached: true, stdio: ['ignore', descriptor, descriptor] });
   closeSync(descriptor);
   daemon.unref();
+  // Whoever ends this process in a hurry does not leave the engine behind either.
+  process.once('exit', () => daemon.kill('SIGTERM'));
   const exited = whenExited(daemon);
   for (let attempt = 0; attempt < 120 && !exited.done; attempt += 1) {
     if (await dockerAnswers()) return startedEngine(daemon, exited, log);

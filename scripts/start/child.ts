@@ -23,6 +23,8 @@ export function runChild(args: readonly string[], read: 'stdout' | 'stderr'): Ch
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', read === 'stdout' ? 'pipe' : 'inherit', read === 'stderr' ? 'pipe' : 'inherit'],
   });
+  // Whoever ends this process in a hurry ends its children too.
+  process.once('exit', () => child.kill('SIGTERM'));
   let output = '';
   let heard = (): void => {};
   child[read]?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,5 +1,5 @@
-import { busyboxImage, fixtureImage } from '../../test/rig/images.ts';
 /** Sets up what the tests need, runs all of them, cleans up, and closes with one line that counts. */
+import { busyboxImage, fixtureImage } from '../../test/rig/images.ts';
 import { installDebianPackages } from '../setup/debian.ts';
 import { obtainDocker } from '../setup/install-docker.ts';
 import { CHECKS, runCheck } from './checks.ts';
@@ -8,7 +8,7 @@ import { readOutcomes, runVitest } from './vitest-run.ts';
 import type { TestOutcome } from './vitest-run.ts';
 
 /** What tests run beside Docker. */
-const PACKAGES = ['busybox-static', 'openssl', 'podman', 'runc'];
+const PACKAGES = ['busybox-static', 'catatonit', 'curl', 'openssl', 'podman', 'runc'];
 
 interface Tally {
   passed: number;
@@ -18,16 +18,28 @@ interface Tally {
 }
 
 const stopping = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => stopping.abort());
+for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.on(signal, onSignal);
 
 const tally: Tally = { passed: 0, failed: 0, leftOut: [] };
-await runEverything(tally, process.argv.slice(2));
+try {
+  await runEverything(tally, process.argv.slice(2));
+} catch (error) {
+  // The closing line comes whatever happened.
+  console.error(error);
+  tally.failed += 1;
+}
 // The channel to the parent would keep this process alive.
 process.removeAllListeners('disconnect');
 if (process.connected) process.disconnect?.();
 if (tally.leftOut.length > 0) console.log(`\nLeft out:\n${tally.leftOut.map((line) => `  ${line}`).join('\n')}`);
 console.log(`\n${tally.passed} passed, ${tally.failed} failed, ${tally.leftOut.length} skipped`);
 process.exitCode = tally.failed === 0 && !stopping.signal.aborted ? 0 : 1;
+
+/** The first signal ends the tests and cleans up; the second one ends this process. */
+function onSignal(): void {
+  if (stopping.signal.aborted) process.exit(1);
+  stopping.abort();
+}
 
 /** `vitestArgs` narrow the run to some tests; the checks run always. */
 async function runEverything(count: Tally, vitestArgs: readonly string[]): Promise<void> {

@@ -29,6 +29,7 @@ export async function runVitest(args: readonly string[], signal?: AbortSignal): 
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   signal?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+  process.once('exit', () => child.kill('SIGKILL'));
   const [status]: unknown[] = await once(child, 'close');
   return typeof status === 'number' ? status : 1;
 }

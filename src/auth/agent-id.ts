@@ -1,5 +1,5 @@
 /** Authentication by agent id: the Authorization header holds one of the configured ids, bare or after `Bearer `. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
@@ -45,9 +45,12 @@ function digestOf(value: string): Buffer {
   return createHash('sha256').update(value).digest();
 }
 
-/** The subject is derived one way, so that it may be logged. */
+/** New for each process: from a subject in a log nobody can find out a weak id by trying. */
+const SUBJECT_KEY = randomBytes(32);
+
+/** The same id gives the same subject for as long as the process lives, also after a reload. */
 function principalOf(id: string): Principal {
-  const hash = createHash('sha256').update(`gatehouse principal\0${id}`).digest('hex').slice(0, 16);
+  const hash = createHmac('sha256', SUBJECT_KEY).update(id).digest('hex').slice(0, 16);
   return { subject: `agent-${hash}`, issuer: 'agent-id' };
 }
 

@@ -21,7 +21,9 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse validate config.toml',
     'gatehouse validate --json config.json',
     'gatehouse validate - < config.json',
+    'gatehouse validate --explain config.toml',
   ],
+  pull: ['gatehouse pull config.toml', 'gatehouse pull --write config.toml', 'gatehouse pull --check config.toml'],
   schema: ['gatehouse schema > gatehouse.schema.json', 'gatehouse schema --dialect toml'],
   connect: [
     'gatehouse connect http://localhost:8080/mcp',
@@ -63,6 +65,7 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
     .addHelpText('after', () => `\nWithout a command, flags mean those of serve.\n${exitCodeHelp()}`);
   addServe(program, env, done);
   addValidate(program, env, done);
+  addPull(program, env, done);
   addSchema(program);
   addConnect(program, env, done);
   addVersion(program);
@@ -86,7 +89,7 @@ function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: numbe
   command.action(async (given: Given) => {
     const [stray] = command.args;
     if (stray !== undefined) {
-      const message = `unknown command or argument '${stray}'; the commands are serve, validate, schema, connect and version`;
+      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect and version`;
       throw new UsageError([message]);
     }
     const { serve } = await import('./serve.ts');
@@ -128,15 +131,53 @@ function addValidate(program: Command, env: NodeJS.ProcessEnv, done: (status: nu
     .description('report everything that is wrong with a configuration; starts nothing')
     .argument('<file>', 'TOML file, or JSON when its name ends in .json; - reads JSON from stdin')
     .option('--json', 'print the findings as JSON')
+    .option('--explain', 'also print what would be run for each container, what is closed or opened in it, and why')
     .addOption(
       new Option('--env <file>', 'set variables from a file of NAME=VALUE lines first').argParser((path: string) =>
         readEnvFile(path, env),
       ),
     )
-    .action(async (file: string, options: { readonly json?: true }) => {
+    .action(async (file: string, options: { readonly json?: true; readonly explain?: true }) => {
       const { validate } = await import('./validate.ts');
-      done(await validate(file, { json: options.json === true }, env));
+      done(await validate(file, { json: options.json === true, explain: options.explain === true }, env));
     });
+}
+
+function addPull(program: Command, env: NodeJS.ProcessEnv, done: (status: number) => void): void {
+  program
+    .command('pull')
+    .description('get the images of a configuration and tell their digests; nothing else ever pulls')
+    .argument('[file]', 'TOML file, or JSON when its name ends in .json; - reads JSON from stdin')
+    .option('--config <file>', 'the same as the argument')
+    .addOption(
+      new Option(
+        '--check',
+        'pull nothing; fail unless every image is here, with its digest where one is demanded',
+      ).conflicts('write'),
+    )
+    .option('--write', 'write the digests into the file')
+    .option('--json', 'print the images as JSON')
+    .addOption(
+      new Option('--env <file>', 'set variables from a file of NAME=VALUE lines first').argParser((path: string) =>
+        readEnvFile(path, env),
+      ),
+    )
+    .action(async (file: string | undefined, options: PullFlags) => {
+      const from = file ?? options.config;
+      if (from === undefined || (file !== undefined && options.config !== undefined))
+        throw new UsageError(['name one configuration: gatehouse pull config.toml']);
+      if (from === '-' && options.write === true) throw new UsageError(['--write needs a file to write to']);
+      const { pull } = await import('./pull.ts');
+      const { check = false, write = false, json = false } = options;
+      done(await pull(from, { check, write, json }, env));
+    });
+}
+
+interface PullFlags {
+  readonly config?: string;
+  readonly check?: true;
+  readonly write?: true;
+  readonly json?: true;
 }
 
 function addSchema(program: Command): void {

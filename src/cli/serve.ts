@@ -2,7 +2,7 @@
 import type { Config, Diagnostic } from '../config/config.ts';
 import { type ConfigSource, type GatewayOverrides, loadConfig } from '../config/load.ts';
 import { errorPayload, formatDiagnostics, formatWarning } from '../config/report.ts';
-import { startGateway, StartupFailure, type Gateway } from '../gateway.ts';
+import { startGateway, StartInterrupted, StartupFailure, type Gateway } from '../gateway.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
 import { buildInformation } from './build-information.ts';
@@ -64,8 +64,15 @@ async function run(
 
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ config, telemetry, version, announce: (document) => announce(document, telemetry) });
+    gateway = await startGateway({
+      config,
+      telemetry,
+      version,
+      announce: (document) => announce(document, telemetry),
+      signal: signals.first,
+    });
   } catch (error) {
+    if (error instanceof StartInterrupted) return EXIT_OK;
     if (!(error instanceof StartupFailure)) throw error;
     for (const { name, ...failure } of error.servers) {
       telemetry.serverLog(name).error(failure, 'the server did not start');

@@ -3,24 +3,38 @@ import type { Diagnostic } from '../config/config.ts';
 import { type ConfigSource, loadConfig, type LoadResult } from '../config/load.ts';
 import { errorPayload, formatDiagnostics } from '../config/report.ts';
 import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
+import { explain, formatExplanations } from './explain.ts';
 import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
 import { writeDocument, writeText } from './stdout-document.ts';
 
 export interface ValidateOptions {
   /** The payload for programs instead of text. */
   readonly json: boolean;
+  /** Also tells what would be run for each container server, and why. */
+  readonly explain: boolean;
 }
 
 /** `file` is a path, or `-` for JSON on stdin. Resolves with the exit status. */
-export async function validate(file: string, { json }: ValidateOptions, env: NodeJS.ProcessEnv): Promise<number> {
+export async function validate(
+  file: string,
+  { json, explain: explains }: ValidateOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
   const { name, result } = await check(file, env);
   const errors = result.ok ? [] : result.errors;
   if (json)
     await writeDocument(
-      result.ok ? { valid: true, warnings: result.warnings.map(forPrograms) } : withWarnings(result, name),
+      result.ok
+        ? {
+            valid: true,
+            warnings: result.warnings.map(forPrograms),
+            ...(explains ? { containers: explain(result.config, env) } : {}),
+          }
+        : withWarnings(result, name),
     );
   else {
     await writeText(formatDiagnostics([...errors, ...result.warnings], name));
+    if (result.ok && explains) await writeText(`${formatExplanations(explain(result.config, env))}\n`);
     if (result.ok) await writeText(`${name}: valid, ${summary(result)}\n`);
   }
   return errors.length === 0 ? EXIT_OK : EXIT_FAILURE;

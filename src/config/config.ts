@@ -62,6 +62,8 @@ interface ServerCommon {
   readonly name: string;
   /** Names of the tools that clients may see and call; undefined = all. */
   readonly tools: readonly string[] | undefined;
+  /** `boot`: together with the gateway. `lazy`: with the first request that needs it. */
+  readonly start: 'boot' | 'lazy';
   readonly startupTimeoutMs: number;
   readonly toolTimeoutMs: number;
   /** Where the server was installed from; informational. */
@@ -91,8 +93,8 @@ export interface ContainerSpec {
   /** Variables inside the container, values resolved. Secret. */
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
-  /** `isolated`: a network of its own with a way out. `none`: no network at all. */
-  readonly network: 'isolated' | 'none';
+  /** `isolated`: a network of its own with a way out. `none`: no network at all. A list: only the hosts on it. */
+  readonly network: 'isolated' | 'none' | EgressAllowList;
   readonly workdir: string | undefined;
   /** `uid`, `uid:gid` or a name inside the image; undefined = as the image says. */
   readonly user: string | undefined;
@@ -101,6 +103,11 @@ export interface ContainerSpec {
   /** Capabilities given back after all were dropped, such as `NET_BIND_SERVICE`. */
   readonly capabilities: readonly string[];
   readonly resources: ContainerResources;
+}
+
+export interface EgressAllowList {
+  /** Lower case: `host`, `.suffix` (the host and all below it), either with `:port`; without a port, 80 and 443. */
+  readonly allow: readonly string[];
 }
 
 export interface Mount {

@@ -321,7 +321,12 @@ refuse(false, IMAGE, 'disable-content-trust tls-verify');
 refuse(true, 'what the container runs is said by a field of its own', 'entrypoint', field('entrypoint'));
 refuse(true, KERNEL, 'env-merge unsetenv tz', field('env'));
 refuse(false, KERNEL, 'unsetenv-all', field('env'));
-refuse(false, 'a pseudo-terminal corrupts the framing of messages', 'tty');
+refuse(
+  false,
+  'a pseudo-terminal corrupts the framing of messages',
+  'tty',
+  'Remove it and keep "-i" alone: "-it" becomes "-i".',
+);
 
 export const REFUSED: ReadonlyMap<string, RefusedOption> = refused;
 

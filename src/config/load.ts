@@ -15,7 +15,7 @@ import { Diagnostics } from './diagnostics.ts';
 import { readScope, reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
 import { type Environment, expand } from './expand.ts';
 import { type HostDirectories, hostDirectories, MOUNT_ROOTS_VARIABLE, mountPolicyFrom } from './mount-policy.ts';
-import { httpsSchemaFetcher, type SchemaFetcher } from './schema-fetcher.ts';
+import { httpsSchemaFetcher, type SchemaFetcher } from './build/schema-fetcher.ts';
 import { documentSchema } from './schema/document.ts';
 import { gatewaySchema } from './schema/gateway.ts';
 import { anyServerFields, anyServerSchema } from './schema/server.ts';
@@ -39,6 +39,8 @@ export interface LoadInput {
   readonly fetchSchema?: SchemaFetcher;
   /** Directories that the default mount roots are made of; by default those of this process. */
   readonly directories?: HostDirectories;
+  /** Reads on where `requireDigests` is not met: for the command that finds the digests. Default false. */
+  readonly allowUnpinned?: boolean;
   /** Makes the id of a TOML configuration that has none; by default 64 random hexadecimal digits. */
   readonly randomId?: () => string;
 }
@@ -90,7 +92,6 @@ async function build(
   const root = readScope(value, documentSchema, [], dialect, log);
   const isSequential = readTopLevel(root, log);
   const gatewayScope = readGateway(root, log);
-  if (gatewayScope === undefined) return undefined;
   const { config: written, requireDigests } = buildGateway(gatewayScope, input.env, log, input.randomId ?? randomHexId);
   const file =
     isSequential === undefined || 'sequentialLaunch' in gatewayScope.values
@@ -108,7 +109,13 @@ async function build(
   }
   const servers = await readServers(
     root,
-    { gateway, requireDigests, env: input.env, mountPolicy: policy, log },
+    {
+      gateway,
+      requireDigests: requireDigests && input.allowUnpinned !== true,
+      env: input.env,
+      mountPolicy: policy,
+      log,
+    },
     input.fetchSchema ?? httpsSchemaFetcher(),
   );
   checkGroups(gatewayScope, gateway.groups, servers, log);
@@ -146,7 +153,7 @@ function refuseGuards(path: Path, name: string, log: Diagnostics): void {
 }
 
 /** The gateway's table; an empty one where TOML leaves it out. */
-function readGateway(root: Scope, log: Diagnostics): Scope | undefined {
+function readGateway(root: Scope, log: Diagnostics): Scope {
   const inner = root.inner.get('gateway');
   if (inner !== undefined) return inner;
   const path = writtenPath(root, ['gateway']);
@@ -210,7 +217,9 @@ async function readServers(
     refuseServerGuards(scope, log);
     if (type?.kind === 'custom') await checkType(scope, type.name);
     if (type === undefined) {
-      if ('command' in scope.values) refuseMisplacedCommand(scope, serverName, log);
+      if ('command' in scope.values) {
+        refuseMisplacedCommand(scope, serverName, context.gateway.containerRuntime.engine, log);
+      }
       continue;
     }
     if (type.kind === 'http') servers.push(buildHttpServer(serverName, scope, context));

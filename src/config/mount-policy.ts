@@ -140,24 +140,30 @@ export async function mountPolicyFrom(
   };
 }
 
-/** Checks one mount against the policy. The file system is asked each time. */
-export async function checkMount(mount: Mount, policy: MountPolicy): Promise<MountCheck> {
+/**
+ * Checks one mount against the policy. The file system is asked each time.
+ * `expression` stands in messages in place of a source that came from the environment and may be secret.
+ */
+export async function checkMount(mount: Mount, policy: MountPolicy, expression?: string): Promise<MountCheck> {
   const source = await canonicalPath(mount.source);
+  const written = expression ?? `"${mount.source}"`;
+  const refuse = (reason: string, suggestion: string): MountCheck => {
+    const real =
+      source === undefined || source === mount.source || expression !== undefined ? '' : ` (really "${source}")`;
+    return { ok: false, message: `mount ${written}${real} rejected: ${reason}`, suggestion };
+  };
   if (source === undefined) {
-    return {
-      ok: false,
-      message: `mount "${mount.source}" rejected: the path cannot be resolved (a loop of links, a file in place of a directory, or no permission)`,
-      suggestion: 'Mount an existing directory that the gateway may read.',
-    };
+    return refuse(
+      'the path cannot be resolved (a loop of links, a file in place of a directory, or no permission)',
+      'Mount an existing directory that the gateway may read.',
+    );
   }
-  const shown = source === mount.source ? `mount "${mount.source}"` : `mount "${mount.source}" (really "${source}")`;
-  if (policy.engine.some((path) => isWithin(source, path) || isWithin(path, source)) || policy.whole.includes(source)) {
-    return {
-      ok: false,
-      message: `${shown} rejected: it is, holds or belongs to a part of the host that no container may see`,
-      suggestion:
-        "Mount the one directory that the server needs, not a system directory or what surrounds an engine's socket.",
-    };
+  const touchesEngine = policy.engine.some((path) => isWithin(source, path) || isWithin(path, source));
+  if (touchesEngine || policy.whole.includes(source)) {
+    return refuse(
+      'it is, holds or belongs to a part of the host that no container may see',
+      "Mount the one directory that the server needs, not a system directory or what surrounds an engine's socket.",
+    );
   }
   const containing = policy.roots.filter((candidate) => isWithin(source, candidate.path));
   const longest = Math.max(...containing.map((candidate) => candidate.path.length));
@@ -166,18 +172,17 @@ export async function checkMount(mount: Mount, policy: MountPolicy): Promise<Mou
   const [root] = best;
   if (root === undefined) {
     const list = policy.roots.map((allowed) => `${allowed.path}:${allowed.mode}`).join(', ');
-    return {
-      ok: false,
-      message: `${shown} rejected: host source is outside the allowed mount roots (${list === '' ? 'none' : list})`,
-      suggestion: `Add the directory to ${MOUNT_ROOTS_VARIABLE}, for example "${source}:${mount.mode}".`,
-    };
+    const example = expression === undefined ? `, for example "${source}:${mount.mode}"` : '';
+    return refuse(
+      `host source is outside the allowed mount roots (${list === '' ? 'none' : list})`,
+      `Add the directory to ${MOUNT_ROOTS_VARIABLE}${example}.`,
+    );
   }
   if (mount.mode === 'rw' && !best.some((candidate) => candidate.mode === 'rw')) {
-    return {
-      ok: false,
-      message: `${shown} rejected: read-write access to this host root is not permitted by mount policy (${root.path} is allowed for reading)`,
-      suggestion: `End the mount with ":ro", or allow writing: ${MOUNT_ROOTS_VARIABLE}="${root.path}:rw".`,
-    };
+    return refuse(
+      `read-write access to this host root is not permitted by mount policy (${root.path} is allowed for reading)`,
+      `End the mount with ":ro", or allow writing: ${MOUNT_ROOTS_VARIABLE}="${root.path}:rw".`,
+    );
   }
   return { ok: true, mount: { ...mount, source } };
 }

@@ -80,6 +80,7 @@ function fields(shape: z.core.$ZodShape, prefix: { toml: string; json: string })
 
 function typeName(schema: z.core.$ZodType): string {
   const bare = unwrap(schema);
+  if (bare instanceof z.ZodUnion) return [...new Set(bare.options.map(typeName))].join(', ');
   if (bare instanceof z.ZodEnum) return bare.options.map((option) => code(String(option))).join(', ');
   if (bare instanceof z.ZodBoolean) return 'boolean';
   if (bare instanceof z.ZodString) return 'string';

@@ -1,5 +1,5 @@
-import { splice } from '../mcp/json-text.ts';
 /** The guard that keeps large tool results out of the conversation: it writes them to a file and answers where the file is. */
+import { splice } from '../mcp/json-text.ts';
 import { isObject, resultText, type JsonObject, type Message } from '../mcp/message.ts';
 import { PASS, type Guard, type GuardAnswer, type GuardContext } from './guard.ts';
 import { PayloadFiles, type PayloadLog } from './payload-files.ts';

@@ -87,11 +87,14 @@ async function openContainers(
   stack: AsyncDisposableStack,
 ): Promise<ContainerHost | undefined> {
   if (!servers.some((server) => server.kind === 'container')) return undefined;
-  const containers = stack.use(new ContainerHost(findEngine(gateway.containerRuntime)));
+  const containers = stack.use(
+    new ContainerHost(findEngine(gateway.containerRuntime), { onNotice: (text) => log.warn(text) }),
+  );
   try {
-    const { version, removed, undecided } = await containers.start();
+    const { version, removed, remaining, undecided } = await containers.start();
     log.info({ engine: gateway.containerRuntime.engine, version }, 'the container engine answers');
     if (removed.length > 0) log.warn({ removed }, 'removed what an earlier gateway left behind');
+    if (remaining.length > 0) log.warn({ remaining }, 'could not remove what an earlier gateway left behind');
     if (undecided.length > 0) log.warn({ undecided }, 'left alone what may belong to a gateway elsewhere');
   } catch (error) {
     // Each container server reports it again as the reason for its own failure.

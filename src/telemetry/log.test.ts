@@ -128,6 +128,7 @@ it('changes levels while it runs, for children that exist already too', async ()
   await telemetry[Symbol.asyncDispose]();
   expect(lines('stderr').map((line) => line['msg'])).toEqual(['one', 'two', 'three']);
   expect(() => telemetry.setLevel('loud')).toThrow("unknown log level 'loud'");
+  expect(() => telemetry.setLevel('info', 'nobody')).toThrow("there is no log of a server 'nobody'");
   expect(() => createTelemetry({ level: 'loud' })).toThrow("unknown log level 'loud'");
 });
 

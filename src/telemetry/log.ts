@@ -30,7 +30,7 @@ export interface Telemetry extends AsyncDisposable {
   recordMessage(direction: Direction, server: string, text: string): void;
   /** Values of at least 6 characters that are from now on replaced wherever they occur in a log. */
   addSecrets(values: Iterable<string>): void;
-  /** Changes the least level of everything, or of one server, and of every child logger of it. Throws a RangeError for an unknown level. */
+  /** Changes the least level of everything, or of one server, and of every child logger of it. Throws a RangeError for an unknown level or server. */
   setLevel(level: string, server?: string): void;
   /** Writes out what is buffered before it returns: for the last line of a process that is about to end. */
   flushSync(): void;
@@ -104,7 +104,10 @@ class LogTelemetry implements Telemetry {
   setLevel(level: string, server?: string): void {
     assertLevel(level);
     if (server !== undefined) {
-      this.serverLog(server).level = level;
+      const logger = this.#servers.get(server);
+      // Never made on demand: the name may come from outside and would become a file.
+      if (logger === undefined) throw new RangeError(`there is no log of a server '${server.slice(0, 64)}'`);
+      logger.level = level;
       return;
     }
     this.log.level = level;

@@ -65,8 +65,9 @@ export function createRedactor(): Redactor {
   const values = createSecretValues();
   const text = (input: string): string => {
     let output = values.replace(input);
-    for (const shape of SHAPES)
-      if (output.includes(shape.sign)) output = output.replace(shape.pattern, shape.replacement);
+    for (const { sign, pattern, replacement } of SHAPES) {
+      if (output.includes(sign)) output = output.replace(pattern, replacement);
+    }
     return output;
   };
   return {
@@ -125,8 +126,7 @@ class Copy {
       if (Array.isArray(value)) return this.#array(value, rule, name, depth);
       if (value instanceof Error) return this.#fields(errorRecord(value), rule, name, depth);
       if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-      if (value instanceof Map)
-        return this.#fields(Object.fromEntries(value as Map<PropertyKey, unknown>), rule, name, depth);
+      if (value instanceof Map) return this.of(Object.fromEntries<unknown>(value), rule, name, depth + 1);
       if (value instanceof Set) return this.#array([...value], rule, name, depth);
       if (hasToJson(value)) return this.of(value.toJSON(), rule, name, depth + 1);
       return this.#fields(value, rule, name, depth);

@@ -142,6 +142,7 @@ export class Calls {
       reject: (error) => {
         finish();
         reject(error);
+        wire.abort();
       },
     });
     record('OUT', text);

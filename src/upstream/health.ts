@@ -21,6 +21,14 @@ export interface Health {
   readonly nextProbe: number | undefined;
 }
 
+/** A unified listing that the server's part was missing from. */
+export interface Omission {
+  readonly method: string;
+  readonly reason: string;
+  /** In ms since the epoch. */
+  readonly at: number;
+}
+
 /** Keeps `since` when only the reason or the next probe changes. */
 export function nextHealth(previous: Health, state: HealthState, reason?: string, nextProbe?: number): Health {
   const since = previous.state === state ? previous.since : Date.now();

@@ -6,7 +6,7 @@ import { backoffDelay } from '../shared/backoff.ts';
 import { GatewayError, type ErrorCode } from '../shared/errors.ts';
 import type { Attachment } from './attachment.ts';
 import { ModernConversation, type EraStatus } from './eras.ts';
-import { nextHealth, stateOfFailure, type Health, type HealthState } from './health.ts';
+import { nextHealth, stateOfFailure, type Health, type HealthState, type Omission } from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
 import type { ModernUpstream } from './modern-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
@@ -25,18 +25,13 @@ export interface PoolOptions extends ServerWires {
 }
 
 const RESTART_BACKOFF = { firstMs: 100, longestMs: 30_000 };
+/** A server that had come up is wanted back at once; only one that dies so often in a row is treated like one that does not start. */
+const CRASH_BACKOFF = { firstMs: 50, longestMs: 500 };
+const CRASHES_IN_A_ROW = 30;
 /** A conversation that lived so long ends the count of failures in a row. */
 const STABLE_AFTER_MS = 10_000;
 /** After so many probes in a row without an answer the conversation is opened anew. */
 const DEAD_AFTER_PROBES = 3;
-
-/** A unified listing that the server's part was missing from. */
-export interface Omission {
-  readonly method: string;
-  readonly reason: string;
-  /** In ms since the epoch. */
-  readonly at: number;
-}
 
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
@@ -53,6 +48,10 @@ export class UpstreamPool implements AsyncDisposable {
   #primaryEra: Era | undefined;
   #omission: Omission | undefined;
   #failures = 0;
+  /** Conversations in a row that were opened and soon lost. */
+  #crashes = 0;
+  /** True until the first request for a server that starts with it. */
+  #isDormant: boolean;
   #connectedAt = 0;
   #retry: NodeJS.Timeout | undefined;
   #lastError: unknown;
@@ -61,6 +60,8 @@ export class UpstreamPool implements AsyncDisposable {
   constructor(options: PoolOptions) {
     this.config = options.config;
     this.#options = options;
+    this.#isDormant = options.config.start === 'lazy';
+    if (this.#isDormant) this.#health = { ...this.#health, reason: 'It starts with the first request that needs it.' };
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
     this.#modern = new ModernConversation({
       wires: options,
@@ -124,8 +125,9 @@ export class UpstreamPool implements AsyncDisposable {
   shared(): Promise<LegacyUpstream | ModernUpstream> {
     if (this.#shared !== undefined) return Promise.resolve(this.#shared);
     if (this.#connecting !== undefined) return this.#connecting;
+    if (this.#isDormant && !this.#stopping.signal.aborted) return this.#tryAgain();
     // The first failure may have been a passing one: the caller waits for the next try instead of failing with the last.
-    if (this.#retry !== undefined && this.#failures <= 1) return this.#tryAgain();
+    if (this.#retry !== undefined && this.#failures + this.#crashes <= 1) return this.#tryAgain();
     return Promise.reject(this.#unavailable());
   }
 
@@ -212,6 +214,7 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   #connect(): Promise<LegacyUpstream | ModernUpstream> {
+    this.#isDormant = false;
     this.#connecting ??= this.#openShared().finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
@@ -301,7 +304,9 @@ export class UpstreamPool implements AsyncDisposable {
     this.#shared = undefined;
     this.#prober.stop();
     if (!wasOpen || this.#stopping.signal.aborted) return;
-    this.#failures = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#failures + 1;
+    // It had come up: failures to start are over, and what counts is how often it dies.
+    this.#crashes = Date.now() - this.#connectedAt > STABLE_AFTER_MS ? 0 : this.#crashes + 1;
+    this.#failures = Math.max(0, this.#crashes - CRASHES_IN_A_ROW);
     this.#lastError = reason;
     this.#setHealth(stateOfFailure(reason), messageOf(reason));
     // A server that has only forgotten its session is there: no reason to wait.
@@ -316,7 +321,10 @@ export class UpstreamPool implements AsyncDisposable {
 
   #scheduleRetry(): void {
     if (this.#stopping.signal.aborted) return;
-    const delay = backoffDelay(this.#failures, RESTART_BACKOFF);
+    const delay =
+      this.#failures === 0 && this.#crashes > 0
+        ? backoffDelay(this.#crashes - 1, CRASH_BACKOFF)
+        : backoffDelay(this.#failures, RESTART_BACKOFF);
     this.#setHealth(this.#health.state, this.#health.reason, Date.now() + delay);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#tryAgain().catch(() => undefined), delay);
@@ -339,7 +347,8 @@ export class UpstreamPool implements AsyncDisposable {
       return;
     }
     this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
-    if (failures < DEAD_AFTER_PROBES || [...shared.calls()].length > 0) return;
+    if (failures < DEAD_AFTER_PROBES || [...shared.calls()].some(({ method }) => method !== 'subscriptions/listen'))
+      return;
     this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
     this.#modern.drop(shared);
     void shared.close();

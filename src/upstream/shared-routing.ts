@@ -69,7 +69,7 @@ export class SharedRouting {
 function soleCall(calls: Iterable<PendingCall>): PendingCall | 'several' | undefined {
   let sole: PendingCall | undefined;
   for (const call of calls) {
-    if (call.method === 'ping') continue;
+    if (call.method === 'ping' || call.method === 'subscriptions/listen') continue;
     if (sole !== undefined && sole.owner !== call.owner) return 'several';
     sole = call;
   }

@@ -1,3 +1,4 @@
+/** What servers ask and tell their clients reaches the right one: sampling, elicitation, roots, progress, logs, changes. */
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -6,7 +7,6 @@ import {
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-/** What servers ask and tell their clients reaches the right one: sampling, elicitation, roots, progress, logs, changes. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectV1 } from '../rig/clients.ts';
 import { startGateway, type RunningGateway } from '../rig/gateway.ts';

@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 /** The edge: who may come in, and what happens to requests that are wrong. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startGateway, type RunningGateway } from '../rig/gateway.ts';

@@ -288,6 +288,21 @@ describe('close', () => {
   });
 });
 
+describe('a signal during the start', () => {
+  it('ends the start with status 0 and leaves nothing', async () => {
+    const image = await fixtureImage();
+    const gateway = await spawnGateway({
+      config: { mcpServers: { silent: { container: image, env: { FIXTURE_SILENT: 'true' } } } },
+    });
+    const left = await trackLeftovers(gateway);
+    await gateway.until(({ stderr }) => (stderr.includes('the server is starting') ? true : undefined));
+    gateway.kill('SIGTERM');
+    expect(await gateway.exited).toMatchObject({ status: 0 });
+    expect(gateway.stdout).toBe('');
+    expect(await left()).toEqual(NOTHING);
+  });
+});
+
 describe('rotation of agent ids', () => {
   it('T-AUTH-005 the new id counts after a restart with the new configuration, the old one no longer', async () => {
     await using web = await startHttpFixture();

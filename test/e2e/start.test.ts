@@ -9,6 +9,7 @@ import { connectV1, connectV2 } from '../rig/clients.ts';
 import { dockerMissing } from '../rig/docker.ts';
 import { runScript } from '../rig/gateway-process.ts';
 import type { GatewayProcess } from '../rig/gateway-process.ts';
+import { NOTHING, trackLeftovers } from '../rig/leftovers.ts';
 
 const START = fileURLToPath(new URL('../../scripts/start/main.ts', import.meta.url));
 
@@ -44,13 +45,10 @@ describe('npm start', () => {
       const kept = await two.client.callTool({ name: 'add_note', arguments: { title: 'A note', text: 'kept' } });
       expect(kept.structuredContent).toEqual({ uri: 'note://a-note' });
     }
-    const gateway = await run('pgrep', ['--parent', String(demo.pid), '--full', 'serve --config']);
-    expect(gateway.stdout).not.toBe('');
+    const leftovers = await trackLeftovers(demo);
 
     expect(await demo.stop()).toEqual({ status: 0, signal: undefined });
-    expect(
-      (await run('docker', ['ps', '--quiet', '--filter', `label=gatehouse.owner=${gateway.stdout.trim()}`])).stdout,
-    ).toBe('');
+    expect(await leftovers()).toEqual(NOTHING);
     await expect(fetch(toolbox)).rejects.toThrow('fetch failed');
   });
 

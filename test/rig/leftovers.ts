@@ -16,21 +16,24 @@ export interface Leftovers {
 export const NOTHING: Leftovers = { containers: [], networks: [], processes: [] };
 
 /**
- * Call it while the gateway runs, and what it returns after the gateway has ended:
+ * Call it while a gateway runs (or a program that runs one), and what it returns after the end:
  * `expect(await leftovers()).toEqual(NOTHING)`.
  */
-export async function trackLeftovers(gateway: { readonly pid: number }): Promise<() => Promise<Leftovers>> {
-  const family = await descendantsOf(gateway.pid);
+export async function trackLeftovers(program: { readonly pid: number }): Promise<() => Promise<Leftovers>> {
+  const family = await descendantsOf(program.pid);
+  const owners = [program.pid, ...family.map(({ pid }) => pid)].map(String);
   return async () => ({
-    containers: await labelled(['ps', '--all', '--format', '{{.Names}}'], gateway.pid),
-    networks: await labelled(['network', 'ls', '--format', '{{.Name}}'], gateway.pid),
+    containers: await owned(['ps', '--all'], '{{.Names}}', owners),
+    networks: await owned(['network', 'ls'], '{{.Name}}', owners),
     processes: await stillRunning(family),
   });
 }
 
-async function labelled(list: readonly string[], pid: number): Promise<string[]> {
-  const found = await run('docker', [...list, '--filter', `label=${OWNER_LABEL}=${pid}`]);
-  return found.stdout.split('\n').filter((name) => name !== '');
+async function owned(list: readonly string[], name: string, owners: readonly string[]): Promise<string[]> {
+  const format = `{{.Label "${OWNER_LABEL}"}} ${name}`;
+  const found = await run('docker', [...list, '--filter', `label=${OWNER_LABEL}`, '--format', format]);
+  const lines = found.stdout.split('\n').map((line) => line.split(' '));
+  return lines.flatMap(([owner = '', thing = '']) => (owners.includes(owner) ? [thing] : []));
 }
 
 interface RunningProcess {

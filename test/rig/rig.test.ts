@@ -1,6 +1,6 @@
+/** The rig itself: every fixture answers over every wire, so that a failing test points at the gateway and not here. */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
-/** The rig itself: every fixture answers over every wire, so that a failing test points at the gateway and not here. */
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../scripts/setup/run.ts';

@@ -43,9 +43,7 @@ export class StopSignals implements Disposable {
       const starting = this.#stop === undefined;
       this.#log.info(
         { signal },
-        starting
-          ? 'stopping as soon as the start is done; a second signal stops now'
-          : 'shutting down; a second signal stops now',
+        starting ? 'ending the start; a second signal stops now' : 'shutting down; a second signal stops now',
       );
       if (this.#stop !== undefined) this.#run(this.#stop);
       return;

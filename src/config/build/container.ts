@@ -1,21 +1,21 @@
 /** Turns an entry that runs in a container into ContainerServerConfig, from its fields and its arguments alike. */
-import { check, named } from '../check.ts';
-import type { ContainerServerConfig, ContainerSpec, GatewayConfig, Mount } from '../config.ts';
+import { check, named } from './check.ts';
+import type { ContainerServerConfig, ContainerSpec, GatewayConfig } from '../config.ts';
 import { type ParsedArguments, parseOptionArguments, parseRunArguments } from '../container-arguments.ts';
 import type { ContainerOptions, Given } from '../container-options.ts';
 import { DEFAULT_CPUS, DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, DEFAULT_PIDS, MIN_MEMORY_BYTES } from '../defaults.ts';
 import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, writtenPath } from '../dialect.ts';
 import type { Environment } from '../expand.ts';
-import { checkMount, type MountPolicy } from '../mount-policy.ts';
+import type { MountPolicy } from '../mount-policy.ts';
 import { commandServerSchema, HTTP_ONLY_FIELDS, type RawContainerServer } from '../schema/server.ts';
-import { pathKey } from '../sources/document.ts';
 import { parseByteSize } from '../values/byte-size.ts';
-import { envNameFault } from '../values/env-name.ts';
 import { parseImageReference } from '../values/image-reference.ts';
-import { parseMount } from '../values/mount.ts';
+import { containerVariables } from './container-environment.ts';
+import { containerMounts } from './container-mounts.ts';
+import { containerNetwork } from './container-network.ts';
 import { toolTimeoutMs, toolFilter, without } from './server-common.ts';
-import { CONTAINER_EXAMPLES, refuseHostCommand } from './server-type.ts';
+import { exampleText, refuseHostCommand } from './server-type.ts';
 
 /** What the servers of one load share. */
 export interface ServerContext {
@@ -36,18 +36,18 @@ export async function buildContainerServer(
   context: ServerContext,
 ): Promise<ContainerServerConfig> {
   const { gateway, log } = context;
-  refuseHttpFields(whole, log);
+  refuseHttpFields(whole, customType, log);
   const scope = without(whole, HTTP_ONLY_FIELDS);
   const raw: Sound = check(commandServerSchema, scope, log);
   const parsed = readArguments(name, scope, raw, context);
   const options = parsed?.options ?? { env: [], mounts: [], dropped: [] };
   const container: ContainerSpec = {
-    image: image(scope, raw, parsed, context),
+    image: image(name, scope, raw, parsed, context),
     entrypoint: raw.entrypoint,
     args: raw.command === undefined ? (raw.entrypointArgs ?? []) : (parsed?.imageArguments ?? []),
-    env: environment(scope, raw, options, context),
-    mounts: await mounts(scope, raw, options, context),
-    network: single(scope, 'network', raw.network, options.network, log) ?? 'isolated',
+    env: containerVariables(scope, raw.env ?? {}, options, context.env, log),
+    mounts: await containerMounts(scope, raw.mounts, options, context.mountPolicy, log),
+    network: containerNetwork(scope, single(scope, 'network', raw.network, options.network, log), log),
     workdir: single(scope, 'workdir', raw.workdir, options.workdir, log),
     user: single(scope, 'user', raw.user, options.user, log),
     readOnly: single(scope, 'readOnly', raw.readOnly, options.readOnly, log) ?? false,
@@ -60,6 +60,7 @@ export async function buildContainerServer(
     customType,
     isolation: raw.isolation ?? 'auto',
     tools: toolFilter(scope, raw.tools, log),
+    start: raw.start ?? 'boot',
     startupTimeoutMs: gateway.startupTimeoutMs,
     toolTimeoutMs: toolTimeoutMs(raw.toolTimeout, gateway),
     registry: raw.registry,
@@ -67,19 +68,33 @@ export async function buildContainerServer(
   };
 }
 
-function refuseHttpFields(scope: Scope, log: Diagnostics): void {
+function refuseHttpFields(scope: Scope, customType: string | undefined, log: Diagnostics): void {
   const isContainer = 'container' in scope.values || 'command' in scope.values;
+  const http = scope.dialect === 'json' ? '"type": "http"' : 'type = "http"';
+  if ('url' in scope.values) {
+    let message = "'url' is only for http servers";
+    let suggestion = `Remove it, or make this an http server: ${http}.`;
+    if (isContainer) {
+      message = "a server has either a 'url' or a container, and this one has both";
+      suggestion = 'Remove one of the two; two servers need two entries.';
+    } else if (customType !== undefined) {
+      message = `a server of the custom type '${customType}' runs in a container and has no 'url'`;
+      suggestion = `Name its image, or make it an http server: ${http}.`;
+    } else if (!('type' in scope.values)) {
+      message = "a server with a 'url' must say that it is an http server";
+      suggestion = `Add ${http}.`;
+    }
+    log.error({ path: writtenPath(scope, ['url']), message, suggestion, atKey: true });
+    // One fault, one report: with the right type neither would be missing or misplaced.
+    if (!isContainer) log.silence(writtenPath(scope, ['container']));
+    if (!isContainer) return;
+  }
   for (const field of HTTP_ONLY_FIELDS) {
-    if (!(field in scope.values)) continue;
-    const isAmbiguous = field === 'url' && isContainer;
+    if (field === 'url' || !(field in scope.values)) continue;
     log.error({
       path: writtenPath(scope, [field]),
-      message: isAmbiguous
-        ? `a server has either a 'url' or a container, and this one has both`
-        : `'${named(scope, field)}' is only for http servers`,
-      suggestion: isAmbiguous
-        ? 'Remove one of the two; two servers need two entries.'
-        : `Remove it, or make this an http server: type "http" and a 'url'.`,
+      message: `'${named(scope, field)}' is only for http servers`,
+      suggestion: `Remove it, or make this an http server: ${http} and a 'url'.`,
       atKey: true,
     });
   }
@@ -96,7 +111,10 @@ function readArguments(name: string, scope: Scope, raw: Sound, context: ServerCo
     }
     const { engine, command } = context.gateway.containerRuntime;
     if (raw.command !== engine && raw.command !== command) {
-      if (raw.command !== undefined) refuseHostCommand(scope, name, command, log);
+      // The text may say nothing of this engine: then it is worth knowing who did.
+      const isFromEnv = context.env['MCP_GATEWAY_CONTAINER_RUNTIME']?.trim() === engine;
+      const note = isFromEnv ? ` The engine is ${engine} because MCP_GATEWAY_CONTAINER_RUNTIME says so.` : '';
+      if (raw.command !== undefined) refuseHostCommand(scope, name, engine, log, note);
       return undefined;
     }
     for (const field of ['container', 'entrypointArgs'] as const) {
@@ -121,7 +139,13 @@ function readArguments(name: string, scope: Scope, raw: Sound, context: ServerCo
   return parsed;
 }
 
-function image(scope: Scope, raw: Sound, parsed: ParsedArguments | undefined, context: ServerContext): string {
+function image(
+  name: string,
+  scope: Scope,
+  raw: Sound,
+  parsed: ParsedArguments | undefined,
+  context: ServerContext,
+): string {
   const { log } = context;
   const hasCommand = 'command' in scope.values;
   const path = hasCommand
@@ -130,13 +154,10 @@ function image(scope: Scope, raw: Sound, parsed: ParsedArguments | undefined, co
   const text = hasCommand ? parsed?.image?.value : raw.container;
   if (text === undefined) {
     if (!hasCommand && !('container' in scope.values)) {
-      const hasUrl = 'url' in scope.values;
       log.error({
         path,
         message: `'${named(scope, 'container')}' is required for stdio servers`,
-        suggestion: hasUrl
-          ? `This server has a 'url': to make it an http server, add its type: "http".`
-          : `Name the image. ${CONTAINER_EXAMPLES}`,
+        suggestion: `Name the image. ${exampleText(name, context.gateway.containerRuntime.engine)}`,
       });
     }
     return '';
@@ -153,120 +174,10 @@ function image(scope: Scope, raw: Sound, parsed: ParsedArguments | undefined, co
     log.error({
       path,
       message: `image ${log.shown(path, text)} is not pinned by digest, which 'gateway.${scope.dialect === 'json' ? 'requireDigests' : 'require_digests'}' demands`,
-      suggestion: 'Add "@sha256:…"; `docker image inspect --format "{{index .RepoDigests 0}}" IMAGE` prints it.',
+      suggestion: 'Add "@sha256:…"; `gatehouse pull FILE` prints it, `gatehouse pull --write FILE` adds it.',
     });
   }
   return text;
-}
-
-/** The variables of the container: `env`, then what `-e` says. */
-function environment(
-  scope: Scope,
-  raw: Sound,
-  options: ContainerOptions,
-  context: ServerContext,
-): Readonly<Record<string, string>> {
-  const { log, env } = context;
-  const result = new Map<string, string>();
-  const own = raw.env ?? {};
-  for (const [name, value] of Object.entries(own)) {
-    const path = writtenPath(scope, ['env', name]);
-    const fault = envNameFault(name);
-    if (fault !== undefined) log.error({ path, ...fault, atKey: true });
-    // Only an empty value in the text asks for the gateway's own variable; one that a variable made empty is just empty.
-    if (value !== '' || log.originOf(path) !== undefined) {
-      result.set(name, value);
-      continue;
-    }
-    const inherited = fault === undefined && Object.hasOwn(env, name) ? env[name] : undefined;
-    if (inherited !== undefined) result.set(name, inherited);
-    else if (fault === undefined && !options.env.some((given) => given.value.name === name)) {
-      log.warn({
-        path,
-        message: `'${name}' is empty, which passes the variable of the gateway's environment on, but it is not set there`,
-        suggestion: `Set ${name} in the environment of the gateway, or remove the entry.`,
-      });
-    }
-  }
-  const args = writtenPath(scope, ['args']);
-  const given = new Map<string, string | undefined>();
-  for (const {
-    value: { name, value },
-    index,
-  } of options.env) {
-    const path = [...args, index];
-    if (given.has(name) && given.get(name) !== value)
-      log.error({ path, message: `the variable '${name}' is given twice`, suggestion: 'Keep one of the two.' });
-    given.set(name, value);
-    if (value !== undefined) {
-      if (Object.hasOwn(own, name) && own[name] !== value) {
-        log.error({
-          path,
-          message: `the variable '${name}' is given here and in '${named(scope, 'env')}'`,
-          suggestion: 'Keep one of the two.',
-        });
-      }
-      result.set(name, value);
-      continue;
-    }
-    if (Object.hasOwn(own, name) && result.has(name)) continue;
-    const inherited = Object.hasOwn(env, name) ? env[name] : undefined;
-    if (inherited !== undefined) result.set(name, inherited);
-    else {
-      log.error({
-        path,
-        message: `the variable '${name}' has no value: it stands neither in '${named(scope, 'env')}' nor in the environment of the gateway`,
-        suggestion: `Set ${name} in the environment of the gateway, or give its value in '${named(scope, 'env')}'.`,
-      });
-    }
-  }
-  return Object.fromEntries(result);
-}
-
-async function mounts(
-  scope: Scope,
-  raw: Sound,
-  options: ContainerOptions,
-  context: ServerContext,
-): Promise<readonly Mount[]> {
-  const { log, mountPolicy } = context;
-  const found: { mount: Mount; path: readonly (string | number)[] }[] = [];
-  const written: unknown = raw.mounts ?? scope.values['mounts'];
-  for (const [index, text] of Array.isArray(written) ? written.entries() : []) {
-    const path = writtenPath(scope, ['mounts', index]);
-    // Others than strings were reported; the sound entries around them are still worth checking.
-    if (typeof text !== 'string') continue;
-    const parsed = parseMount(text, log.shown(path, text));
-    if (parsed.ok) found.push({ mount: parsed.mount, path });
-    else log.error({ path, message: parsed.message, suggestion: parsed.suggestion });
-  }
-  for (const { value, index } of options.mounts)
-    found.push({ mount: value, path: [...writtenPath(scope, ['args']), index] });
-  const targets = new Map<string, string>();
-  const accepted: Mount[] = [];
-  for (const { mount, path } of found) {
-    const earlier = targets.get(mount.target);
-    if (earlier !== undefined && earlier !== pathKey(path)) {
-      log.error({
-        path,
-        message: 'two mounts have the same place in the container',
-        suggestion: 'Give each mount a target of its own.',
-      });
-      continue;
-    }
-    targets.set(mount.target, pathKey(path));
-    const checked = await checkMount(mount, mountPolicy);
-    if (checked.ok) accepted.push(checked.mount);
-    else if (log.originOf(path) === undefined)
-      log.error({ path, message: checked.message, suggestion: checked.suggestion });
-    else
-      log.error({
-        path,
-        message: `the mount in ${log.shown(path, '')} is not permitted by mount policy`,
-        suggestion: checked.suggestion,
-      });
-  }
-  return accepted;
 }
 
 function capabilities(scope: Scope, raw: Sound, options: ContainerOptions, log: Diagnostics): readonly string[] {

@@ -5,7 +5,7 @@ import { Ajv2019 } from 'ajv/dist/2019.js';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, spell, writtenPath } from '../dialect.ts';
-import type { SchemaFetcher } from '../schema-fetcher.ts';
+import type { SchemaFetcher } from './schema-fetcher.ts';
 import { isTable, type Path } from '../sources/document.ts';
 import { RESERVED_TYPES } from './server-type.ts';
 
@@ -93,7 +93,10 @@ export function createTypeChecker(
       const schema = await load(address);
       return await ajvFor(schema, load).compileAsync(schema);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      // The reason may quote the address, which may come from the environment.
+      const origin = log.originOf([...typesPath, type]);
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      const reason = origin === undefined ? detail : `'${origin.written}' cannot be fetched or holds no schema`;
       log.error({
         path: [...typesPath, type],
         message: `the schema of type '${type}' cannot be used: ${reason}`,
@@ -118,7 +121,7 @@ export function createTypeChecker(
       log.error({
         path: pathInText(scope, error),
         message: `${describe(error)} (schema of type '${type}')`,
-        suggestion: `Write the entry as ${address} demands.`,
+        suggestion: `Write the entry as ${log.originOf([...typesPath, type])?.written ?? address} demands.`,
       });
     }
   };

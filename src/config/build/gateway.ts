@@ -1,6 +1,6 @@
 /** Turns the checked `gateway` part into GatewayConfig: defaults, environment variables, and rules about several fields. */
 import { basename, isAbsolute } from 'node:path';
-import { check, named } from '../check.ts';
+import { check, named } from './check.ts';
 import type { ContainerRuntime, GatewayConfig } from '../config.ts';
 import {
   DEFAULT_DOMAIN,
@@ -57,8 +57,8 @@ export function buildGateway(scope: Scope, env: Environment, log: Diagnostics, r
       sessionTimeoutMs: sessionTimeout(scope, raw, env, log),
       shutdownTimeoutMs: duration(scope, 'shutdownTimeout', raw.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT, log),
       maxBodyBytes: raw.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
-      allowedOrigins: raw.allowedOrigins ?? [],
-      allowedHosts: raw.allowedHosts ?? [],
+      allowedOrigins: (raw.allowedOrigins ?? []).map((origin, index) => asBrowsersSendIt(scope, origin, index, log)),
+      allowedHosts: (raw.allowedHosts ?? []).map((host) => host.toLowerCase()),
       containerRuntime: containerRuntime(scope, raw, env, log),
       payloadDir: raw.payloadDir,
       payloadPathPrefix: raw.payloadPathPrefix,
@@ -107,6 +107,21 @@ function agentIds(scope: Scope, raw: Sound, log: Diagnostics, randomId: () => st
     suggestion: `The configuration that the gateway prints holds it. Set '${one}' to keep the same id across starts.`,
   });
   return [randomId()];
+}
+
+/** Browsers send origins in lower case and without the port that belongs to the scheme. */
+function asBrowsersSendIt(scope: Scope, origin: string, index: number, log: Diagnostics): string {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url === undefined) {
+    const path = writtenPath(scope, ['allowedOrigins', index]);
+    log.error({
+      path,
+      message: `${named(scope, 'allowedOrigins')}[${index}] is not an origin, got ${log.shown(path, origin)}`,
+      suggestion: 'Write for example "https://app.example.com" or "http://localhost:5173".',
+    });
+  }
+  // Schemes that are not the web's have no origin of their own here and are compared as written.
+  return url === undefined || url.origin === 'null' ? origin : url.origin;
 }
 
 function toolTimeoutFrom(env: Environment, log: Diagnostics): number | undefined {

@@ -1,5 +1,5 @@
 /** Turns an entry with `type: http` into HttpServerConfig. */
-import { check, named } from '../check.ts';
+import { check, named } from './check.ts';
 import type { GithubOidcAuth, HttpServerConfig } from '../config.ts';
 import { DEFAULT_CONNECT_TIMEOUT_SECONDS } from '../defaults.ts';
 import type { Diagnostics } from '../diagnostics.ts';
@@ -32,7 +32,7 @@ const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 /** Builds one server; reports every fault. The result may be used only when no error was reported. */
 export function buildHttpServer(name: string, whole: Scope, { gateway, env, log }: ServerContext): HttpServerConfig {
-  refuseContainerFields(name, whole, log);
+  refuseContainerFields(name, whole, gateway.containerRuntime.engine, log);
   const scope = without(whole, CONTAINER_ONLY_FIELDS);
   const raw: Partial<RawHttpServer> = check(httpServerSchema, scope, log);
   if (raw.env !== undefined && Object.keys(raw.env).length > 0) {
@@ -50,6 +50,7 @@ export function buildHttpServer(name: string, whole: Scope, { gateway, env, log 
     headers: headers(scope, raw.headers ?? {}, log),
     auth: auth(scope, raw, env, log),
     tools: toolFilter(scope, raw.tools, log),
+    start: raw.start ?? 'boot',
     startupTimeoutMs: gateway.startupTimeoutMs,
     toolTimeoutMs: toolTimeoutMs(raw.toolTimeout, gateway),
     connectTimeoutMs: (raw.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_SECONDS) * 1000,
@@ -57,9 +58,9 @@ export function buildHttpServer(name: string, whole: Scope, { gateway, env, log 
   };
 }
 
-function refuseContainerFields(serverName: string, scope: Scope, log: Diagnostics): void {
+function refuseContainerFields(serverName: string, scope: Scope, engine: string, log: Diagnostics): void {
   if ('command' in scope.values) {
-    refuseMisplacedCommand(scope, serverName, log);
+    refuseMisplacedCommand(scope, serverName, engine, log);
     // The command is the fault; that its arguments are too, or that an address is missing, would only distract.
     log.silence(writtenPath(scope, ['args']));
     if (!('url' in scope.values)) log.silence(writtenPath(scope, ['url']));

@@ -5,6 +5,7 @@
 import { CONTAINERIZATION_URL } from '../defaults.ts';
 import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, writtenPath } from '../dialect.ts';
+import { formatPath } from '../sources/document.ts';
 
 export type ServerType =
   | { readonly kind: 'container' }
@@ -37,14 +38,26 @@ export function serverType(scope: Scope, custom: ReadonlySet<string>, log: Diagn
   return undefined;
 }
 
-/** How a server that runs locally is written, in both dialects. */
-export const CONTAINER_EXAMPLES = [
-  'In TOML: [servers.NAME] command = "docker", args = ["run", "--rm", "-i", "ghcr.io/owner/image:tag"].',
-  'In JSON: "NAME": {"type": "stdio", "container": "ghcr.io/owner/image:tag"}.',
-].join(' ');
+/** A correct server in both dialects; each is a whole configuration, but for the gateway that JSON needs. */
+export function containerExamples(
+  serverName: string,
+  engine: string,
+): { readonly toml: string; readonly json: string } {
+  const name = formatPath([serverName]);
+  return {
+    toml: `servers.${name} = { command = "${engine}", args = ["run", "--rm", "-i", "ghcr.io/owner/image:tag"] }`,
+    json: `{"mcpServers": {${JSON.stringify(serverName)}: {"container": "ghcr.io/owner/image:tag"}}}`,
+  };
+}
+
+/** The examples as a sentence. */
+export function exampleText(serverName: string, engine: string): string {
+  const { toml, json } = containerExamples(serverName, engine);
+  return `In TOML: ${toml}. In JSON: ${json}.`;
+}
 
 /** The refusal of a host command: what was found, what the specification says, and how to write it instead. */
-export function refuseHostCommand(scope: Scope, serverName: string, engine: string, log: Diagnostics): void {
+export function refuseHostCommand(scope: Scope, serverName: string, engine: string, log: Diagnostics, note = ''): void {
   const path = writtenPath(scope, ['command']);
   const found = log.shown(path, scope.values['command']);
   const what =
@@ -54,17 +67,17 @@ export function refuseHostCommand(scope: Scope, serverName: string, engine: stri
   log.error({
     path,
     message: `server '${serverName}': stdio servers must use containerized execution (${what}). This is required by MCP Gateway Specification Section 3.2.1 (Containerization Requirement). See: ${CONTAINERIZATION_URL}`,
-    suggestion: `Run the server from a container image. ${CONTAINER_EXAMPLES}`,
+    suggestion: `Run the server from a container image. ${exampleText(serverName, engine)}${note}`,
   });
 }
 
 /** The refusal of a command beside a type that is no container's: it would otherwise be checked as one kind and meant as another. */
-export function refuseMisplacedCommand(scope: Scope, serverName: string, log: Diagnostics): void {
+export function refuseMisplacedCommand(scope: Scope, serverName: string, engine: string, log: Diagnostics): void {
   const path = writtenPath(scope, ['command']);
   const found = log.shown(path, scope.values['command']);
   log.error({
     path,
     message: `server '${serverName}': a server with a command (got ${found}) can only be a container, and its type ${log.shown(writtenPath(scope, ['type']), scope.values['type'])} is not one. Stdio servers must use containerized execution: MCP Gateway Specification Section 3.2.1 (Containerization Requirement). See: ${CONTAINERIZATION_URL}`,
-    suggestion: `Remove the command, or leave the type out and run the server from a container image. ${CONTAINER_EXAMPLES}`,
+    suggestion: `Remove the command, or leave the type out and run the server from a container image. ${exampleText(serverName, engine)}`,
   });
 }

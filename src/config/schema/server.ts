@@ -65,6 +65,10 @@ const commonFields = {
     fallback: 'as the gateway says',
     older: { json: 'tool_timeout' },
   }).optional(),
+  start: field(z.enum(['boot', 'lazy']), {
+    description: '`boot`: started with the gateway. `lazy`: started with the first request that needs the server.',
+    fallback: '`boot`',
+  }).optional(),
   registry: field(z.string(), {
     description: 'Where the server was installed from; informational.',
     expects: 'a string',
@@ -148,8 +152,11 @@ const containerOnlyFields = {
       '`shared`: all clients share one process. `session`: one process per session. `auto`: a session whose client can be asked something has its own, all others share one.',
     fallback: '`auto`',
   }).optional(),
-  network: field(z.enum(['isolated', 'none']), {
-    description: '`isolated`: a network of its own with a way out. `none`: no network.',
+  network: field(z.union([z.enum(['isolated', 'none']), z.strictObject({ allow: z.array(z.string()).min(1) })]), {
+    description:
+      '`isolated`: a network of its own with a way out. `none`: no network. `{allow: [hosts]}`: a way out to these hosts only, through a proxy; `host`, `.suffix` or either with `:port` (else 80 and 443).',
+    expects: '"isolated", "none" or a list of hosts such as {"allow": ["api.example.com"]}',
+    hint: 'Write "none", "isolated", or in TOML { allow = ["api.example.com"] }, in JSON {"allow": ["api.example.com"]}.',
     fallback: '`isolated`',
   }).optional(),
   user: field(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/), {

@@ -63,3 +63,24 @@ export function lineIndex(text: string): (offset: number) => Position {
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
+
+/** No configuration needs more; recursion over deeper ones could exhaust the stack. */
+const MAX_DEPTH = 64;
+
+/** True for a value with more levels of tables and arrays than any configuration has. Does not recurse. */
+export function isTooDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MAX_DEPTH) return true;
+    level = level.flatMap((one) => (Array.isArray(one) ? (one as unknown[]) : isTable(one) ? Object.values(one) : []));
+  }
+  return false;
+}
+
+/** The finding for such a value. */
+export const TOO_DEEP: Diagnostic = {
+  severity: 'error',
+  path: '',
+  message: 'the document is nested too deeply',
+  suggestion: 'A configuration needs no more than a handful of levels.',
+};

@@ -8,7 +8,7 @@ import {
   printParseErrorCode,
 } from 'jsonc-parser';
 import type { Diagnostic } from '../config.ts';
-import { formatPath, lineIndex, type ParsedSource, type Path } from './document.ts';
+import { formatPath, isTooDeep, lineIndex, type ParsedSource, type Path, TOO_DEEP } from './document.ts';
 
 /** Parses JSON text. Syntax errors are all reported, each with its place. */
 export function parseJson(text: string): ParsedSource {
@@ -24,11 +24,11 @@ export function parseJson(text: string): ParsedSource {
     });
     value = root === undefined ? undefined : getNodeValue(root);
   } catch (cause) {
+    // The parser recurses; this is the stack's end.
     if (!(cause instanceof RangeError)) throw cause;
-    return failure([
-      problem('', 'the document is nested too deeply', 'A configuration needs no more than a handful of levels.'),
-    ]);
+    return failure([TOO_DEEP]);
   }
+  if (isTooDeep(value)) return failure([TOO_DEEP]);
   // One fault in the syntax makes the parser stumble several times; only the first is meant by the writer.
   const [first] = syntaxErrors;
   if (first !== undefined) {

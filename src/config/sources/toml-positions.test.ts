@@ -50,10 +50,12 @@ describe('locateToml', () => {
 
   it('finds every value of any document', () => {
     const leaf = fc.oneof(fc.string(), fc.integer(), fc.boolean());
+    const list = fc.array(leaf, { maxLength: 4 });
     const documents = fc.letrec((tie) => ({
       table: fc.dictionary(
         fc.string(),
-        fc.oneof({ depthSize: 'small' }, leaf, fc.array(leaf), fc.array(tie('table'), { minLength: 1 }), tie('table')),
+        fc.oneof({ maxDepth: 3 }, leaf, list, fc.array(tie('table'), { minLength: 1, maxLength: 3 }), tie('table')),
+        { maxKeys: 4 },
       ),
     })).table;
     fc.assert(

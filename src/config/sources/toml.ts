@@ -1,12 +1,14 @@
 /** Reads the TOML dialect. */
 import { parse, TomlError } from 'smol-toml';
-import { isTable, lineIndex, pathKey, type ParsedSource } from './document.ts';
+import { isTable, isTooDeep, lineIndex, pathKey, type ParsedSource, TOO_DEEP } from './document.ts';
 import { locateToml } from './toml-positions.ts';
 
 /** Parses TOML text. The first syntax error ends it: what follows could only be guessed. */
 export function parseToml(text: string): ParsedSource {
   try {
-    const value = withoutPrototypes(parse(text));
+    const parsed = parse(text);
+    if (isTooDeep(parsed)) return { ok: false, errors: [TOO_DEEP] };
+    const value = withoutPrototypes(parsed);
     const positionAt = lineIndex(text);
     const places = locateToml(text);
     return {
@@ -22,6 +24,8 @@ export function parseToml(text: string): ParsedSource {
       },
     };
   } catch (cause) {
+    // The parser recurses; this is the stack's end.
+    if (cause instanceof RangeError) return { ok: false, errors: [TOO_DEEP] };
     if (!(cause instanceof TomlError)) throw cause;
     const reason = cause.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? '';
     return {

@@ -34,12 +34,20 @@ describe('exitError', () => {
         imagePresent: true,
         lastWords: ['docker: Error response from daemon: no room left.', '', "See 'docker run --help'."],
       },
-      'cannot be started or was lost by docker: no room left.',
+      'cannot be started: no room left.',
     ],
-    [{ status: 125 }, 'cannot be started or was lost by docker: it gives no reason.'],
+    [{ status: 125 }, 'cannot be started, or was lost by docker (status 125): no reason is given'],
+    [
+      { status: 127, lastWords: ['docker: Error response from daemon: exec: "/x": no such file: unknown'] },
+      'cannot be started: exec: "/x": no such file: unknown.',
+    ],
+    [
+      { status: 125, engine: 'podman', lastWords: ['Error: container-init binary not found on the host'] },
+      'cannot be started: container-init binary not found on the host. Install the package "catatonit", which podman needs for `--init`.',
+    ],
     [
       { status: 127 },
-      'ended with status 127: its command does not exist in the image "example/server". Check `entrypoint` and the arguments.',
+      'ended with status 127: its command, or one that it runs, does not exist in the image "example/server". Check `entrypoint` and the arguments.',
     ],
     [{ status: undefined, signal: 'SIGKILL' }, 'is lost: the docker command that ran it was ended by SIGKILL.'],
   ])('T-ERR-005 tells %j', (exit, sentence) => {

@@ -39,12 +39,22 @@ export function exitError(exit: ContainerExit): GatewayError {
   });
 }
 
+/** What to do about an image that is not there. */
+export function missingImage(engine: 'docker' | 'podman', image: string): string {
+  return `the image "${image}" is not on this machine and images are never pulled implicitly. Pull it with: ${engine} pull ${image}`;
+}
+
 /** True for the status of a process that was killed, by a person, the engine, or the kernel for its use of memory. */
 export function wasKilled(status: number | undefined): boolean {
   return status === SIGKILL_STATUS;
 }
 
-/** True when the engine did not even start the container. */
+/** True when there may never have been a running container; the engine's command then says why on stderr. */
+export function isStartFailure(status: number | undefined): boolean {
+  return status === ENGINE_FAILED || status === NOT_EXECUTABLE || status === NOT_FOUND;
+}
+
+/** True when the engine's command has failed itself: the container may not exist, or live on. */
 export function engineFailed(status: number | undefined): boolean {
   return status === ENGINE_FAILED;
 }
@@ -52,17 +62,15 @@ export function engineFailed(status: number | undefined): boolean {
 function sentence(exit: ContainerExit): string {
   const { status, signal, image, engine } = exit;
   if (exit.imagePresent === false) {
-    return `cannot be started: the image "${image}" is not on this machine and images are never pulled implicitly. Pull it with: ${engine} pull ${image}`;
+    return `cannot be started: ${missingImage(engine, image)}`;
   }
-  if (signal !== undefined || status === undefined)
+  if (signal !== undefined || status === undefined) {
     return `is lost: the ${engine} command that ran it was ended by ${signal ?? 'a signal'}.`;
-  if (status === ENGINE_FAILED) return `cannot be started or was lost by ${engine}: ${engineComplaint(exit.lastWords)}`;
-  if (status === NOT_EXECUTABLE)
-    return `ended with status 126: its command in the image "${image}" cannot be executed. Check \`entrypoint\` and the arguments.`;
-  if (status === NOT_FOUND)
-    return `ended with status 127: its command does not exist in the image "${image}". Check \`entrypoint\` and the arguments.`;
-  if (exit.outOfMemory === true)
+  }
+  if (isStartFailure(status)) return startFailure(exit, status);
+  if (exit.outOfMemory === true) {
     return `ran out of memory and was killed: it may use ${mebibytes(exit.memoryLimit)}. Raise \`resources.memory\` if it needs more.`;
+  }
   if (wasKilled(status)) {
     const perhaps =
       exit.outOfMemory === undefined
@@ -75,13 +83,25 @@ function sentence(exit: ContainerExit): string {
   return status === 0 ? 'ended by itself (status 0).' : `exited with status ${status}.`;
 }
 
-/** The line in which the engine's command says what is wrong, without its preamble. */
-function engineComplaint(lines: readonly string[]): string {
-  const line = lines.findLast((candidate) => /^(?:docker|podman|Error)\b.*:/.test(candidate)) ?? lines.at(-1);
-  if (line === undefined) return 'it gives no reason.';
-  const text = line.replace(/^(?:docker: |Error: )*(?:Error response from daemon: )?/, '').trim();
-  const hint = /container-init/.test(text) ? ' Install the package "catatonit", which podman needs for `--init`.' : '';
-  return `${/[.!?]$/.test(text) ? text : `${text}.`}${hint}`;
+/** What the engine's command complained about, else what its exit status says. */
+function startFailure({ engine, image, lastWords }: ContainerExit, status: number): string {
+  const prefix = engine === 'docker' ? 'docker: ' : 'Error: ';
+  const complaint = lastWords.findLast((line) => line.startsWith(prefix));
+  if (complaint !== undefined) {
+    const reason = complaint
+      .slice(prefix.length)
+      .replace(/^Error response from daemon: /, '')
+      .trim();
+    const hint = reason.includes('container-init')
+      ? ' Install the package "catatonit", which podman needs for `--init`.'
+      : '';
+    return `cannot be started: ${/[.!?]$/.test(reason) ? reason : `${reason}.`}${hint}`;
+  }
+  if (status === ENGINE_FAILED) {
+    return `cannot be started, or was lost by ${engine} (status ${status}): ${lastWords.at(-1) ?? 'no reason is given'}`;
+  }
+  const fault = status === NOT_FOUND ? 'does not exist' : 'cannot be executed';
+  return `ended with status ${status}: its command, or one that it runs, ${fault} in the image "${image}". Check \`entrypoint\` and the arguments.`;
 }
 
 function signalName(number: number): string | undefined {

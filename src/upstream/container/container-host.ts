@@ -1,7 +1,10 @@
+/** What all containers of one gateway share: the engine, the identity on their labels, and the networks. */
+import type { EgressAllowList } from '../../config/config.ts';
+import { DeathWatch, type WatchedContainer } from './death-watch.ts';
+import { EgressNetworks } from './egress-networks.ts';
 import type { Engine } from './engine-command.ts';
 import { pingEngine } from './engine.ts';
 import { labelsFor, newInstance, type GatewayInstance } from './gateway-instance.ts';
-/** What all containers of one gateway share: the engine, the identity on their labels, and the networks. */
 import { removeInstance, removeOrphans, type Orphans } from './orphans.ts';
 import { NAME_PREFIX } from './run-command.ts';
 import { ServerNetworks, type NetworkLease } from './server-networks.ts';
@@ -17,6 +20,8 @@ export class ContainerHost implements AsyncDisposable {
   readonly engine: Engine;
   readonly instance: GatewayInstance;
   readonly #networks: ServerNetworks;
+  readonly #egressNetworks: EgressNetworks;
+  readonly #deaths: DeathWatch;
   readonly #onNotice: (text: string) => void;
   #names = 0;
 
@@ -24,10 +29,17 @@ export class ContainerHost implements AsyncDisposable {
     this.engine = engine;
     this.instance = newInstance();
     this.#onNotice = options.onNotice ?? (() => undefined);
-    this.#networks = new ServerNetworks({
+    this.#deaths = new DeathWatch(engine, this.instance.id);
+    const naming = {
       engine,
-      nameFor: (server) => this.nameFor(server),
-      labelsFor: (server) => this.labelsFor(server),
+      nameFor: (server: string) => this.nameFor(server),
+      labelsFor: (server: string) => this.labelsFor(server),
+    };
+    this.#networks = new ServerNetworks(naming);
+    this.#egressNetworks = new EgressNetworks({
+      ...naming,
+      outside: (server) => this.#networks.acquire(server),
+      onNotice: this.#onNotice,
     });
   }
 
@@ -53,8 +65,15 @@ export class ContainerHost implements AsyncDisposable {
   }
 
   /** The network of a server; there until every lease of it was released. Rejects with a GatewayError. */
-  acquireNetwork(server: string): Promise<NetworkLease> {
-    return this.#networks.acquire(server);
+  networkFor(server: string, network: 'isolated' | EgressAllowList): Promise<NetworkLease> {
+    return network === 'isolated'
+      ? this.#networks.acquire(server)
+      : this.#egressNetworks.acquire(server, network.allow);
+  }
+
+  /** Has the engine tell of the end of a container. To be released when that is no longer of interest. */
+  watch(name: string): WatchedContainer {
+    return this.#deaths.watch(name);
   }
 
   /**

@@ -46,8 +46,9 @@ export class ContainerProcess {
 
   /** Rejects with GatewayError `server_unavailable` when the command cannot be run. */
   static async start(engine: Engine, command: RunCommand, output: ProcessOutput): Promise<ContainerProcess> {
-    const file = command.environmentFile === undefined ? undefined : openNamelessFile(command.environmentFile);
+    let file: number | undefined;
     try {
+      file = command.environmentFile === undefined ? undefined : openNamelessFile(command.environmentFile);
       const child = spawn(engine.command, command.args, {
         cwd: '/',
         // The engine's own settings last: no variable of a server ever takes their place.

@@ -5,10 +5,11 @@ import { within } from '../../shared/async.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { createRedactor } from '../../telemetry/redaction.ts';
 import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
-import { engineFailed, exitError, wasKilled } from './container-exit.ts';
+import { engineFailed, exitError, isStartFailure, wasKilled } from './container-exit.ts';
 import type { ContainerHost } from './container-host.ts';
 import { ContainerProcess, type ProcessEnd } from './container-process.ts';
-import { hasImage, ranOutOfMemory, removeContainers, stopContainer } from './engine.ts';
+import type { ContainerDeath, WatchedContainer } from './death-watch.ts';
+import { hasImage, removeContainers, stopContainer } from './engine.ts';
 import { LastWords } from './last-words.ts';
 import { runCommand } from './run-command.ts';
 import type { NetworkLease } from './server-networks.ts';
@@ -40,8 +41,9 @@ const STOP_ATTEMPTS = 40;
 const STOP_INTERVAL_MS = 250;
 /** A server that does not read its input may leave so much of it waiting. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
-/** The reason for an end may be asked of the engine for so long, and calls wait for it. */
-const MEMORY_QUESTION_MS = 80;
+/** The engine tells of a death before its command has ended; what the server wrote last arrives within this time. */
+const DEATH_GRACE_MS = 50;
+/** The engine may be asked for so long whether the image is there, and calls wait for it. */
 const IMAGE_QUESTION_MS = 3000;
 /** When the input breaks the end of the process follows at once, or the server has closed its stdin. */
 const BROKEN_INPUT_MS = 5000;
@@ -61,7 +63,7 @@ class ContainerTransport implements Transport {
   #opening: Promise<void> | undefined;
   #process: ContainerProcess | undefined;
   #network: NetworkLease | undefined;
-  #startedAt = 0;
+  #watched: WatchedContainer | undefined;
   /** Resolves when the process has ended and nothing of it is left on the engine. */
   #tidied: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -101,7 +103,7 @@ class ContainerTransport implements Transport {
     const { server, host, checkMounts } = this.#options;
     const spec = server.container;
     try {
-      if (spec.network === 'isolated') this.#network = await host.acquireNetwork(server.name);
+      if (spec.network !== 'none') this.#network = await host.networkFor(server.name, spec.network);
       const mounts = await checkMounts(spec.mounts);
       const command = runCommand({
         engine: host.engine.kind,
@@ -110,19 +112,23 @@ class ContainerTransport implements Transport {
         name: this.#name,
         labels: host.labelsFor(server.name),
         network: this.#network?.name,
+        proxy: this.#network?.proxy,
         stopTimeoutSeconds: this.#stopSeconds,
       });
       if (this.#closing !== undefined) throw this.#stoppedEarly();
-      this.#startedAt = Date.now();
+      this.#watched = host.watch(this.#name);
       this.#process = await ContainerProcess.start(host.engine, command, {
         onStdout: (piece) => this.#receive(piece),
         onStderr: (piece) => this.#words.push(piece),
       });
     } catch (error) {
+      this.#watched?.release();
       await this.#network?.release();
       throw error;
     }
-    this.#tidied = this.#process.ended.then((end) => this.#ended(end));
+    const { ended } = this.#process;
+    this.#tidied = ended.then((end) => this.#ended(end));
+    void this.#watched.died.then((death) => this.#died(death, ended));
   }
 
   async send(text: string, options: SendOptions = {}): Promise<void> {
@@ -179,10 +185,20 @@ class ContainerTransport implements Transport {
     }
   }
 
+  /** The engine says that the container has ended; its command needs a while longer to see to that. */
+  async #died(death: ContainerDeath, ended: Promise<ProcessEnd>): Promise<void> {
+    // Why a container did not start is on the stderr of the command, and there a moment later.
+    if (isStartFailure(death.status)) return;
+    await soon(ended, DEATH_GRACE_MS);
+    const end = { status: death.status, signal: undefined };
+    if (this.#closing === undefined) this.#lose(this.#exitError(end, { death }));
+  }
+
   /** The process has ended, on its own account or because of `close`. Never rejects. */
   async #ended(end: ProcessEnd): Promise<void> {
     this.#words.end();
-    if (this.#closing === undefined) this.#lose(await this.#explain(end));
+    if (this.#closing === undefined && this.#reason === undefined) this.#lose(await this.#explain(end));
+    this.#watched?.release();
     const inGoodOrder = end.status !== undefined && !engineFailed(end.status);
     // `--rm` removes the container before the command ends, unless the command failed or was killed itself.
     if (!inGoodOrder) await this.#remove();
@@ -191,25 +207,29 @@ class ContainerTransport implements Transport {
 
   async #explain(end: ProcessEnd): Promise<GatewayError> {
     const { server, host } = this.#options;
-    const { image, resources } = server.container;
-    const asksMemory = wasKilled(end.status) && host.engine.kind === 'docker';
+    const death =
+      this.#watched !== undefined && wasKilled(end.status) ? await soon(this.#watched.died, DEATH_GRACE_MS) : undefined;
+    const isImagePresent = engineFailed(end.status)
+      ? await soon(hasImage(host.engine, server.container.image), IMAGE_QUESTION_MS)
+      : undefined;
+    return this.#exitError(end, { death, isImagePresent });
+  }
+
+  #exitError(
+    end: ProcessEnd,
+    known: { death: ContainerDeath | undefined; isImagePresent?: boolean | undefined },
+  ): GatewayError {
+    const { server, host } = this.#options;
     return exitError({
       server: server.name,
       engine: host.engine.kind,
-      image,
+      image: server.container.image,
       ...end,
-      memoryLimit: resources.memory,
+      memoryLimit: server.container.resources.memory,
       lastWords: this.#words.lines(),
-      outOfMemory: asksMemory ? await soon(this.#askMemory(), MEMORY_QUESTION_MS) : undefined,
-      imagePresent: engineFailed(end.status) ? await soon(hasImage(host.engine, image), IMAGE_QUESTION_MS) : undefined,
+      outOfMemory: known.death?.outOfMemory,
+      imagePresent: known.isImagePresent,
     });
-  }
-
-  /** What comes too late for the error still reaches the log. */
-  async #askMemory(): Promise<boolean> {
-    const answer = await ranOutOfMemory(this.#options.host.engine, this.#name, this.#startedAt);
-    if (answer) this.#notice(`ran out of memory (limit ${this.#options.server.container.resources.memory} bytes)`);
-    return answer;
   }
 
   #lose(reason: GatewayError): void {

@@ -1,5 +1,6 @@
 /** What we ask of the engine beside running servers: is it there, is the image there, networks, stopping, removing. */
 import { GatewayError } from '../../shared/errors.ts';
+import { missingImage } from './container-exit.ts';
 import { callEngine, type Engine, type EngineOutput } from './engine-command.ts';
 import { LABELS, MARKER } from './gateway-instance.ts';
 
@@ -16,7 +17,9 @@ export interface Owned {
 const QUICK_MS = 15_000;
 /** Removing waits for mounts and networks, which takes its time on a machine under load. */
 const SLOW_MS = 60_000;
-const MISSING = /no such|not found|not known|does not exist/i;
+/** Only about the thing that was asked for: "no such file" is what docker says of its own socket when its daemon is down. */
+const MISSING =
+  /no such (?:image|container|network|object)|no container with name or id|(?:image|network|container)\b.*: not found|(?:image|network|container)\b.* not (?:found|known)/i;
 const GONE = new RegExp(`${MISSING.source}|removal of container .* is already in progress`, 'i');
 /** So many names in one call stay far below the limit of an argument list. */
 const BATCH = 100;
@@ -41,15 +44,23 @@ export async function hasImage(engine: Engine, image: string): Promise<boolean> 
   throw failure(engine, `${engine.kind} cannot look up the image "${image}".`, output);
 }
 
+/** The digests under which registries know an image of this machine, `name@sha256:…`; undefined when it is not here. */
+export async function repositoryDigests(engine: Engine, image: string): Promise<readonly string[] | undefined> {
+  const output = await callEngine(
+    engine,
+    ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', image],
+    QUICK_MS,
+  );
+  if (output.status === 0) return (JSON.parse(output.stdout) as readonly string[] | null) ?? [];
+  if (isMissing(output)) return undefined;
+  throw failure(engine, `${engine.kind} cannot look up the image "${image}".`, output);
+}
+
 /** Rejects with GatewayError `server_unavailable` when an image is not on this machine; the text says how to get it. */
 export async function requireImage(engine: Engine, image: string): Promise<void> {
   if (await hasImage(engine, image)) return;
-  const message = missingImage(engine, image);
+  const message = `Servers of this image cannot be started: ${missingImage(engine.kind, image)}`;
   throw new GatewayError('server_unavailable', message, { detail: message });
-}
-
-export function missingImage(engine: Engine, image: string): string {
-  return `The image "${image}" is not on this machine and images are never pulled implicitly. Pull it with: ${engine.kind} pull ${image}`;
 }
 
 /** Creates a bridge network whose containers reach out but no other container. */
@@ -58,17 +69,43 @@ export async function createNetwork(
   name: string,
   labels: Readonly<Record<string, string>>,
 ): Promise<void> {
+  await create(engine, name, labels, separation(engine));
+}
+
+/** Creates a bridge network without a way out and without an address of the host; its containers reach each other. */
+export async function createClosedNetwork(
+  engine: Engine,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (engine.kind === 'podman') return create(engine, name, labels, ['--internal']);
+  // Docker would give the host an address in it, under which everything that listens there could be reached.
+  const options = ['--internal', '--opt=com.docker.network.bridge.inhibit_ipv4=true'];
+  await create(engine, name, labels, options);
+  // Only where its addresses were asked for can one be given to a container, and only docker knows which are free.
+  const output = await callEngine(
+    engine,
+    ['network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', '--', name],
+    QUICK_MS,
+  );
+  if (output.status !== 0) throw failure(engine, `The network "${name}" cannot be looked up.`, output);
+  await removeNetwork(engine, name);
+  await create(engine, name, labels, [...options, `--subnet=${output.stdout.trim()}`]);
+}
+
+async function create(
+  engine: Engine,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  options: readonly string[],
+): Promise<void> {
   const output = await callEngine(
     engine,
     [
       'network',
       'create',
       '--driver=bridge',
-      ...(engine.kind === 'docker'
-        ? // Docker keeps networks apart by itself; this keeps the containers of one network apart as well (one for each session).
-          ['--opt=com.docker.network.bridge.enable_icc=false']
-        : // Podman lets its networks reach each other unless told not to; names of other containers are nobody's business.
-          ['--opt=isolate=true', '--disable-dns']),
+      ...options,
       ...Object.entries(labels).map(([label, value]) => `--label=${label}=${value}`),
       '--',
       name,
@@ -81,6 +118,27 @@ export async function createNetwork(
     ? ' Every server has a network of its own: give the engine more address pools ("default-address-pools" in daemon.json).'
     : '';
   throw failure(engine, `The network "${name}" cannot be created.${hint}`, output);
+}
+
+/** What keeps the containers of other networks, and of the same one, apart. */
+function separation({ kind }: Engine): readonly string[] {
+  return kind === 'docker'
+    ? // Docker keeps networks apart by itself; this keeps the containers of one network apart as well (one for each session).
+      ['--opt=com.docker.network.bridge.enable_icc=false']
+    : // Podman lets its networks reach each other unless told not to; names of other containers are nobody's business.
+      ['--opt=isolate=true', '--disable-dns'];
+}
+
+/** Puts a running container into one more network, under an address of its own where one is given. Rejects with GatewayError `server_unavailable`. */
+export async function connectNetwork(
+  engine: Engine,
+  network: string,
+  container: string,
+  address?: string,
+): Promise<void> {
+  const options = address === undefined ? [] : [`--ip=${address}`];
+  const output = await callEngine(engine, ['network', 'connect', ...options, '--', network, container], SLOW_MS);
+  if (output.status !== 0) throw failure(engine, `The network "${network}" cannot be joined.`, output);
 }
 
 /** Removes a network; true when it is gone, false while a container still hangs on it. */
@@ -112,15 +170,6 @@ export async function removeContainers(engine: Engine, names: readonly string[])
 /** Removes containers that do not run; the engine refuses the others, which is what is wanted. */
 export async function removeStopped(engine: Engine, ids: readonly string[]): Promise<void> {
   for (const id of ids) await callEngine(engine, ['rm', '--volumes', '--', id], SLOW_MS);
-}
-
-/** Whether the engine ended a container for its use of memory, according to its log of events; podman keeps none. */
-export async function ranOutOfMemory(engine: Engine, name: string, sinceMs: number): Promise<boolean> {
-  if (engine.kind === 'podman') return false;
-  const filters = ['--filter', 'type=container', '--filter', `container=${name}`, '--filter', 'event=oom'];
-  const period = [`--since=${(sinceMs / 1000).toFixed(3)}`, `--until=${(Date.now() / 1000).toFixed(3)}`];
-  const output = await callEngine(engine, ['events', ...period, ...filters, '--format', '{{.Action}}'], QUICK_MS);
-  return output.stdout.includes('oom');
 }
 
 /** Our containers, running or not, and our networks; those of one instance when it is named. */
@@ -187,11 +236,6 @@ function isMissing(output: EngineOutput): boolean {
 
 function failure(engine: Engine, message: string, output: EngineOutput): GatewayError {
   const said = output.stderr.trim().split('\n')[0]?.slice(0, 500) ?? '';
-  return new GatewayError(
-    'server_unavailable',
-    `${message} ${engine.kind} says: ${said === '' ? `exit status ${output.status}` : said}`,
-    {
-      detail: message,
-    },
-  );
+  const whole = `${message} ${engine.kind} says: ${said === '' ? `exit status ${output.status}` : said}`;
+  return new GatewayError('server_unavailable', whole, { detail: whole });
 }

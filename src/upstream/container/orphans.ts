@@ -1,5 +1,5 @@
-import type { Engine } from './engine-command.ts';
 /** Finds and removes what dead gateways have left on the engine, and nothing else. */
+import type { Engine } from './engine-command.ts';
 import { listOwned, removeContainers, removeNetwork, removeStopped, type Owned } from './engine.ts';
 import { ownerState, type OwnerState } from './gateway-instance.ts';
 

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Name of the server's own network; unused when the specification says `none`. */
   readonly network: string | undefined;
+  /** URL of the proxy that is the only way out of that network; undefined where there is another, or none. */
+  readonly proxy?: string | undefined;
   /** Seconds from SIGTERM to SIGKILL when the engine itself stops the container. */
   readonly stopTimeoutSeconds: number;
 }
@@ -48,7 +50,7 @@ export function runCommand(options: RunOptions): RunCommand {
   }
   if (!Number.isFinite(cpus) || cpus < 0.01) refuse('the limit "cpus" must be at least 0.01');
   if (!/^[a-zA-Z0-9]/.test(spec.image) || /[\s\p{Cc}]/u.test(spec.image)) refuse('the name of the image is not one');
-  const environment = containerEnvironment(server, spec.env);
+  const environment = containerEnvironment(server, { ...spec.env, ...proxyVariables(options.proxy) });
 
   const args = [
     'run',
@@ -60,6 +62,8 @@ export function runCommand(options: RunOptions): RunCommand {
     `--name=${options.name}`,
     ...Object.entries(options.labels).map(([label, value]) => `--label=${label}=${value}`),
     `--network=${networkOf(options, refuse)}`,
+    // The engine would ask name servers of the host for names that the container asks it for: a way out for secrets.
+    ...(options.proxy === undefined ? [] : ['--dns=0.0.0.0']),
     '--cap-drop=ALL',
     ...spec.capabilities.map((capability) => `--cap-add=${capabilityName(capability, refuse)}`),
     '--security-opt=no-new-privileges',
@@ -101,9 +105,22 @@ const PODMAN_EXTRAS = [
   '--http-proxy=false',
 ];
 
-function networkOf({ spec, network }: RunOptions, refuse: (why: string) => never): string {
+/** Under the names that programs know; Node obeys them when told to (24 and later). */
+function proxyVariables(proxy: string | undefined): Readonly<Record<string, string>> {
+  if (proxy === undefined) return {};
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'];
+  return {
+    ...Object.fromEntries(names.map((name) => [name, proxy])),
+    NO_PROXY: 'localhost,127.0.0.1,::1',
+    no_proxy: 'localhost,127.0.0.1,::1',
+    NODE_USE_ENV_PROXY: '1',
+  };
+}
+
+function networkOf({ spec, network, proxy }: RunOptions, refuse: (why: string) => never): string {
   if (spec.network === 'none') return 'none';
   // `host`, `bridge` and `container:…` are names as well, as far as the engines are concerned.
+  if (typeof spec.network === 'object' && proxy === undefined) return refuse('its allow-list has no proxy');
   if (network === undefined || !network.startsWith(NAME_PREFIX)) return refuse('it has no network of its own');
   return network;
 }

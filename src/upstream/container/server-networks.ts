@@ -1,10 +1,12 @@
-import type { Engine } from './engine-command.ts';
 /** One network for each server: there while a container of the server lives, shared by all of them and by nobody else. */
+import type { Engine } from './engine-command.ts';
 import { createNetwork, removeNetwork } from './engine.ts';
 
 export interface NetworkLease {
   /** Name of the network. */
   readonly name: string;
+  /** URL of the proxy that is the only way out; absent where there is another, or none. */
+  readonly proxy?: string;
   /** Gives it back; the last one removes the network. Never rejects, and does nothing the second time. */
   release(): Promise<void>;
 }

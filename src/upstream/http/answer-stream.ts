@@ -48,8 +48,9 @@ export async function followAnswer(first: OutboundResponse, options: FollowOptio
     options.signal.throwIfAborted();
     position = round.position;
     fruitless = round.gotEvents ? 0 : fruitless + 1;
-    if (position.lastEventId === undefined)
+    if (position.lastEventId === undefined) {
       throw brokenOff(options.server, 'and the server gave it no event ids to resume it by', round.cause);
+    }
     response = await reconnect(position.lastEventId, position.retry, fruitless, round.cause, options);
   }
 }
@@ -98,8 +99,9 @@ async function reconnect(
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof GatewayError)) throw error;
-      if (error.code === 'server_protocol_error')
+      if (error.code === 'server_protocol_error') {
         throw brokenOff(server, `and cannot be resumed (${error.detail ?? error.message})`, error);
+      }
       if (error.code !== 'server_unavailable') throw error;
       lastCause = error;
     }

@@ -1,5 +1,5 @@
-import { scanArray, scanObject, setMember, sliceSpan } from '../../mcp/json-text.ts';
 /** Finds out, without reading more than it must, whether what a server sent answers a request. */
+import { scanArray, scanObject, setMember, sliceSpan } from '../../mcp/json-text.ts';
 import { isObject } from '../../mcp/message.ts';
 
 /**

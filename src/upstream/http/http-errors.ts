@@ -1,5 +1,5 @@
-import { SseEventTooLargeError } from '../../mcp/sse.ts';
 /** Says in plain words why an HTTP server could not be reached, could not be trusted, or did not answer with MCP. */
+import { SseEventTooLargeError } from '../../mcp/sse.ts';
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
 import { RedirectRefusedError } from './connector.ts';
 

@@ -3,6 +3,8 @@ import { SseParser, type SseEvent } from '../../mcp/sse.ts';
 import type { OutboundResponse } from './connector.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
 
+const MAX_EVENT_ID_LENGTH = 2048;
+
 export type MediaType = 'json' | 'event-stream' | 'other';
 
 /** What the answer says it is. */
@@ -46,6 +48,11 @@ export async function readEvents({ body }: OutboundResponse, options: ReadEvents
   const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId });
   for await (const chunk of body as AsyncIterable<Buffer>) {
     parser.push(chunk);
-    onPosition({ lastEventId: parser.lastEventId, retry: parser.retry ?? from.retry });
+    onPosition({ lastEventId: sendable(parser.lastEventId), retry: parser.retry ?? from.retry });
   }
+}
+
+/** The id if it can stand in a header: without control characters, and not so long that it would fill the head of a request. */
+function sendable(id: string | undefined): string | undefined {
+  return id !== undefined && id.length <= MAX_EVENT_ID_LENGTH && !/\p{Cc}/u.test(id) ? id : undefined;
 }

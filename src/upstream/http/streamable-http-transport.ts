@@ -156,12 +156,12 @@ export class StreamableHttpTransport implements Transport {
   }
 
   #get(lastEventId: string | undefined, signal: AbortSignal): Promise<OutboundResponse> {
+    // Headers are written byte by byte: this sends the UTF-8 that the event carried.
+    const resumeFrom =
+      lastEventId === undefined ? {} : { 'last-event-id': Buffer.from(lastEventId).toString('latin1') };
     return this.#outbound.request({
       method: 'GET',
-      headers: this.#headers({
-        accept: 'text/event-stream',
-        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
-      }),
+      headers: this.#headers({ accept: 'text/event-stream', ...resumeFrom }),
       signal,
       headersTimeoutMs: 0,
       bodyTimeoutMs: 0,
@@ -196,14 +196,13 @@ export class StreamableHttpTransport implements Transport {
         resume: (lastEventId) => this.#resume(lastEventId, signal),
       });
     }
-    const described = printable(response.header('content-type') ?? '', 100);
     if (type === 'other') {
       discard(response.body);
+      const described = printable(response.header('content-type') ?? '', 100);
+      const fault = `the answer has the content type "${described}"`;
       throw this.#error(
         'server_protocol_error',
-        response.status === 202
-          ? 'it took the request and gave no answer (HTTP 202)'
-          : `the answer has the content type "${described}"`,
+        response.status === 202 ? 'it took the request and gave no answer (HTTP 202)' : fault,
       );
     }
     const messages = splitBatch(await readText(response, this.#options.maxMessageBytes));
@@ -212,11 +211,9 @@ export class StreamableHttpTransport implements Transport {
       this.#deliver(message, requestId);
       answered ||= answers(message, requestId);
     }
-    if (!answered)
-      throw this.#error(
-        'server_protocol_error',
-        messages.length === 0 ? 'the answer is empty' : 'the answer holds no response to the request',
-      );
+    if (answered) return;
+    const fault = messages.length === 0 ? 'the answer is empty' : 'the answer holds no response to the request';
+    throw this.#error('server_protocol_error', fault);
   }
 
   /** Answers that are not successes: a JSON-RPC error is an answer like others, everything else is a failure of the server. */

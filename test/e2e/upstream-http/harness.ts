@@ -33,6 +33,7 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
     kind: 'http',
     name: 'remote',
     tools: undefined,
+    start: 'boot',
     startupTimeoutMs: 10_000,
     toolTimeoutMs: 10_000,
     registry: undefined,

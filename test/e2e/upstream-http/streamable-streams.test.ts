@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { handshake, idOf, json, openWire, serveHttp, type Handler, type RecordedRequest } from './harness.ts';
@@ -52,6 +53,26 @@ describe('a stream that breaks off before the response', () => {
     expect(server.requests.filter(({ body }) => body.includes('tools/call'))).toHaveLength(1);
   });
 
+  it('is resumed with any id that a header can carry, as UTF-8, and never with another', async () => {
+    let id = 'é€';
+    await using server = await serveHttp(
+      sessionServer(
+        (_request, response) => void response.writeHead(200, SSE).end(`id: ${id}\nretry: 1\ndata: \n\n`),
+        (_request, response) => void response.writeHead(200, SSE).end(`data: ${result(1)}\n\n`),
+      ),
+    );
+    await using wire = await openWire(server.url);
+    await handshake(wire);
+    await wire.call(1, 'tools/call');
+    const [sent] = gets(server.requests);
+    expect(Buffer.from(String(sent?.headers['last-event-id']), 'latin1').toString()).toBe('é€');
+    for (id of ['a\u0001b', 'x'.repeat(5_000)]) {
+      const detail = expect.stringContaining('no event ids') as unknown;
+      await expect(wire.call(2, 'tools/call')).rejects.toMatchObject({ code: 'server_unavailable', detail });
+    }
+    expect(gets(server.requests)).toHaveLength(1);
+  });
+
   it('is given up after several tries that bring nothing', async () => {
     await using server = await serveHttp(
       sessionServer(
@@ -67,6 +88,19 @@ describe('a stream that breaks off before the response', () => {
     });
     expect(gets(server.requests)).toHaveLength(5);
     expect(wire.closed).toEqual([]);
+  });
+
+  it('is given up as well when every try is answered with an empty stream', async () => {
+    await using server = await serveHttp(
+      sessionServer(
+        (_request, response) => void response.writeHead(200, SSE).end('id: a1\nretry: 1\ndata: \n\n'),
+        (_request, response) => void response.writeHead(200, SSE).end(),
+      ),
+    );
+    await using wire = await openWire(server.url);
+    await handshake(wire);
+    await expect(wire.call(1, 'tools/call')).rejects.toMatchObject({ code: 'server_unavailable' });
+    expect(gets(server.requests)).toHaveLength(5);
   });
 
   it('fails at once when the server cannot resume, and ends the session when that is gone', async () => {
@@ -140,6 +174,16 @@ describe('cancelling and closing', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  it('leaves nothing on the signal of a request that is over', async () => {
+    await using server = await serveHttp(
+      sessionServer((request, response) => json(response, JSON.parse(result(idOf(request))))),
+    );
+    await using wire = await openWire(server.url);
+    const { signal } = new AbortController();
+    for (let id = 1; id <= 3; id++) await wire.call(id, 'ping', {}, signal);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
   it('close() ends what is in flight, says goodbye, and delivers nothing afterwards', async () => {
     let stream: ServerResponse | undefined;
     await using server = await serveHttp(
@@ -195,7 +239,8 @@ describe('the stream for server messages', () => {
         (_request, response) => {
           asked++;
           if (asked === 1) response.writeHead(200, SSE).end(`id: 7\nretry: 1\ndata: ${note(1)}\n\n`);
-          else if (asked === 2) response.writeHead(503).end();
+          else if (asked === 2) response.writeHead(200, SSE).end(`data: ${note(2)}\n\n`);
+          else if (asked === 3) response.writeHead(503).end();
           else response.writeHead(200, SSE).write(`id: 8\ndata: ${note(asked)}\n\n`);
         },
       ),
@@ -203,9 +248,9 @@ describe('the stream for server messages', () => {
     await using wire = await openWire(server.url);
     await handshake(wire);
     wire.transport.listen?.();
-    await wire.received(3);
-    expect(wire.messages.slice(1)).toEqual([note(1), note(3)].map((text) => ({ text, requestId: undefined })));
-    expect(gets(server.requests).map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '7', '7']);
+    await wire.received(4);
+    expect(wire.messages.slice(1)).toEqual([note(1), note(2), note(4)].map((text) => ({ text, requestId: undefined })));
+    expect(gets(server.requests).map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '7', '7', '7']);
     await wire.transport.close();
     await expect.poll(server.open).toBeLessThanOrEqual(1);
   });

@@ -26,6 +26,7 @@ export async function shellServer(options: ServerOptions = {}): Promise<Containe
     kind: 'container',
     name,
     tools: undefined,
+    start: 'boot',
     startupTimeoutMs: 30_000,
     toolTimeoutMs: 60_000,
     registry: undefined,

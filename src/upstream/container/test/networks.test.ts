@@ -3,8 +3,8 @@ import { dockerMissing } from '../../../../test/rig/docker.ts';
 import type { ContainerHost } from '../container-host.ts';
 import { containerOf, engineSays, left, newHost, shellServer, Wire } from './containers.ts';
 
-/** Serves one word on port 80 and runs each line that it is sent as a shell command. */
-const NEIGHBOUR = `(while :; do echo neighbour | nc -l -p 80 >/dev/null; done) &
+/** Serves one word on port 8080 and runs each line that it is sent as a shell command. */
+const NEIGHBOUR = `(while :; do echo neighbour | nc -l -p 8080 >/dev/null || sleep 1; done) &
 while IFS= read -r line; do sh -c "$line" 2>&1 | tr "\\n" "~"; echo; done`;
 
 async function neighbour(host: ContainerHost, name: string): Promise<Wire> {
@@ -20,7 +20,7 @@ async function addressOf(host: ContainerHost, server: string): Promise<string> {
 }
 
 /** Answers `neighbour~` when the port can be reached. */
-const visit = (address: string): string => `nc -w 3 ${address} 80 </dev/null || echo unreachable`;
+const visit = (address: string): string => `nc -w 3 ${address} 8080 </dev/null || echo unreachable`;
 
 describe.skipIf(dockerMissing())('networks of servers', () => {
   it('T-ISO-004 let no server reach another one, nor another container of its own', async () => {

@@ -85,7 +85,6 @@ echo x 2>&1 >/file | tr "\\n" "~"; ulimit -n; ${ECHO}`;
       Memory: 64 * 1024 * 1024,
       MemorySwap: 64 * 1024 * 1024,
       ReadonlyRootfs: true,
-      IpcMode: 'private',
       NetworkMode: 'none',
       LogConfig: { Type: 'none' },
     });
@@ -124,11 +123,11 @@ echo x 2>&1 >/file | tr "\\n" "~"; ulimit -n; ${ECHO}`;
   it('T-ISO-004 keeps the networks of two servers apart', async () => {
     await using host = newHost(engine);
     const script =
-      '(while :; do echo neighbour | nc -l -p 80 >/dev/null; done) & while IFS= read -r line; do sh -c "$line" 2>&1 | tr "\\n" "~"; echo; done';
+      '(while :; do echo neighbour | nc -l -p 8080 >/dev/null || sleep 1; done) & while IFS= read -r line; do sh -c "$line" 2>&1 | tr "\\n" "~"; echo; done';
     await using one = new Wire(host, await shellServer({ name: 'one', image, network: 'isolated', script }));
     await using two = new Wire(host, await shellServer({ name: 'two', image, network: 'isolated', script }));
     await Promise.all([one.open(), two.open()]);
-    await Promise.all([one.ask('true'), two.ask('true')]);
+    await Promise.all([one.ask('echo ready'), two.ask('echo ready')]);
     const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
     const address = await engineSays(
       engine,
@@ -138,7 +137,7 @@ echo x 2>&1 >/file | tr "\\n" "~"; ulimit -n; ${ECHO}`;
       format,
       await containerOf(host, 'one'),
     );
-    const visit = `nc -w 3 ${address} 80 </dev/null || echo unreachable`;
+    const visit = `nc -w 3 ${address} 8080 </dev/null || echo unreachable`;
     expect(await one.ask(visit)).toBe('neighbour~');
     expect(await two.ask(visit)).toMatch(/unreachable~$/);
     await Promise.all([one.transport.close(), two.transport.close()]);

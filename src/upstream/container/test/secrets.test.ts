@@ -51,7 +51,7 @@ describe.skipIf(dockerMissing())('secrets of a server', () => {
       { Args: string[]; Path: string; Config: { Labels: Record<string, string> } },
     ];
     expect(JSON.stringify([container.Path, container.Args, container.Config.Labels])).not.toContain(secret);
-    expect(readdirSync('/dev/shm').filter((name) => name.startsWith('gatehouse-'))).toEqual([]);
+    await expect.poll(() => readdirSync('/dev/shm').filter((name) => name.startsWith('gatehouse-'))).toEqual([]);
   });
 
   it('T-ISO-002 reach only the server that they are for, and neither the log nor error texts', async () => {

@@ -1,9 +1,9 @@
 /** Checks one table against its schema and turns every fault into a finding; returns the fields that are sound. */
 import * as z from 'zod';
-import type { Diagnostics } from './diagnostics.ts';
-import { reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
-import { type FieldMeta, fieldOf, metaOf, schemasAlong, unwrap } from './schema/field.ts';
-import { isTable, type Path } from './sources/document.ts';
+import type { Diagnostics } from '../diagnostics.ts';
+import { reportUnknown, type Scope, spell, writtenPath } from '../dialect.ts';
+import { type FieldMeta, fieldOf, metaOf, schemasAlong, unwrap } from '../schema/field.ts';
+import { isTable, type Path } from '../sources/document.ts';
 
 type Shape = z.core.$ZodShape;
 type Sound<S extends Shape> = { readonly [K in keyof S]?: z.output<S[K]> };

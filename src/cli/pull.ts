@@ -1,0 +1,176 @@
+/** `gatehouse pull`: gets the images of a configuration, tells their digests, and writes them into the file when asked. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { rename, stat, writeFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../config/config.ts';
+import { type ConfigSource, loadConfig } from '../config/load.ts';
+import { formatDiagnostics } from '../config/report.ts';
+import { parseImageReference } from '../config/values/image-reference.ts';
+import { GatewayError } from '../shared/errors.ts';
+import { type Engine, findEngine } from '../upstream/container/engine-command.ts';
+import { pingEngine, repositoryDigests } from '../upstream/container/engine.ts';
+import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
+import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
+import { writeDocument, writeText } from './stdout-document.ts';
+
+export interface PullOptions {
+  /** Pulls nothing: fails unless every image is here and is the one that its digest says. */
+  readonly check: boolean;
+  /** Writes the digests into the file. */
+  readonly write: boolean;
+  readonly json: boolean;
+}
+
+interface Image {
+  /** As it stands in the configuration. */
+  readonly reference: string;
+  readonly servers: readonly string[];
+}
+
+interface Outcome extends Image {
+  readonly state: 'pinned' | 'pinnable' | 'local' | 'missing';
+  /** The reference with its digest; undefined when there is none to give. */
+  readonly pinned: string | undefined;
+  /** Why it is not there; undefined when it is. */
+  readonly problem: string | undefined;
+}
+
+/** `file` is a path, or `-` for JSON on stdin. Resolves with the exit status. */
+export async function pull(file: string, options: PullOptions, env: NodeJS.ProcessEnv): Promise<number> {
+  let source: ConfigSource;
+  try {
+    source = await (file === '-' ? readConfigurationStream(process.stdin) : readConfigurationFile(file));
+  } catch (error) {
+    if (!(error instanceof UnreadableConfiguration)) throw error;
+    return fail(formatDiagnostics([error.diagnostic], error.source));
+  }
+  // What it is pulled for may be that the configuration demands digests.
+  const result = await loadConfig({ source, env, allowUnpinned: !options.check });
+  if (!result.ok) return fail(formatDiagnostics([...result.errors, ...result.warnings], source.name));
+  const images = imagesOf(result.config);
+  if (images.length === 0) return fail(`${source.name}: no server runs in a container\n`, EXIT_OK);
+  const outcomes: Outcome[] = [];
+  try {
+    const engine = findEngine(result.config.gateway.containerRuntime, env);
+    await pingEngine(engine);
+    for (const image of images) outcomes.push(await get(engine, image, options.check));
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return fail(`error: ${error.message}\n`);
+  }
+  if (options.json) await writeDocument({ images: outcomes });
+  else await writeText(report(outcomes));
+  const isWritten = !options.write || (await writePins(source, result.config, outcomes, env));
+  return isWritten && outcomes.every(({ state }) => state !== 'missing') ? EXIT_OK : EXIT_FAILURE;
+}
+
+function imagesOf({ servers }: Config): readonly Image[] {
+  const found = new Map<string, string[]>();
+  for (const server of servers) {
+    if (server.kind !== 'container') continue;
+    const { image } = server.container;
+    found.set(image, [...(found.get(image) ?? []), server.name]);
+  }
+  return [...found].map(([reference, names]) => ({ reference, servers: names }));
+}
+
+async function get(engine: Engine, image: Image, isCheck: boolean): Promise<Outcome> {
+  const { reference } = image;
+  let problem: string | undefined;
+  if (!isCheck) {
+    process.stderr.write(`${engine.kind} pull ${reference}\n`);
+    const status = await run(engine, ['pull', '--', reference]);
+    if (status !== 0) problem = `${engine.kind} could not pull it`;
+  }
+  const digests = await repositoryDigests(engine, reference);
+  if (digests === undefined)
+    return { ...image, state: 'missing', pinned: undefined, problem: problem ?? 'it is not on this machine' };
+  const parts = parseImageReference(reference);
+  if (parts?.digest !== undefined) return { ...image, state: 'pinned', pinned: reference, problem: undefined };
+  const digest = digests.find((one) => sameRepository(one, parts?.name ?? ''))?.split('@')[1];
+  if (digest === undefined || (problem !== undefined && !isCheck)) {
+    return {
+      ...image,
+      state: 'local',
+      pinned: undefined,
+      problem: problem ?? 'it was made here and has no digest of a registry',
+    };
+  }
+  return { ...image, state: 'pinnable', pinned: `${reference}@${digest}`, problem: undefined };
+}
+
+/** The engines write names in full: `docker.io/library/x` for `x`. */
+function sameRepository(digest: string, name: string): boolean {
+  const bare = (text: string): string =>
+    text.replace(/^(?:docker\.io|index\.docker\.io)\//, '').replace(/^library\//, '');
+  return bare(digest.split('@')[0] ?? '') === bare(name);
+}
+
+/** Progress goes to stderr as the engine writes it. */
+function run(engine: Engine, args: readonly string[]): Promise<number | null> {
+  const child = spawn(engine.command, args, { cwd: '/', env: engine.environment, stdio: ['ignore', 2, 2] });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+}
+
+function report(outcomes: readonly Outcome[]): string {
+  return `${outcomes
+    .map(({ reference, servers, state, pinned, problem }) => {
+      const who = `# ${servers.join(', ')}`;
+      if (state === 'missing') return `${who}\n# ${reference}: ${problem ?? ''}`;
+      if (state === 'local') return `${who}\n# ${reference}: here, but cannot be pinned: ${problem ?? ''}`;
+      return `${who}\n${pinned ?? ''}`;
+    })
+    .join('\n')}\n`;
+}
+
+/** Replaces each image where it stands as a whole string, and keeps the result only when it says the same in everything else. */
+async function writePins(
+  source: ConfigSource,
+  config: Config,
+  outcomes: readonly Outcome[],
+  env: NodeJS.ProcessEnv,
+): Promise<boolean> {
+  const pins = new Map(
+    outcomes.flatMap(({ reference, state, pinned }) =>
+      state === 'pinnable' && pinned !== undefined ? [[reference, pinned] as const] : [],
+    ),
+  );
+  if (pins.size === 0) return true;
+  let { text } = source;
+  for (const [reference, pinned] of pins)
+    for (const mark of ['"', "'"]) text = text.replaceAll(`${mark}${reference}${mark}`, `${mark}${pinned}${mark}`);
+  const again = await loadConfig({ source: { ...source, text }, env });
+  const wanted = {
+    ...config,
+    servers: config.servers.map((server) =>
+      server.kind === 'container'
+        ? {
+            ...server,
+            container: { ...server.container, image: pins.get(server.container.image) ?? server.container.image },
+          }
+        : server,
+    ),
+  };
+  const agentIds = again.ok ? again.config.gateway.agentIds : [];
+  // A TOML configuration without an agent id gets a random one at each reading.
+  if (!again.ok || !isDeepStrictEqual(again.config, { ...wanted, gateway: { ...wanted.gateway, agentIds } })) {
+    process.stderr.write(
+      'error: the digests cannot be written into the file without changing what else it says; paste the lines above\n',
+    );
+    return false;
+  }
+  const beside = `${source.name}.${randomBytes(4).toString('hex')}.tmp`;
+  await writeFile(beside, text, { mode: (await stat(source.name)).mode });
+  await rename(beside, source.name);
+  process.stderr.write(`${source.name}: pinned ${pins.size === 1 ? '1 image' : `${pins.size} images`}\n`);
+  return true;
+}
+
+function fail(text: string, status = EXIT_FAILURE): number {
+  process.stderr.write(text);
+  return status;
+}

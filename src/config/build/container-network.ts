@@ -1,0 +1,22 @@
+/** Turns the field `network` into what the container gets, with every host of an allow-list checked. */
+import type { ContainerSpec, EgressAllowList } from '../config.ts';
+import type { Diagnostics } from '../diagnostics.ts';
+import { type Scope, writtenPath } from '../dialect.ts';
+import { parseEgressHost } from '../values/egress-host.ts';
+
+/** The network of a container; reports every entry of an allow-list that names no host. */
+export function containerNetwork(
+  scope: Scope,
+  network: 'isolated' | 'none' | EgressAllowList | undefined,
+  log: Diagnostics,
+): ContainerSpec['network'] {
+  if (network === undefined || typeof network === 'string') return network ?? 'isolated';
+  const allow = network.allow.flatMap((text, index) => {
+    const path = [...writtenPath(scope, ['network']), 'allow', index];
+    const parsed = parseEgressHost(text, log.shown(path, text));
+    if (parsed.ok) return [parsed.host];
+    log.error({ path, message: parsed.message, suggestion: parsed.suggestion });
+    return [];
+  });
+  return { allow: [...new Set(allow)] };
+}
