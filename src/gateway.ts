@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config, ServerConfig } from './config/config.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
+import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import { SseLinks } from './proxy/downstream/sse-link.ts';
 import type { Front } from './proxy/front.ts';
@@ -84,6 +85,9 @@ export class StartInterrupted extends Error {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, telemetry } = options;
   await using stack = new AsyncDisposableStack();
+  // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
+  const listener = stack.use(new Listener(config.gateway));
+  const address = await listener.bind();
   const runtime = stack.use(await buildRuntime({ config, telemetry, version: options.version }));
   if (config.gateway.startup === 'strict') await startStrictly(runtime, options);
   if (options.signal?.aborted === true)
@@ -91,7 +95,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
-  const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS));
+  const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
   const sessions = stack.use(
     new SessionStore({
       idleTimeoutMs: config.gateway.sessionTimeoutMs,
@@ -100,8 +104,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   );
   const bridge = stack.use(new ModernBridge());
   const subscriptions = new OpenSubscriptions();
-  const listener = stack.use(new Listener(config.gateway));
-  const address = await listener.bind();
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -188,7 +190,10 @@ class RunningGateway implements Gateway {
     this.#front.subscriptions.endAll();
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
-    for (const exchange of [...exchanges]) exchange.abort.abort();
+    const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');
+    for (const exchange of [...exchanges]) exchange.abort.abort(reason);
+    // The errors reach their clients before the connections end.
+    await new Promise((resolve) => setImmediate(resolve));
     try {
       await this.#stack.disposeAsync();
     } catch (error) {

@@ -83,7 +83,7 @@ function serverOf(url: string, headers: Readonly<Record<string, string>>): HttpS
     throw new UsageError([`'${url}' is not an http or https URL`]);
   return {
     kind: 'http',
-    start: 'eager',
+    start: 'boot',
     name: 'gateway',
     url,
     headers,

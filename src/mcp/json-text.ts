@@ -21,6 +21,22 @@ const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 
 /**
+ * Refuses an object in which two members differ only in case: a server whose parser ignores case (Go's does, and takes
+ * the last one) would see another message than the one that was checked. The text must be valid JSON.
+ */
+export function refuseLookalikes(text: string, start = 0): void {
+  const seen = new Set<string>();
+  for (const key of scanObject(text, start).keys()) {
+    // U+017F is an s to Go; the Kelvin sign becomes a k by itself.
+    const folded = key.toLowerCase().replaceAll('\u017f', 's');
+    if (seen.has(folded)) {
+      throw new GatewayError('invalid_request', `The member "${key}" stands twice in one object, in two spellings.`);
+    }
+    seen.add(folded);
+  }
+}
+
+/**
  * The values of the members of the object that begins at `start`, in the order of the text.
  * The text must be valid JSON (it was parsed before). Throws `invalid_request` when an object names a member twice:
  * two parsers could then see two different messages.

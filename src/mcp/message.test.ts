@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../shared/errors.ts';
-import { cancelledId, parseMessage, progressTokenOf, resultText, stringParam, withId } from './message.ts';
+import {
+  cancelledId,
+  checkSpelling,
+  parseMessage,
+  progressTokenOf,
+  resultText,
+  stringParam,
+  withId,
+} from './message.ts';
 
 function codeOf(text: string): string {
   try {
@@ -54,6 +62,22 @@ describe('parseMessage', () => {
         /^(accepted|parse_error|invalid_request)$/.test(codeOf(text)),
       ),
     );
+  });
+});
+
+describe('checkSpelling', () => {
+  it.each([
+    '{"jsonrpc":"2.0","id":1,"method":"x/y","Method":"tools/call"}',
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"allowed","Name":"forbidden"}}',
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"param\u017f":{"name":"b"}}',
+    '{"jsonrpc":"2.0","id":1,"method":"x","params":{"key":1,"\u212aey":2}}',
+  ])('refuses two spellings of one member: %s', (text) => {
+    expect(() => checkSpelling(parseMessage(text))).toThrow('in two spellings');
+  });
+
+  it('leaves arguments alone', () => {
+    const text = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"id":1,"ID":2}}}';
+    expect(() => checkSpelling(parseMessage(text))).not.toThrow();
   });
 });
 

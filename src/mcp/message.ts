@@ -1,6 +1,6 @@
 /** One JSON-RPC 2.0 message, kept as the exact text that arrived beside what a gateway must know of it. */
 import { GatewayError } from '../shared/errors.ts';
-import { findSpan, scanObject, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
+import { findSpan, refuseLookalikes, scanObject, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -77,6 +77,13 @@ function scanMembers(text: string): Map<string, Span> {
   const params = members.get('params');
   if (params !== undefined) scanObject(text, params.start);
   return members;
+}
+
+/** What holds for messages of clients beside `parseMessage`: no two spellings of one member. Throws `invalid_request`. */
+export function checkSpelling(message: Message): void {
+  refuseLookalikes(message.text);
+  const params = message.members.get('params');
+  if (params !== undefined) refuseLookalikes(message.text, params.start);
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -20,6 +20,11 @@ describe('unifiedName', () => {
     );
   });
 
+  it('never gives two tools one name, wherever the separator stands', () => {
+    expect(unifiedName('a', 'b___c')).not.toBe(unifiedName('a___b', 'c'));
+    expect(unifiedName('a', '_c')).not.toBe(unifiedName('a_', 'c'));
+  });
+
   it('keeps long names of one server apart', () => {
     const long = 'x'.repeat(80);
     expect(unifiedName('s', `${long}1`)).not.toBe(unifiedName('s', `${long}2`));
@@ -36,6 +41,6 @@ describe('possibleOwners', () => {
   });
 
   it('names the longer prefix first when the separator stands in names', () => {
-    expect(possibleOwners('a___b___c', ['a', 'a___b', 'z'])).toEqual(['a___b', 'a']);
+    expect(possibleOwners('a___b___c_0123abcd', ['a', 'a___b', 'z'])).toEqual(['a___b', 'a']);
   });
 });

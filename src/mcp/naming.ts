@@ -12,11 +12,13 @@ const ALLOWED = /^[A-Za-z0-9_.-]+$/;
 
 /**
  * The name under which the unified endpoint shows a tool or prompt of a server: `server___tool`. A name that would be
- * too long, or hold characters that clients refuse, is shortened or cleaned and ends in a hash of the two originals.
+ * too long, hold characters that clients refuse, or could be split in two ways, is shortened or cleaned and ends in a
+ * hash of the two originals.
  */
 export function unifiedName(server: string, name: string): string {
   const plain = `${server}${SEPARATOR}${name}`;
-  if (plain.length <= MAX_NAME_LENGTH && ALLOWED.test(plain)) return plain;
+  const unambiguous = plain.indexOf(SEPARATOR) === server.length && plain.lastIndexOf(SEPARATOR) === server.length;
+  if (plain.length <= MAX_NAME_LENGTH && ALLOWED.test(plain) && unambiguous) return plain;
   const hash = createHash('sha256').update(`${server}\0${name}`).digest('hex').slice(0, HASH_LENGTH);
   const clean = plain.replaceAll(/[^A-Za-z0-9_.-]/g, '_');
   return `${clean.slice(0, MAX_NAME_LENGTH - HASH_LENGTH - 1)}_${hash}`;

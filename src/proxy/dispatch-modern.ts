@@ -165,6 +165,7 @@ function unexplained({ headers }: ModernRequest, declared: readonly ParamHeader[
 function callOptions(exchange: Exchange, pool: UpstreamPool) {
   return {
     owner: exchange,
+    principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
     onMessage: (text: string) => void exchange.reply.send(text),

@@ -13,7 +13,7 @@ import {
 import { renameResultUris } from '../mcp/result-uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { CallOptions } from '../upstream/upstream.ts';
 import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
 import { list } from './fan-out.ts';
@@ -21,6 +21,8 @@ import { guardRequest, guardResponse } from './guard-chain.ts';
 import { namesOf } from './names.ts';
 import { poolsOf } from './scope.ts';
 import { targetOf, type Target } from './target.ts';
+
+const MAX_SUBSCRIPTIONS = 1_000;
 
 /** The answer to a request as JSON-RPC text, whether result or the server's own error. Rejects with a GatewayError. */
 export async function dispatch(exchange: Exchange): Promise<string> {
@@ -58,14 +60,18 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string> {
   const { pool, message } = target;
   const upstream = await (session === undefined ? pool.shared() : pool.for(session));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
-  const answer = await upstream.call(message, {
+  return (await upstream.call(message, callOptions(exchange, pool))).text;
+}
+
+function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
+  return {
     owner: exchange,
+    principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
     onMessage: (text) => void exchange.reply.send(text),
-    logLevel: session?.logLevel,
-  });
-  return answer.text;
+    logLevel: exchange.session?.logLevel,
+  };
 }
 
 /** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
@@ -95,9 +101,11 @@ async function tellLevel(exchange: Exchange, pool: UpstreamPool): Promise<void> 
   const { session } = exchange;
   const upstream = session && pool.present(session);
   if (session === undefined || upstream?.capabilities['logging'] === undefined || upstream.era === 'modern') return;
-  if (!pool.ownsUpstream(session)) pool.routing.attach(session);
-  const level = pool.ownsUpstream(session) ? session.logLevel : pool.routing.needs(pool.name).logLevel;
-  await ask(exchange, pool, upstream, 'logging/setLevel', { level: level ?? 'info' });
+  const alone = pool.ownsUpstream(session);
+  pool.routing.attach(session, !alone);
+  const level = alone ? session.logLevel : pool.routing.needs(pool.name).logLevel;
+  const text = requestText(exchange.message.id ?? '0', 'logging/setLevel', JSON.stringify({ level }));
+  await upstream.call(parseMessage(text), callOptions(exchange, pool));
 }
 
 async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
@@ -110,6 +118,9 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
   const uri = String(paramsOf(target.message)['uri']);
   const upstream = await pool.for(session);
   const mine = session.subscriptions(pool.name);
+  if (wanted && mine.size >= MAX_SUBSCRIPTIONS) {
+    throw new GatewayError('invalid_params', `A session may have ${MAX_SUBSCRIPTIONS} subscriptions to one server.`);
+  }
   if (upstream.era === 'modern') {
     if (wanted) mine.add(uri);
     else mine.delete(uri);
@@ -123,12 +134,7 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
     else mine.delete(uri);
     return responseText(message.id ?? 'null', '{}');
   }
-  const answer = await upstream.call(target.message, {
-    owner: exchange,
-    timeoutMs: pool.config.toolTimeoutMs,
-    signal: exchange.abort.signal,
-    onMessage: (text) => void exchange.reply.send(text),
-  });
+  const answer = await upstream.call(target.message, callOptions(exchange, pool));
   if (!answer.message.failed && wanted) mine.add(uri);
   if (!answer.message.failed && !wanted) mine.delete(uri);
   return answer.text;
@@ -139,20 +145,4 @@ function othersWant(pool: UpstreamPool, uri: string, mine: Set<string>): boolean
   const wanted = pool.routing.needs(pool.name).subscriptions.has(uri);
   if (had) mine.add(uri);
   return wanted;
-}
-
-async function ask(
-  exchange: Exchange,
-  pool: UpstreamPool,
-  upstream: Upstream,
-  method: string,
-  params: Readonly<Record<string, string>>,
-): Promise<void> {
-  const text = requestText(exchange.message.id ?? '0', method, JSON.stringify(params));
-  await upstream.call(parseMessage(text), {
-    owner: exchange,
-    timeoutMs: pool.config.toolTimeoutMs,
-    signal: exchange.abort.signal,
-    onMessage: () => undefined,
-  });
 }

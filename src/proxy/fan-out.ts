@@ -1,6 +1,6 @@
 /** Listings and capabilities: of one server as it gave them, of all servers together under names of their own. */
-import { listingText, renameItem, type ListingItem, type ListingRow } from '../mcp/listing.ts';
-import { isObject, paramsOf, type Json, type JsonObject } from '../mcp/message.ts';
+import { listingText, renameItem, type Listing, type ListingItem, type ListingRow } from '../mcp/listing.ts';
+import { isObject, paramsOf, type JsonObject } from '../mcp/message.ts';
 import { legacyResult, mergeCacheHints, readCacheHint, UNCACHED, type CacheHint } from '../mcp/modern/results.ts';
 import { renameToolPage } from '../mcp/result-uris.ts';
 import { within } from '../shared/async.ts';
@@ -49,19 +49,36 @@ export interface UnifiedItems {
 export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise<UnifiedItems> {
   const parts = await eachServer(exchange, row.method, async (pool) => {
     const upstream = await upstreamForListing(exchange, pool);
-    const { items, frame } = await upstream.list(row);
+    const listing = await upstream.list(row);
+    const { items, frame } = listing;
     const shown = visible(pool, row, items);
-    return { pool, shown, hint: upstream.era === 'modern' ? readCacheHint(frame) : UNCACHED };
+    return { pool, shown, listing, hint: upstream.era === 'modern' ? readCacheHint(frame) : UNCACHED };
   });
   const names = namesOf(exchange.runtime);
   const refused = names.mode === 'plain' ? collisions(parts, row) : NONE;
-  const items = parts.flatMap((part) =>
-    (part?.shown ?? []).flatMap((item) =>
-      part === undefined || refused.has(item.key) ? [] : [unify(names, part.pool.name, row, item)],
-    ),
-  );
+  const items = parts.flatMap((part) => {
+    if (part === undefined) return [];
+    if (names.mode === 'prefixed') return prefixed(part, names, row);
+    return part.shown.flatMap(({ key, text }) => (refused.has(key) ? [] : [text]));
+  });
   const hints = parts.map((part) => part?.hint ?? UNCACHED);
   return { items, hint: mergeCacheHints(hints) };
+}
+
+/** Items under their prefixed names, made once for each state of a listing. */
+const PREFIXED = new WeakMap<Listing, readonly string[]>();
+
+function prefixed(
+  part: { readonly pool: UpstreamPool; readonly shown: readonly ListingItem[]; readonly listing: Listing },
+  names: Names,
+  row: ListingRow,
+): readonly string[] {
+  let items = PREFIXED.get(part.listing);
+  if (items === undefined) {
+    items = part.shown.map((item) => unify(names, part.pool.name, row, item));
+    PREFIXED.set(part.listing, items);
+  }
+  return items;
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -118,7 +135,6 @@ export function visible(pool: UpstreamPool, row: ListingRow, items: readonly Lis
 }
 
 function unify(names: Names, server: string, row: ListingRow, { key, text }: ListingItem): string {
-  if (names.mode === 'plain') return text;
   if (row.key !== 'name') return renameItem(text, row, names.uri(server, key));
   const renamed = renameItem(text, row, names.name(server, key));
   return row.kind === 'tools' ? renameToolPage(renamed, (uri) => names.uri(server, uri)) : renamed;
@@ -164,14 +180,17 @@ export async function unifiedOffer(
   };
 }
 
-/** What at least one server offers and the unified endpoint can deliver. */
+/**
+ * Servers come and go behind the endpoint, so it declares what it can deliver itself: lists that may change and log
+ * messages; and the rest when a server offers it at present.
+ */
 function unionOfCapabilities(all: readonly JsonObject[]): JsonObject {
-  const union: Record<string, Json> = {};
-  for (const name of ['tools', 'prompts', 'resources', 'completions', 'logging']) {
-    const offers = all.flatMap((capabilities) => (isObject(capabilities[name]) ? [capabilities[name]] : []));
-    if (offers.length === 0) continue;
-    const flags = ['listChanged', 'subscribe'].filter((flag) => offers.some((offer) => offer[flag] === true));
-    union[name] = Object.fromEntries(flags.map((flag) => [flag, true]));
-  }
-  return union;
+  const subscribable = all.some(({ resources }) => isObject(resources) && resources['subscribe'] === true);
+  return {
+    tools: { listChanged: true },
+    prompts: { listChanged: true },
+    resources: { listChanged: true, ...(subscribable ? { subscribe: true } : {}) },
+    logging: {},
+    ...(all.some(({ completions }) => isObject(completions)) ? { completions: {} } : {}),
+  };
 }

@@ -5,8 +5,11 @@ import { GatewayError } from '../shared/errors.ts';
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 export interface HostCheck {
-  /** Throws `forbidden_host`, or `invalid_request` for a request without exactly one Host. */
-  check(request: IncomingMessage): void;
+  /**
+   * The Origin of a request that a browser page caused, if there is one: it may call. Throws `forbidden_host`, or
+   * `invalid_request` for a request without exactly one Host.
+   */
+  check(request: IncomingMessage): string | undefined;
 }
 
 /**
@@ -23,7 +26,7 @@ export function createHostCheck(options: {
     [...LOOPBACK, options.domain, options.boundHost, ...options.allowedHosts].map((host) => host.toLowerCase()),
   );
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
-  const anyHost = options.boundHost === '0.0.0.0' || options.boundHost === '::';
+  const anyHost = options.boundHost === '0.0.0.0' || options.boundHost === '[::]';
   return {
     check(request) {
       const host = soleHeader(request, 'host');
@@ -36,7 +39,7 @@ export function createHostCheck(options: {
           `The Host "${clean(host)}" may not be used with this gateway; see allowedHosts.`,
         );
       }
-      if (request.headers.origin === undefined) return;
+      if (request.headers.origin === undefined) return undefined;
       const origin = soleHeader(request, 'origin');
       if (origin === undefined || !(origins.has(origin.toLowerCase()) || hosts.has(hostOfOrigin(origin)))) {
         throw new GatewayError(
@@ -44,6 +47,7 @@ export function createHostCheck(options: {
           `The Origin "${clean(origin ?? '')}" may not call this gateway; see allowedOrigins.`,
         );
       }
+      return origin;
     },
   };
 }

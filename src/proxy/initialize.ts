@@ -12,6 +12,8 @@ import { routeKey } from './route.ts';
 import { routedPool } from './scope.ts';
 import type { Session } from './session.ts';
 
+const MAX_DECLARATION_LENGTH = 64 * 1024;
+
 /** The new session and the raw text of the result. Rejects when the server of a routed endpoint is not available. */
 export async function initialize(
   front: Front,
@@ -27,6 +29,8 @@ export async function initialize(
     route.kind === 'server'
       ? await routedResult(exchange, route.server, protocolVersion)
       : await unifiedInitializeResult(exchange, protocolVersion, front.version);
+  // A client that has left in the meantime would never use the session.
+  exchange.abort.signal.throwIfAborted();
   const session = front.sessions.create({
     principal: principal.subject,
     routeKey: routeKey(route),
@@ -47,5 +51,13 @@ async function routedResult({ runtime }: Exchange, server: string, protocolVersi
 
 function rawParam(message: Message, name: string): string | undefined {
   const span = isObject(paramsOf(message)[name]) ? spanIn(message, ['params', name]) : undefined;
-  return span && sliceSpan(message.text, span);
+  if (span === undefined) return undefined;
+  if (span.end - span.start > MAX_DECLARATION_LENGTH) {
+    throw new GatewayError(
+      'invalid_params',
+      `"${name}" of initialize is longer than ${MAX_DECLARATION_LENGTH} characters.`,
+    );
+  }
+  // A copy: a slice would keep the whole body in memory for as long as the session lives.
+  return Buffer.from(sliceSpan(message.text, span)).toString();
 }

@@ -35,6 +35,8 @@ export interface ListenerDeps {
 export class Listener implements AsyncDisposable {
   readonly #server: Server;
   readonly #options: ListenerOptions;
+  /** Connections on which a request is being answered, with the number of such requests. */
+  readonly #occupied = new WeakMap<Socket, number>();
   readonly #serving = Promise.withResolvers<ListenerDeps>();
 
   constructor(options: ListenerOptions) {
@@ -51,16 +53,16 @@ export class Listener implements AsyncDisposable {
       (request, response) => void this.#accept(request, response),
     );
     this.#server.maxHeadersCount = MAX_HEADERS;
-    this.#server.on('clientError', refuseUnreadable);
+    this.#server.on('clientError', (error, socket: Socket) => this.#refuseUnreadable(error, socket));
   }
 
   /** Binds the socket. Connections are accepted from now on; their requests wait for `serve`. */
   async bind(): Promise<AddressInfo> {
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(explained(error, host, port)));
       this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
+        this.#server.removeAllListeners('error');
         resolve();
       });
     });
@@ -84,15 +86,33 @@ export class Listener implements AsyncDisposable {
     clearTimeout(last);
   }
 
+  #occupy(socket: Socket, response: ServerResponse): void {
+    this.#occupied.set(socket, (this.#occupied.get(socket) ?? 0) + 1);
+    response.once('close', () => this.#occupied.set(socket, (this.#occupied.get(socket) ?? 1) - 1));
+  }
+
+  /** Bytes that are not HTTP, headers that are too large or too late: answered in one line, then the connection ends. */
+  #refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+    // Behind a request that is still being answered, such a line would be taken for its answer.
+    if (!socket.writable || error.code === 'ECONNRESET' || (this.#occupied.get(socket) ?? 0) > 0) {
+      socket.destroy();
+      return;
+    }
+    socket.end(`HTTP/1.1 ${refusalOf(error)}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  }
+
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const deps = await this.#serving.promise;
+    this.#occupy(request.socket, response);
     const requestId = randomBytes(8).toString('hex');
     try {
       const route = withGroups(routeOf(request.url ?? ''), deps.front.runtime().config.gateway.groups);
       if (route?.kind === 'operation' && isPublic(route.name)) {
         return await handleOperation(deps.operations, route.name, request, response);
       }
-      deps.hostCheck.check(request);
+      const origin = deps.hostCheck.check(request);
+      if (origin !== undefined) allowPage(response, origin);
+      if (origin !== undefined && request.method === 'OPTIONS') return answerPreflight(response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
       const failure = expected(error, requestId);
@@ -166,19 +186,38 @@ async function handleSse(
   return handlePost(front, request, response, admitted, front.links.find(request, admitted));
 }
 
-/** Bytes that are not HTTP, headers that are too large or too late: answered in one line, then the connection ends. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+function explained(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const where = `${host}:${port}`;
+  const told: Record<string, string> = {
+    EADDRINUSE: `${where} is already in use. Stop the program that has it, or choose another with --listen HOST:PORT.`,
+    EACCES: `This user may not listen on ${where}. Ports below 1024 need privileges: choose another with --listen HOST:PORT.`,
+    EADDRNOTAVAIL: `This machine has no address ${host}. Choose one that it has with --listen HOST:PORT.`,
+  };
+  const sentence = told[error.code ?? ''];
+  return sentence === undefined ? error : new Error(sentence, { cause: error });
+}
+
+function refusalOf({ code }: NodeJS.ErrnoException): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+}
+
+/** Lets the page that made the request read the answer. */
+function allowPage(response: ServerResponse, origin: string): void {
+  response.setHeader('access-control-allow-origin', origin);
+  response.setHeader('access-control-expose-headers', 'mcp-session-id, mcp-protocol-version, x-request-id');
+  response.setHeader('vary', 'origin');
+}
+
+/** A browser asks before it sends; it carries no credentials yet. */
+function answerPreflight(response: ServerResponse): void {
+  response.writeHead(204, {
+    'access-control-allow-methods': 'GET, POST, DELETE',
+    'access-control-allow-headers':
+      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id',
+    'access-control-max-age': '600',
+  });
+  response.end();
 }
 
 /** Groups have endpoints like servers, and never a server's name. */

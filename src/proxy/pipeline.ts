@@ -1,7 +1,17 @@
 /** The life of one request, from accept to answer. Read this first. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { cancelledId, errorText, parseMessage, responseText, type Message } from '../mcp/message.ts';
+import {
+  cancelledId,
+  checkSpelling,
+  errorText,
+  parseMessage,
+  paramsOf,
+  responseText,
+  type Message,
+} from '../mcp/message.ts';
 import { statusOfCode } from '../mcp/modern/errors.ts';
+import { checkShape } from '../mcp/shape.ts';
+import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
@@ -9,6 +19,7 @@ import { Batch, batchOf, checkBatches } from './downstream/batch.ts';
 import type { ClientLink } from './downstream/client-link.ts';
 import { readModern } from './downstream/modern-http.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
+import type { ReplyChannel } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
@@ -28,25 +39,26 @@ export async function handlePost(
 ): Promise<void> {
   const { requestId, route, principal } = admitted;
   const startedAt = performance.now();
-  const notes: ExchangeNotes = {};
+  const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   // 3. The Runtime is taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
   const runtime = front.runtime();
   let message: Message | undefined;
+  let reply: ReplyChannel | undefined;
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
     const text = link?.text ?? (await readBody(request, runtime.config.gateway.maxBodyBytes));
     const batch = link?.text === undefined ? batchOf(text) : undefined;
     if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
-    message = parseMessage(text);
+    message = readMessage(text);
     const modern = readModern(request, message);
     if (modern === undefined) checkProtocolVersion(request);
     const found =
       modern === undefined && link === undefined ? findSession(front, request, admitted, message) : undefined;
     const session = link === undefined ? found : link.session;
-    const reply =
+    reply =
       link?.reply(response, requestId) ??
-      openReply(front, request, response, requestId, message.kind === 'request' ? session : undefined);
+      openReply(request, response, requestId, message.kind === 'request' ? session : undefined);
     const exchange: Exchange = {
       requestId,
       runtime,
@@ -75,10 +87,12 @@ export async function handlePost(
   } catch (error) {
     const failure = expected(error, requestId);
     outcome = failure.code;
-    if (failure.code === 'internal')
+    if (failure.code === 'internal') {
       front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-    const taken = link?.fail(response, errorText(message?.id, rpcErrorOf(failure, requestId))) === true;
-    if (!taken) respondError(response, failure, requestId, message?.id);
+    }
+    if (reply !== undefined) reply.fail(failure, message?.id);
+    else if (link?.fail(errorText(message?.id, rpcErrorOf(failure, requestId))) !== true)
+      respondError(response, failure, requestId, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
     const method = message?.method ?? message?.kind;
@@ -112,7 +126,7 @@ async function handleBatch(
     link?.session ??
     (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal.subject, routeKey(route)));
   checkBatches(session, request.headers['mcp-protocol-version']?.toString());
-  const reply = link?.reply(response, requestId) ?? openReply(front, request, response, requestId);
+  const reply = link?.reply(response, requestId) ?? openReply(request, response, requestId);
   const batch = new Batch(reply, session);
   await Promise.all(texts.map((text) => handlePost(front, request, response, admitted, batch.part(text))));
   batch.end();
@@ -127,27 +141,31 @@ async function answerRequest(
 ): Promise<string> {
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
-  front.exchanges.add(exchange);
   session?.begin(exchange);
+  front.exchanges.add(exchange);
   // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-  if (session === undefined && link === undefined) response.once('close', () => exchange.abort.abort());
+  if (session === undefined && link === undefined) {
+    response.once('close', () => exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.')));
+  }
+  // The answer to a handshake carries the session in its head, which therefore must not be sent before.
+  if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
     if (exchange.modern !== undefined) {
-      const answer = await dispatchModern(front, exchange, exchange.modern);
+      const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort.signal);
       reply.answer(answer.text, answer.status);
     } else if (message.method === 'initialize') {
-      const opened = await initialize(front, exchange);
+      const opened = await unlessAborted(initialize(front, exchange), exchange.abort.signal);
       reply.setHeader('mcp-session-id', opened.session.sessionId);
       link?.opened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
-      reply.answer(await dispatch(exchange));
+      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort.signal));
     }
     return 'ok';
   } catch (error) {
     const failure = expected(error, exchange.requestId);
     if (failure.code === 'cancelled') {
-      reply.drop();
+      reply.drop(failure, id);
       return failure.code;
     }
     // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
@@ -159,6 +177,13 @@ async function answerRequest(
     session?.end(exchange);
     front.exchanges.delete(exchange);
   }
+}
+
+function readMessage(body: string): Message {
+  checkShape(body);
+  const message = parseMessage(body);
+  checkSpelling(message);
+  return message;
 }
 
 function findSession(
@@ -179,7 +204,8 @@ async function hearNotification(exchange: Exchange): Promise<void> {
   if (session === undefined || message.method === 'notifications/initialized') return;
   if (message.method === 'notifications/cancelled') {
     const id = cancelledId(message);
-    if (id !== undefined) session.cancel(id);
+    const { reason } = paramsOf(message);
+    if (id !== undefined) session.cancel(id, typeof reason === 'string' ? reason.slice(0, 500) : undefined);
     return;
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);

@@ -4,6 +4,9 @@ import { GatewayError } from '../shared/errors.ts';
 
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
+const MAX_PASSED_OVER_BYTES = 64 * 1024 * 1024;
+const MAX_PASSED_OVER_MS = 5_000;
+
 /**
  * The body as text. Throws `body_too_large` as soon as the limit is passed (what follows is not kept),
  * `parse_error` for bytes that are not UTF-8, and `unsupported_media_type` for an encoded body.
@@ -13,7 +16,10 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   if (encoding !== undefined && encoding !== 'identity') {
     throw new GatewayError('unsupported_media_type', `The Content-Encoding "${encoding}" is not supported.`);
   }
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) {
+    passOver(request);
+    throw tooLarge(maxBytes);
+  }
   const chunks: Buffer[] = [];
   let size = 0;
   await new Promise<void>((resolve, reject) => {
@@ -21,7 +27,7 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
       size += chunk.length;
       if (size > maxBytes) {
         request.removeAllListeners('data');
-        request.pause();
+        passOver(request);
         reject(tooLarge(maxBytes));
       } else {
         chunks.push(chunk);
@@ -36,6 +42,22 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   } catch {
     throw new GatewayError('parse_error', 'The body is not valid UTF-8.');
   }
+}
+
+/**
+ * Reads what still comes of a body and drops it, for a while: a client that is still writing when the connection ends
+ * sees a broken connection instead of the answer.
+ */
+function passOver(request: IncomingMessage): void {
+  const { socket } = request;
+  let left = MAX_PASSED_OVER_BYTES;
+  const timer = setTimeout(() => socket.destroy(), MAX_PASSED_OVER_MS);
+  const stop = (): void => clearTimeout(timer);
+  request.once('end', stop).once('close', stop);
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) socket.destroy();
+  });
 }
 
 function tooLarge(maxBytes: number): GatewayError {

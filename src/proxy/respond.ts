@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { errorText, type JsonObject, type RpcError } from '../mcp/message.ts';
 import { modernGatewayCode } from '../mcp/modern/errors.ts';
 import type { Era } from '../mcp/versions.ts';
+import { cutWhenStalled } from './downstream/stalled-reader.ts';
 import { ERRORS, GatewayError } from '../shared/errors.ts';
 
 /** Turns whatever was thrown into an expected failure; a fault shows its caller only the id that is also in the log. */
@@ -28,15 +29,11 @@ export function rpcErrorOf(error: GatewayError, requestId: string, era: Era = 'l
 
 /** A whole HTTP answer about a failed request. `rpcId` is the raw id of the message, where it is known. */
 export function respondError(response: ServerResponse, error: GatewayError, requestId: string, rpcId?: string): void {
-  if (response.headersSent) {
-    response.end();
-    return;
-  }
+  if (response.headersSent || response.destroyed) return;
   const headers: Record<string, string> = { 'x-request-id': requestId };
   if (error.status === 401) headers['www-authenticate'] = 'Bearer';
   if (error.status === 503) headers['retry-after'] = '1';
-  // The rest of a body that is too large is not read: the connection cannot be used again.
-  if (error.code === 'body_too_large' || error.code === 'request_timeout') headers['connection'] = 'close';
+  if (error.code === 'request_timeout') headers['connection'] = 'close';
   respondJson(response, error.status, errorText(rpcId, rpcErrorOf(error, requestId)), headers);
 }
 
@@ -46,6 +43,7 @@ export function respondJson(
   body: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  if (response.destroyed) return;
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -53,4 +51,5 @@ export function respondJson(
     ...headers,
   });
   response.end(body);
+  cutWhenStalled(response);
 }

@@ -29,9 +29,7 @@ export class SessionStore implements AsyncDisposable {
 
   /** Opens a session under a new unguessable id. Throws `too_many_sessions`. */
   create(init: Omit<SessionInit, 'sessionId'>): Session {
-    if (this.#sessions.size >= MAX_SESSIONS) {
-      throw new GatewayError('too_many_sessions', `The gateway already holds ${MAX_SESSIONS} sessions.`);
-    }
+    if (this.#sessions.size >= MAX_SESSIONS) this.#makeRoom(init.principal);
     const session = new Session({ ...init, sessionId: randomBytes(32).toString('base64url') });
     this.#sessions.set(session.sessionId, session);
     return session;
@@ -56,6 +54,17 @@ export class SessionStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweep);
     await Promise.all([...this.#sessions.values()].map((session) => this.end(session)));
+  }
+
+  /** Ends the session that is idle longest, of the same principal first: nobody can lock others out by opening many. */
+  #makeRoom(principal: string): void {
+    const idle = [...this.#sessions.values()].filter((session) => !session.busy);
+    const own = idle.filter((session) => session.principal === principal);
+    const [oldest] = (own.length > 0 ? own : idle).toSorted((a, b) => a.lastUsed - b.lastUsed);
+    if (oldest === undefined) {
+      throw new GatewayError('too_many_sessions', `The gateway holds ${MAX_SESSIONS} sessions, and all are in use.`);
+    }
+    void this.end(oldest);
   }
 
   #endIdle(): void {

@@ -2,6 +2,7 @@
 import { sliceSpan, splice } from '../mcp/json-text.ts';
 import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../mcp/message.ts';
 import { unifiedUri } from '../mcp/uris.ts';
+import { GatewayError } from '../shared/errors.ts';
 import type { Attachment } from '../upstream/attachment.ts';
 import type { Asker, PendingCall } from '../upstream/upstream.ts';
 import type { EventStream } from './downstream/event-stream.ts';
@@ -32,6 +33,7 @@ type StandingStream = EventStream | LoggedStream;
 
 /** Messages that wait for the client to open its stream; older ones give way. */
 const MAX_WAITING = 100;
+const MAX_WAITING_LENGTH = 1024 * 1024;
 const MAX_QUESTIONS = 1_000;
 const MAX_STREAMS = 8;
 
@@ -45,6 +47,7 @@ export class Session implements Attachment {
   readonly protocolVersion: string;
   logLevel: string | undefined;
   lastUsed = Date.now();
+  closed = false;
   readonly #unified: boolean;
   readonly #exchanges = new Map<string, Exchange>();
   readonly #questions = new Map<string, Question>();
@@ -55,6 +58,7 @@ export class Session implements Attachment {
   readonly #standing = new WeakSet<StandingStream>();
   readonly #waiting: string[] = [];
   #nextQuestion = 1;
+  #waitingBytes = 0;
 
   constructor(init: SessionInit) {
     this.sessionId = init.sessionId;
@@ -78,22 +82,29 @@ export class Session implements Attachment {
     return uris;
   }
 
-  /** A request of the client is on its way. An id that is already in use belongs to the newer request from now on. */
+  /** A request of the client is on its way. Throws `invalid_request` for an id that is in use: neither could be cancelled. */
   begin(exchange: Exchange): void {
-    if (exchange.message.id !== undefined) this.#exchanges.set(exchange.message.id, exchange);
+    const { id } = exchange.message;
+    if (this.closed) throw new GatewayError('session_not_found', 'The session has ended.');
+    if (id === undefined) return;
+    if (this.#exchanges.has(id)) {
+      throw new GatewayError('invalid_request', 'The id of the request is in use by another request of the session.');
+    }
+    this.#exchanges.set(id, exchange);
   }
 
   end(exchange: Exchange): void {
     const { id } = exchange.message;
     if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+    this.lastUsed = Date.now();
     for (const [questionId, { call }] of this.#questions) {
       if (call?.owner === exchange) this.#questions.delete(questionId);
     }
   }
 
   /** The client takes a request back; `id` is raw JSON text. */
-  cancel(id: string): void {
-    this.#exchanges.get(id)?.abort.abort();
+  cancel(id: string, reason = 'The caller cancelled the request.'): void {
+    this.#exchanges.get(id)?.abort.abort(new GatewayError('cancelled', reason));
   }
 
   /** Opens the client's stream for messages that belong to no request. */
@@ -101,6 +112,7 @@ export class Session implements Attachment {
     this.#standing.add(stream);
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
+    this.#waitingBytes = 0;
     for (const text of this.#waiting.splice(0)) stream.send(text);
   }
 
@@ -128,7 +140,7 @@ export class Session implements Attachment {
   }
 
   onNotification(server: string, message: Message): void {
-    if (message.method === 'notifications/cancelled') return this.#withdrawQuestion(message);
+    if (message.method === 'notifications/cancelled') return this.#withdrawQuestion(server, message);
     if (message.method === 'notifications/resources/updated' && this.#unified) {
       const span = spanIn(message, ['params', 'uri']);
       if (span === undefined) return;
@@ -143,7 +155,8 @@ export class Session implements Attachment {
     const question = message.id === undefined ? undefined : this.#questions.get(message.id);
     if (question === undefined || message.id === undefined) return;
     this.#questions.delete(message.id);
-    await question.upstream.respond(withId(message, question.originalId));
+    // A server that is gone by now has no use for the answer.
+    await question.upstream.respond(withId(message, question.originalId)).catch(() => undefined);
   }
 
   /** Progress that the client reports on a question. */
@@ -156,7 +169,9 @@ export class Session implements Attachment {
 
   /** Ends everything: requests in flight, streams, questions. */
   close(): void {
-    for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort();
+    this.closed = true;
+    const reason = new GatewayError('cancelled', 'The session has ended.');
+    for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort(reason);
     for (const stream of this.#streams.splice(0)) stream.end();
     this.log.close();
     this.#questions.clear();
@@ -173,7 +188,12 @@ export class Session implements Attachment {
     for (const exchange of this.#exchanges.values()) {
       if (exchange.reply.send(text)) return;
     }
-    if (this.#waiting.push(text) > MAX_WAITING) this.#waiting.shift();
+    if (text.length > MAX_WAITING_LENGTH) return;
+    this.#waiting.push(text);
+    this.#waitingBytes += text.length;
+    while (this.#waiting.length > MAX_WAITING || this.#waitingBytes > MAX_WAITING_LENGTH) {
+      this.#waitingBytes -= this.#waiting.shift()?.length ?? 0;
+    }
   }
 
   #exchangeOf(call: PendingCall): Exchange | undefined {
@@ -184,10 +204,10 @@ export class Session implements Attachment {
   }
 
   /** The server takes a question back: the client knows it by another id. */
-  #withdrawQuestion(message: Message): void {
+  #withdrawQuestion(server: string, message: Message): void {
     const originalId = cancelledId(message);
     for (const [id, question] of this.#questions) {
-      if (question.originalId !== originalId) continue;
+      if (question.originalId !== originalId || question.upstream.server !== server) continue;
       this.#questions.delete(id);
       const span = spanIn(message, ['params', 'requestId']);
       if (span !== undefined) this.#deliver(splice(message.text, [{ span, text: id }]), question.call);

@@ -67,6 +67,7 @@ export async function listen(
   const leave = new AbortController();
   const answer = relayed.call(exchange.message, {
     owner: exchange,
+    principal: exchange.principal.subject,
     timeoutMs: undefined,
     signal: leave.signal,
     onMessage: (text) => void exchange.reply.send(text),
@@ -89,6 +90,7 @@ async function gather(exchange: Exchange, pools: readonly UpstreamPool[], ended:
     await ended;
     return lastAnswer(exchange);
   } finally {
+    subscription.closed = true;
     await Promise.allSettled(pools.map((pool) => subscription.leave(pool)));
   }
 }
@@ -112,6 +114,7 @@ class Subscription implements Attachment {
   readonly clientCapabilities = '{}';
   readonly askable = false;
   readonly logLevel = undefined;
+  closed = false;
   readonly principal: string;
   readonly #exchange: Exchange;
   readonly #filter: JsonObject;
@@ -150,7 +153,7 @@ class Subscription implements Attachment {
   /** What this server delivers from now on; nothing while it cannot be reached. */
   async join(pool: UpstreamPool, owned: readonly OwnedUri[]): Promise<Honoured> {
     const upstream = (await pool.modern().catch(() => undefined)) ?? (await pool.shared().catch(() => undefined));
-    pool.routing.attach(this);
+    pool.routing.attach(this, true);
     if (upstream === undefined) return { lists: [], uris: [] };
     const lists = LISTS.filter((list) => offers(upstream.capabilities, list, 'listChanged'));
     const wanted = offers(upstream.capabilities, 'resources', 'subscribe')

@@ -108,7 +108,10 @@ export class Calls {
       onGivenUp(upstreamId, call.method, reason);
       wire.abort();
     };
-    const onAbort = (): void => giveUp(abortReason(signal), 'The caller cancelled the request.');
+    const onAbort = (): void => {
+      const reason = abortReason(signal);
+      giveUp(reason, reason.message);
+    };
     const timer =
       timeoutMs === undefined
         ? undefined
@@ -175,10 +178,11 @@ export class Calls {
     pending.onMessage(splice(message.text, [{ span: token, text: pending.originalToken }]));
   }
 
-  /** Ends everything; false when it had ended before. */
-  fail(reason: Error): boolean {
+  /** Ends everything; false when it had ended before. `keepCalls`: those under way may still be answered. */
+  fail(reason: Error, { keepCalls }: { readonly keepCalls: boolean } = { keepCalls: false }): boolean {
     if (this.#closed !== undefined) return false;
     this.#closed = reason;
+    if (keepCalls) return true;
     for (const pending of [...this.#pending.values()]) pending.reject(reason);
     return true;
   }

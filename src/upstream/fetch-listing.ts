@@ -1,11 +1,12 @@
 /** Reads a listing of a server to its last page. */
-import { readPage, type Listing, type ListingItem, type ListingRow } from '../mcp/listing.ts';
+import { readPage, type Listing, type ListingItem, type ListingPage, type ListingRow } from '../mcp/listing.ts';
 import { isObject, resultText, type JsonObject, type Message } from '../mcp/message.ts';
 import { GatewayError } from '../shared/errors.ts';
 
 /** Beyond these a server is not listing but flooding. */
 const MAX_PAGES = 1_000;
 const MAX_ITEMS = 100_000;
+const MAX_LENGTH = 32 * 1024 * 1024;
 const METHOD_NOT_FOUND = -32601;
 
 /**
@@ -31,6 +32,7 @@ export async function fetchListing(
   const seen = new Set<string>();
   let frame: string | undefined;
   let cursor: string | undefined;
+  let length = 0;
   do {
     const answer = await ask(cursor === undefined ? undefined : `{"cursor":${JSON.stringify(cursor)}}`);
     const error = answer.value['error'];
@@ -38,7 +40,10 @@ export async function fetchListing(
       if (error['code'] === METHOD_NOT_FOUND && cursor === undefined) return empty;
       throw fail(`${String(error['message'])} (${String(error['code'])})`);
     }
-    const page = readPage(resultText(answer) ?? '', row);
+    const text = resultText(answer) ?? '';
+    length += text.length;
+    if (length > MAX_LENGTH) throw fail(`the listing is longer than ${MAX_LENGTH} characters`);
+    const page = readPageOf(text, row, fail);
     if (page === undefined) throw fail(`the result has no list "${row.kind}" whose items have a "${row.key}"`);
     frame ??= page.frame;
     items.push(...page.items);
@@ -49,4 +54,13 @@ export async function fetchListing(
       throw fail(`more than ${MAX_PAGES} pages or ${MAX_ITEMS} items`);
   } while (cursor !== undefined);
   return { frame, items };
+}
+
+/** What is wrong with the text of a server is the fault of the server, not of the client that asked for the listing. */
+function readPageOf(text: string, row: ListingRow, fail: (detail: string) => GatewayError): ListingPage | undefined {
+  try {
+    return readPage(text, row);
+  } catch (error) {
+    throw fail(error instanceof Error ? error.message : String(error));
+  }
 }

@@ -1,5 +1,5 @@
 /** What is known of the health of one server: state, reason, since when, and when it is looked at again. */
-import { GatewayError } from '../shared/errors.ts';
+import { GatewayError, type ErrorCode } from '../shared/errors.ts';
 
 export type HealthState =
   | 'unknown'
@@ -41,4 +41,15 @@ export function stateOfFailure(error: unknown): HealthState {
   if (error.code === 'server_auth_required') return 'auth-required';
   if (error.code === 'server_tls_error') return 'tls-error';
   return 'unreachable';
+}
+
+/** The code of the error for requests that a server in this state cannot take. */
+export function codeOfState(state: HealthState): ErrorCode {
+  if (state === 'tls-error') return 'server_tls_error';
+  return state === 'auth-required' ? 'server_auth_required' : 'server_unavailable';
+}
+
+/** One line about whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -34,14 +34,18 @@ export interface LegacyUpstreamOptions {
 }
 
 const LISTING_PAGE_TIMEOUT_MS = 30_000;
+/** How long a listing is believed when nobody would tell of a change. */
+const LISTING_LIFETIME_MS = 5_000;
 
 export class LegacyUpstream implements Upstream {
   readonly era = 'legacy';
   readonly server: string;
   readonly transport: string;
+  readonly principals = new Set<string>();
+  lastReceivedAt = Date.now();
   readonly #options: LegacyUpstreamOptions;
   readonly #calls: Calls;
-  readonly #listings = new Map<string, Promise<Listing>>();
+  readonly #listings = new Map<string, { readonly listing: Promise<Listing>; readonly until: number }>();
   #logLevel: string | undefined;
   #initializeResult = '{}';
   #capabilities: JsonObject = {};
@@ -68,6 +72,9 @@ export class LegacyUpstream implements Upstream {
   get protocolVersion(): string {
     return this.#protocolVersion;
   }
+  get closed(): boolean {
+    return this.#calls.closed !== undefined;
+  }
   calls(): Iterable<PendingCall> {
     return this.#calls.values();
   }
@@ -89,7 +96,7 @@ export class LegacyUpstream implements Upstream {
       await transport.close();
       throw error;
     }
-    transport.listen?.();
+    await transport.listen?.();
   }
 
   async #initialize(signal: AbortSignal, timeoutMs: number): Promise<void> {
@@ -116,6 +123,7 @@ export class LegacyUpstream implements Upstream {
   }
 
   call(message: Message, options: CallOptions): Promise<Answer> {
+    if (options.principal !== undefined) this.principals.add(options.principal);
     if (message.method === 'logging/setLevel') this.#logLevel = String(paramsOf(message)['level']);
     return this.#calls.call(message, options);
   }
@@ -154,19 +162,26 @@ export class LegacyUpstream implements Upstream {
 
   list(row: ListingRow): Promise<Listing> {
     const kept = this.#listings.get(row.method);
-    if (kept !== undefined) return kept;
-    const fetched = fetchListing(this.server, row, this.#capabilities, (params) =>
+    if (kept !== undefined && (kept.until > Date.now() || this.#hearsChanges(row))) return kept.listing;
+    const listing = fetchListing(this.server, row, this.#capabilities, (params) =>
       this.#ask(row.method, params, LISTING_PAGE_TIMEOUT_MS),
     );
-    this.#listings.set(row.method, fetched);
-    fetched.catch(() => {
-      if (this.#listings.get(row.method) === fetched) this.#listings.delete(row.method);
+    const entry = { listing, until: Date.now() + LISTING_LIFETIME_MS };
+    this.#listings.set(row.method, entry);
+    listing.catch(() => {
+      if (this.#listings.get(row.method) === entry) this.#listings.delete(row.method);
     });
-    return fetched;
+    return listing;
+  }
+
+  /** True when the server says that it announces changes of the list, and is heard when it does. */
+  #hearsChanges({ capability }: ListingRow): boolean {
+    const declared = this.#capabilities[capability];
+    return isObject(declared) && declared['listChanged'] === true && this.#options.transport.listening;
   }
 
   known(row: ListingRow): Promise<Listing> {
-    return this.list(row);
+    return this.#listings.get(row.method)?.listing ?? this.list(row);
   }
 
   async ping(timeoutMs: number): Promise<void> {
@@ -184,11 +199,13 @@ export class LegacyUpstream implements Upstream {
   }
 
   #receive(text: string, requestId: string | undefined): void {
+    this.lastReceivedAt = Date.now();
     this.#options.record('IN', text);
     try {
       this.#dispatch(parseMessage(text), requestId);
     } catch (error) {
-      this.#options.log.warn({ err: error, server: this.server }, 'the server sent a message that is not MCP');
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn({ reason, excerpt: text.slice(0, 200) }, 'the server sent a line that is not MCP');
       if (requestId !== undefined && error instanceof GatewayError) {
         const failure = this.#error(
           'server_protocol_error',
@@ -222,7 +239,9 @@ export class LegacyUpstream implements Upstream {
   }
 
   #fail(reason: GatewayError): void {
-    if (this.#calls.fail(reason)) this.#options.events.onClose(reason);
+    // When only the session is gone, calls under way are answered or refused one by one.
+    if (this.#calls.fail(reason, { keepCalls: reason.code === 'server_session_lost' }))
+      this.#options.events.onClose(reason);
   }
 
   #error(code: 'server_protocol_error' | 'server_unavailable', message: string): GatewayError {

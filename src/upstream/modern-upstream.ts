@@ -62,6 +62,8 @@ export class ModernUpstream implements Upstream {
   readonly server: string;
   readonly transport: string;
   readonly protocolVersion = MODERN_VERSION;
+  readonly principals = new Set<string>();
+  lastReceivedAt = Date.now();
   readonly #options: ModernUpstreamOptions;
   readonly #calls: Calls;
   readonly #listings = new Map<string, KeptListing>();
@@ -104,6 +106,10 @@ export class ModernUpstream implements Upstream {
       serverInfo: serverInfo ?? { name: this.server, version: '0' },
       ...(typeof found['instructions'] === 'string' ? { instructions: found['instructions'] } : {}),
     });
+  }
+
+  get closed(): boolean {
+    return this.#calls.closed !== undefined;
   }
 
   calls(): Iterable<PendingCall> {
@@ -151,6 +157,7 @@ export class ModernUpstream implements Upstream {
   }
 
   async call(message: Message, options: CallOptions): Promise<Answer> {
+    if (options.principal !== undefined) this.principals.add(options.principal);
     return this.#calls.call(message, options, { ...options.headers, ...(await this.#headers(message)) });
   }
 
@@ -255,6 +262,7 @@ export class ModernUpstream implements Upstream {
   }
 
   #receive(text: string, requestId: string | undefined): void {
+    this.lastReceivedAt = Date.now();
     this.#options.record('IN', text);
     try {
       this.#dispatch(parseMessage(text), requestId);

@@ -3,14 +3,22 @@ import type { ServerConfig } from '../config/config.ts';
 import { errorText, type Message } from '../mcp/message.ts';
 import { LATEST_LEGACY_VERSION, type Era } from '../mcp/versions.ts';
 import { backoffDelay } from '../shared/backoff.ts';
-import { GatewayError, type ErrorCode } from '../shared/errors.ts';
-import type { Attachment } from './attachment.ts';
+import { GatewayError } from '../shared/errors.ts';
+import { sessionEnded, type Attachment } from './attachment.ts';
 import { ModernConversation, type EraStatus } from './eras.ts';
-import { nextHealth, stateOfFailure, type Health, type HealthState, type Omission } from './health.ts';
+import {
+  codeOfState,
+  messageOf,
+  nextHealth,
+  stateOfFailure,
+  type Health,
+  type HealthState,
+  type Omission,
+} from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
 import type { ModernUpstream } from './modern-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
-import { Prober } from './prober.ts';
+import { Prober, type ProbeResult } from './prober.ts';
 import { SessionConversations } from './session-conversations.ts';
 import { SharedRouting } from './shared-routing.ts';
 import type { Upstream, UpstreamEvents } from './upstream.ts';
@@ -36,7 +44,7 @@ const DEAD_AFTER_PROBES = 3;
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
   /** Which sessions use the shared conversation, and what they need of it together. */
-  readonly routing = new SharedRouting();
+  readonly routing: SharedRouting;
   readonly #options: PoolOptions;
   readonly #sessions: SessionConversations;
   readonly #prober: Prober;
@@ -63,12 +71,15 @@ export class UpstreamPool implements AsyncDisposable {
     this.#isDormant = options.config.start === 'lazy';
     if (this.#isDormant) this.#health = { ...this.#health, reason: 'It starts with the first request that needs it.' };
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
+    this.routing = new SharedRouting((attachment) => this.#sessions.present(attachment) !== undefined);
     this.#modern = new ModernConversation({
       wires: options,
       clientInfo: options.clientInfo,
       signal: this.#stopping.signal,
-      onNotification: (message, call) =>
-        this.routing.deliver(this.name, message, call, this.#modern.present?.calls() ?? []),
+      onNotification: (message, call) => {
+        const upstream = this.#modern.present;
+        if (upstream !== undefined) this.routing.deliver(upstream, message, call);
+      },
       onClose: (reason) => this.#modernLost(reason),
     });
     this.#prober = new Prober({
@@ -76,7 +87,7 @@ export class UpstreamPool implements AsyncDisposable {
       keepaliveIntervalMs: options.config.kind === 'http' ? options.keepaliveIntervalMs : undefined,
       shared: () => this.#shared,
       others: () => this.#sessions.open,
-      onResult: (failures, error) => this.#probed(failures, error),
+      onResult: (result) => this.#probed(result),
     });
   }
 
@@ -166,14 +177,17 @@ export class UpstreamPool implements AsyncDisposable {
 
   /** The conversation for the calls of a session. */
   for(attachment: Attachment): Promise<LegacyUpstream | ModernUpstream> {
-    this.routing.attach(attachment);
-    return this.ownsUpstream(attachment) ? this.#sessions.get(attachment) : this.shared();
+    if (attachment.closed) return Promise.reject(sessionEnded());
+    const alone = this.ownsUpstream(attachment);
+    this.routing.attach(attachment, !alone);
+    return alone ? this.#sessions.get(attachment) : this.shared();
   }
 
   /** The conversation for the listings of a session: its own if it has one already, else the shared one. */
   forListing(attachment: Attachment | undefined): Promise<LegacyUpstream | ModernUpstream> {
     if (attachment === undefined) return this.shared();
-    this.routing.attach(attachment);
+    if (attachment.closed) return Promise.reject(sessionEnded());
+    this.routing.attach(attachment, !this.ownsUpstream(attachment));
     const own = this.#sessions.present(attachment);
     return own === undefined ? this.shared() : Promise.resolve(own);
   }
@@ -202,7 +216,7 @@ export class UpstreamPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new GatewayError('shutting_down', 'The gateway is shutting down.'));
     clearTimeout(this.#retry);
-    this.#prober.stop();
+    this.#prober[Symbol.dispose]();
     this.#setHealth('stopped', 'The gateway is shutting down.');
     const connecting = this.#connecting?.catch(() => undefined);
     await Promise.all([
@@ -220,7 +234,9 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   async #openShared(): Promise<LegacyUpstream | ModernUpstream> {
-    this.#setHealth('starting');
+    // Until it is back, what is known of a server that has failed is why.
+    const { state } = this.#health;
+    if (state !== 'unreachable' && state !== 'tls-error' && state !== 'auth-required') this.#setHealth('starting');
     try {
       const upstream = await this.#openFirst();
       this.#shared = upstream;
@@ -232,6 +248,8 @@ export class UpstreamPool implements AsyncDisposable {
       const { logLevel, subscriptions } = this.routing.needs(this.name);
       if (upstream.era === 'modern') this.syncWatch();
       else await replay(upstream, logLevel, subscriptions, this.#options.log);
+      // Lost again while it was told the settings: whoever waits for it must not get a dead conversation.
+      if (this.#shared !== upstream) throw this.#unavailable();
       this.routing.announceLists(this.name, upstream.capabilities);
       return upstream;
     } catch (error) {
@@ -278,7 +296,9 @@ export class UpstreamPool implements AsyncDisposable {
         if (made.upstream !== undefined && call?.onRequest !== undefined) call.onRequest(made.upstream, message);
         else this.#refuse(made.upstream, message);
       },
-      onNotification: (message, call) => this.routing.deliver(this.name, message, call, made.upstream?.calls() ?? []),
+      onNotification: (message, call) => {
+        if (made.upstream !== undefined) this.routing.deliver(made.upstream, message, call);
+      },
       onClose: (reason) => this.#sharedLost(reason),
     };
     const upstream = await openConversation(this.#options, {
@@ -338,8 +358,8 @@ export class UpstreamPool implements AsyncDisposable {
     return connecting;
   }
 
-  /** Probes that fail while calls are being worked on say only that the server is busy; without calls, that it is dead. */
-  #probed(failures: number, error: unknown): void {
+  /** A server that sends nothing at all is dead, unless calls are in flight that may keep it busy for so long. */
+  #probed({ failures, error, failingSince }: ProbeResult): void {
     const shared = this.#shared;
     if (shared === undefined) return;
     if (failures === 0) {
@@ -347,7 +367,11 @@ export class UpstreamPool implements AsyncDisposable {
       return;
     }
     this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
-    if (failures < DEAD_AFTER_PROBES || [...shared.calls()].some(({ method }) => method !== 'subscriptions/listen'))
+    if (failures < DEAD_AFTER_PROBES || shared.lastReceivedAt > failingSince) return;
+    if (
+      [...shared.calls()].some(({ method }) => method !== 'subscriptions/listen') &&
+      Date.now() - failingSince < this.config.toolTimeoutMs
+    )
       return;
     this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
     this.#modern.drop(shared);
@@ -368,9 +392,9 @@ export class UpstreamPool implements AsyncDisposable {
     const { reason, nextProbe, state } = this.#health;
     const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
     const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
-    const detail = `${reason ?? 'It has not been started.'}${wait}`;
+    const detail = `${(reason ?? 'It has not been started').replace(/\.?$/, '.')}${wait}`;
     const message = `The MCP server "${this.name}" is not available: ${detail}`;
-    return new GatewayError(codeOf(state), message, { server: this.name, detail, cause: this.#lastError });
+    return new GatewayError(codeOfState(state), message, { server: this.name, detail, cause: this.#lastError });
   }
 
   #setHealth(state: HealthState, reason?: string, nextProbe?: number): void {
@@ -381,13 +405,4 @@ export class UpstreamPool implements AsyncDisposable {
     const fields = { state, previous: previous.state, ...(reason === undefined ? {} : { reason }) };
     this.#options.log[level](fields, `the server is ${state}`);
   }
-}
-
-function codeOf(state: HealthState): ErrorCode {
-  if (state === 'tls-error') return 'server_tls_error';
-  return state === 'auth-required' ? 'server_auth_required' : 'server_unavailable';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

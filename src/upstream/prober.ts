@@ -7,17 +7,26 @@ export interface ProberOptions {
   readonly keepaliveIntervalMs: number | undefined;
   readonly shared: () => Upstream | undefined;
   readonly others: () => readonly Upstream[];
-  /** Called after each probe with the number of failures in a row and the last failure. */
-  readonly onResult: (failures: number, error: unknown) => void;
+  /** Called after each probe. */
+  readonly onResult: (result: ProbeResult) => void;
+}
+
+export interface ProbeResult {
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly error: unknown;
+  /** When the first of them was sent, in ms since the epoch. */
+  readonly failingSince: number;
 }
 
 const PROBE_TIMEOUT_MS = 10_000;
 
-export class Prober {
+export class Prober implements Disposable {
   readonly #options: ProberOptions;
   #probe: NodeJS.Timeout | undefined;
   #keepalive: NodeJS.Timeout | undefined;
   #failures = 0;
+  #failingSince = 0;
   #running = false;
 
   constructor(options: ProberOptions) {
@@ -31,10 +40,16 @@ export class Prober {
     const interval = this.#options.intervalMs * (0.75 + Math.random() / 2);
     this.#probe = setInterval(() => void this.#run(), interval);
     const { keepaliveIntervalMs } = this.#options;
-    if (keepaliveIntervalMs !== undefined) this.#keepalive = setInterval(() => this.#keepAlive(), keepaliveIntervalMs);
+    if (keepaliveIntervalMs !== undefined)
+      this.#keepalive ??= setInterval(() => this.#keepAlive(), keepaliveIntervalMs);
   }
 
+  /** There is no shared conversation to probe at present; those of sessions are still kept alive. */
   stop(): void {
+    clearInterval(this.#probe);
+  }
+
+  [Symbol.dispose](): void {
     clearInterval(this.#probe);
     clearInterval(this.#keepalive);
   }
@@ -43,13 +58,15 @@ export class Prober {
     const upstream = this.#options.shared();
     if (upstream === undefined || this.#running) return;
     this.#running = true;
+    const sentAt = Date.now();
     try {
       await upstream.ping(PROBE_TIMEOUT_MS);
       this.#failures = 0;
-      this.#options.onResult(0, undefined);
+      this.#options.onResult({ failures: 0, error: undefined, failingSince: 0 });
     } catch (error) {
-      this.#failures++;
-      if (this.#options.shared() === upstream) this.#options.onResult(this.#failures, error);
+      if (this.#failures++ === 0) this.#failingSince = sentAt;
+      if (this.#options.shared() !== upstream) return;
+      this.#options.onResult({ failures: this.#failures, error, failingSince: this.#failingSince });
     } finally {
       this.#running = false;
     }

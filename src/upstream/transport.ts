@@ -32,8 +32,13 @@ export interface Transport {
   send(text: string, options?: SendOptions): Promise<void>;
   /** Told once after the handshake, for wires that repeat the version with every message. */
   setProtocolVersion(version: string): void;
-  /** Opens the standalone stream for server messages, where the wire has one (GET of streamable HTTP). */
-  listen?(): void;
+  /** True while messages that answer no request can arrive: where a standing stream is needed for them, it is open. */
+  readonly listening: boolean;
+  /**
+   * Opens the standalone stream for server messages, where the wire has one (GET of streamable HTTP). Resolves when it
+   * stands, or when there is none, or when that takes long: what the server says before it stands is lost. Never rejects.
+   */
+  listen?(): Promise<void>;
   /** Ends the conversation in good order (DELETE, stdin closed, SIGTERM, SIGKILL) within its own deadlines. Never rejects. */
   close(): Promise<void>;
   /** The last lines that the server wrote to stderr, oldest first; empty where there is no stderr. */

@@ -30,7 +30,7 @@ export interface PendingCall {
 }
 
 /** Whoever asked a client something, and waits for the answer. */
-export type Asker = Pick<Upstream, 'respond' | 'notify'>;
+export type Asker = Pick<Upstream, 'server' | 'respond' | 'notify'>;
 
 export interface CallOptions {
   readonly owner: object;
@@ -43,6 +43,8 @@ export interface CallOptions {
   /** `Mcp-Param-*` of the client that no schema explains, by lower-case name: they pass (modern servers only). */
   readonly headers?: Readonly<Record<string, string>>;
   readonly logLevel?: string | undefined;
+  /** Subject of the principal on whose behalf the call is made; undefined for calls of the gateway itself. */
+  readonly principal?: string;
 }
 
 /** The answer to a call, whether result or error. */
@@ -64,6 +66,12 @@ export interface Upstream {
   readonly protocolVersion: string;
   /** Name of the wire in use: `container`, `streamable-http`, `sse`. */
   readonly transport: string;
+  /** Every principal that ever made a call. */
+  readonly principals: ReadonlySet<string>;
+  /** When the server last sent anything, in ms since the epoch. */
+  readonly lastReceivedAt: number;
+  /** True once the conversation is over. */
+  readonly closed: boolean;
   /** The requests in flight. */
   calls(): Iterable<PendingCall>;
   /**

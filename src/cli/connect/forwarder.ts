@@ -125,7 +125,7 @@ export class Forwarder {
       if (call !== undefined && this.#initialize === undefined) return call.abort.abort();
       const wire = await this.#open();
       await wire.send(message.text);
-      if (message.method === 'notifications/initialized') wire.listen?.();
+      if (message.method === 'notifications/initialized') await wire.listen?.();
     } catch (error) {
       this.#options.warn(error instanceof Error ? error.message : String(error));
     }
@@ -163,7 +163,7 @@ export class Forwarder {
     const params = JSON.stringify(paramsOf(initialize));
     await wire.send(requestText(OWN_ID, 'initialize', params), { requestId: OWN_ID });
     await wire.send(notificationText('notifications/initialized'));
-    wire.listen?.();
+    await wire.listen?.();
     return wire;
   }
 

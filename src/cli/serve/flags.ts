@@ -254,7 +254,6 @@ export const SERVE_FLAGS = [
   {
     flags: '--otlp-service-name <name>',
     key: 'otlpServiceName',
-    env: 'OTEL_SERVICE_NAME',
     group: UNBUILT,
     needs: TRACING,
     description: 'name of the gateway in traces',

@@ -30,6 +30,7 @@ class Caller implements Attachment {
   readonly clientInfo: string;
   readonly clientCapabilities: string;
   busy = false;
+  closed = false;
   lastUsed = Date.now();
 
   constructor({ principal, clientInfo, clientCapabilities }: CallerIdentity) {
@@ -124,6 +125,7 @@ export class Callers implements AsyncDisposable {
     const mayFollow = clean || group.pool.config.kind === 'http';
     if (!mayFollow) {
       // On a pipe a late question would be taken for one of the next call: the process ends with its call.
+      caller.closed = true;
       group.callers.splice(group.callers.indexOf(caller), 1);
       group.pool.detach(caller).catch(() => undefined);
     }
@@ -144,6 +146,7 @@ export class Callers implements AsyncDisposable {
     const ended: Promise<void>[] = [];
     for (const [key, { pool, callers }] of this.#groups) {
       for (const caller of callers.filter(({ busy, lastUsed }) => !busy && lastUsed < oldest)) {
+        caller.closed = true;
         callers.splice(callers.indexOf(caller), 1);
         ended.push(pool.detach(caller));
       }

@@ -65,6 +65,7 @@ export class HeldCall implements Parkable {
     const { upstream, message, logLevel } = options;
     this.#answer = upstream.call(stripEnvelope(message), {
       owner: this,
+      principal: options.principal,
       timeoutMs: undefined,
       signal: this.#abort.signal,
       logLevel: logLevel ?? NO_LOG,

@@ -62,6 +62,7 @@ async function send(
   const message = parseMessage(requestOf(exchange, target.message, input));
   const options = {
     owner: exchange,
+    principal: exchange.principal.subject,
     timeoutMs: target.pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
     onMessage: (text: string) => void exchange.reply.send(text),
@@ -120,6 +121,7 @@ async function ask(exchange: Exchange, target: Target, { method, params }: Input
   const call = { method, owner: exchange, onMessage: () => undefined, onRequest: undefined, logLevel: undefined };
   const question = parseMessage(requestText('0', method, legacyParams(exchange, target, method, params)));
   const asker = {
+    server: target.pool.name,
     respond: (text: string) => Promise.resolve(resolve(parseMessage(text))),
     notify: () => Promise.resolve(),
   };

@@ -62,8 +62,17 @@ export async function callLegacy(
       `The server "${target.pool.name}" does not know "${message.method ?? ''}".`,
     );
   }
-  const held = (await resumed(bridge, exchange, target)) ?? (await started(bridge, exchange, modern, target));
-  const progress = await held.next(exchange);
+  const resumedCall = await resumed(bridge, exchange, target);
+  const begin = async (): Promise<readonly [HeldCall, Progress]> => {
+    const call = resumedCall ?? (await started(bridge, exchange, modern, target));
+    return [call, await call.next(exchange)];
+  };
+  const [held, progress] = await begin().catch((error: unknown) => {
+    // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
+    const forgotten = error instanceof GatewayError && error.code === 'server_session_lost';
+    if (resumedCall !== undefined || !forgotten) throw error;
+    return begin();
+  });
   return progress.kind === 'asked'
     ? park(bridge, exchange, target, held, progress.requests)
     : answered(bridge, exchange, modern, target, progress, held.serverInfo);
@@ -91,7 +100,7 @@ async function started(
     logLevel: envelope.logLevel,
     server: pool.name,
     timeoutMs: pool.config.toolTimeoutMs,
-    onEnd: (answered) => lease.release(answered),
+    onEnd: (clean) => lease.release(clean),
   });
 }
 

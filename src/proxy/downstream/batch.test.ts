@@ -25,7 +25,16 @@ describe('batchOf', () => {
 
 describe('Batch', () => {
   function channel() {
-    return { open: true, setHeader: vi.fn(), send: vi.fn(() => true), answer: vi.fn(), drop: vi.fn(), accept: vi.fn() };
+    return {
+      open: true,
+      setHeader: vi.fn(),
+      send: vi.fn(() => true),
+      answer: vi.fn(),
+      drop: vi.fn(),
+      accept: vi.fn(),
+      fail: vi.fn(),
+      keepAlive: vi.fn(),
+    };
   }
 
   it('answers once, with an array', () => {
@@ -34,7 +43,7 @@ describe('Batch', () => {
     const one = batch.part('1').reply({} as never, 'r');
     one.send('progress');
     one.answer('{"id":1}');
-    batch.part('2').fail({} as never, '{"id":2}');
+    batch.part('2').fail('{"id":2}');
     expect(reply.answer).not.toHaveBeenCalled();
     batch.end();
     expect(reply.send).toHaveBeenCalledWith('progress');

@@ -1,6 +1,8 @@
 /** JSON-RPC batches, which protocol version 2025-03-26 knows and no later one does: several messages in one POST, their answers in one array. */
 import { scanArray, sliceSpan } from '../../mcp/json-text.ts';
+import { errorText } from '../../mcp/message.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import { rpcErrorOf } from '../respond.ts';
 import type { Session } from '../session.ts';
 import type { ClientLink } from './client-link.ts';
 import type { ReplyChannel } from './reply.ts';
@@ -46,18 +48,20 @@ export class Batch {
     return {
       session: this.session,
       text,
-      reply: () => ({
+      reply: (_response, requestId) => ({
         get open() {
           return reply.open;
         },
         setHeader: () => undefined,
         send: (message) => reply.send(message),
         answer: (answer) => void answers.push(answer),
+        fail: (error, id) => void answers.push(errorText(id, rpcErrorOf(error, requestId))),
+        keepAlive: () => undefined,
         drop: () => undefined,
         accept: () => undefined,
       }),
       opened: () => undefined,
-      fail: (_response, answer) => answers.push(answer) > 0,
+      fail: (answer) => answers.push(answer) > 0,
     };
   }
 

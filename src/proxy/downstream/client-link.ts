@@ -11,6 +11,6 @@ export interface ClientLink {
   reply(response: ServerResponse, requestId: string): ReplyChannel;
   /** The message was a handshake and has opened this session. */
   opened(session: Session): void;
-  /** Takes the error for a message that failed as a whole; false when the POST is to be answered with it instead. */
-  fail(response: ServerResponse, text: string): boolean;
+  /** Takes the error for a message that was not even read; false when the POST is to be answered with it instead. */
+  fail(text: string): boolean;
 }

@@ -1,7 +1,8 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
 import type { ServerResponse } from 'node:http';
+import { cutWhenStalled } from './stalled-reader.ts';
 
-/** A client that reads so slowly that more than this is waiting for it is cut off. */
+/** A client that reads so slowly that more than this is already waiting for it is cut off. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 const HEADERS = {
@@ -31,11 +32,13 @@ export class EventStream {
   /** Sends one JSON-RPC message; false when the client is gone. */
   send(text: string, id?: string): boolean {
     if (!this.open) return false;
-    // In valid JSON a raw line break stands only between tokens, so that it may become a space.
-    const line = /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, ' ') : text;
-    this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}event: message\ndata: ${line}\n\n`);
-    if (this.#response.writableLength > MAX_WAITING_BYTES) this.#response.destroy();
-    return this.open;
+    if (this.#response.writableLength > MAX_WAITING_BYTES) {
+      this.#response.destroy();
+      return false;
+    }
+    this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
+    cutWhenStalled(this.#response);
+    return true;
   }
 
   /** A comment, which clients skip. */
@@ -43,7 +46,17 @@ export class EventStream {
     if (this.open) this.#response.write(': keep-alive\n\n');
   }
 
-  end(): void {
-    if (this.open) this.#response.end();
+  /** Ends the stream, after a last message where there is one. */
+  end(text?: string): void {
+    if (!this.open) return;
+    if (text !== undefined) this.#response.write(frame(text));
+    this.#response.end();
+    cutWhenStalled(this.#response);
   }
+}
+
+/** In valid JSON a raw line break stands only between tokens, so that it may become a space. */
+function frame(text: string): string {
+  const line = /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, ' ') : text;
+  return `event: message\ndata: ${line}\n\n`;
 }

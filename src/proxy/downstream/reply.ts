@@ -1,6 +1,8 @@
 /** The answer to one POST: plain JSON when the answer is all there is to say, an event stream as soon as something precedes it. */
 import type { ServerResponse } from 'node:http';
-import { respondJson } from '../respond.ts';
+import { errorText } from '../../mcp/message.ts';
+import type { GatewayError } from '../../shared/errors.ts';
+import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { LoggedStream, StreamLog } from './stream-log.ts';
@@ -8,32 +10,37 @@ import type { LoggedStream, StreamLog } from './stream-log.ts';
 /** An answer that is longer in coming becomes a stream, which a client that loses it can come back for. */
 const STREAM_AFTER_MS = 250;
 
+export interface ReplyOptions {
+  readonly requestId: string;
+  /** False for clients that accept no event stream: what precedes the answer cannot reach them. */
+  readonly mayStream: boolean;
+  /** With it the stream can be resumed, and what is sent meanwhile waits in it. */
+  readonly log?: StreamLog | undefined;
+}
+
 /** The way back to a client for one of its messages. */
-export type ReplyChannel = Pick<Reply, 'open' | 'setHeader' | 'send' | 'answer' | 'drop' | 'accept'>;
+export type ReplyChannel = Pick<
+  Reply,
+  'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'fail' | 'drop' | 'accept'
+>;
 
 export class Reply {
   readonly #response: ServerResponse;
-  readonly #heartbeat: Heartbeat;
+  readonly #options: ReplyOptions;
   readonly #headers: Record<string, string>;
-  /** False for clients that accept no event stream: what precedes the answer cannot reach them. */
-  readonly #mayStream: boolean;
+  readonly #createdAt = performance.now();
   readonly #log: StreamLog | undefined;
+  #heartbeat: Heartbeat | undefined;
   #stream: EventStream | LoggedStream | undefined;
   #opening: NodeJS.Timeout | undefined;
   #done = false;
 
-  /** With a `log` the stream can be resumed, and what is sent meanwhile waits in it. */
-  constructor(
-    response: ServerResponse,
-    options: { heartbeat: Heartbeat; requestId: string; mayStream: boolean; log?: StreamLog | undefined },
-  ) {
+  constructor(response: ServerResponse, options: ReplyOptions) {
     this.#response = response;
-    this.#heartbeat = options.heartbeat;
-    this.#mayStream = options.mayStream;
+    this.#options = options;
     this.#headers = { 'x-request-id': options.requestId };
     this.#log = options.mayStream ? options.log : undefined;
-    if (this.#log !== undefined) this.#opening = setTimeout(() => this.#open(), STREAM_AFTER_MS).unref();
-    this.#heartbeat.add(this);
+    if (this.#log !== undefined) this.#opening = setTimeout(() => this.#openEarly(), STREAM_AFTER_MS).unref();
     response.once('close', () => {
       if (!this.#resumable) this.#finish();
     });
@@ -41,11 +48,19 @@ export class Reply {
 
   /** True while messages can still be sent ahead of the answer. */
   get open(): boolean {
-    return !this.#done && this.#mayStream && (this.#resumable || !this.#response.destroyed);
+    if (this.#done || !this.#options.mayStream) return false;
+    if (this.#resumable) return true;
+    return !this.#response.destroyed && (this.#stream !== undefined || !this.#response.headersSent);
   }
 
   setHeader(name: string, value: string): void {
     this.#headers[name] = value;
+  }
+
+  /** From now on shows proxies in between that the connection lives, whenever the answer is long in coming. */
+  keepAlive(heartbeat: Heartbeat): void {
+    this.#heartbeat = heartbeat;
+    heartbeat.add(this);
   }
 
   /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
@@ -57,41 +72,53 @@ export class Reply {
   /** Sends the answer and ends. The status counts only when nothing was sent before. */
   answer(text: string, status = 200): void {
     if (this.#done) return;
-    if (this.#stream === undefined) {
-      if (!this.#response.destroyed) respondJson(this.#response, status, text, this.#headers);
-    } else {
-      this.#stream.send(text);
-      this.#stream.end();
-    }
     this.#finish();
+    if (this.#stream === undefined) respondJson(this.#response, status, text, this.#headers);
+    else this.#stream.end(text);
   }
 
-  /** Ends without an answer: the client took its request back. */
-  drop(): void {
+  /** Answers with an error: by HTTP status while nothing was sent, else as the answer on the stream. `rpcId` is raw JSON text. */
+  fail(error: GatewayError, rpcId: string | undefined): void {
     if (this.#done) return;
-    if (this.#stream !== undefined) this.#stream.end();
-    else if (this.#mayStream && !this.#response.destroyed) new EventStream(this.#response, this.#headers).end();
-    else this.accept();
     this.#finish();
+    const { requestId } = this.#options;
+    if (this.#stream === undefined) respondError(this.#response, error, requestId, rpcId);
+    else this.#stream.end(errorText(rpcId, rpcErrorOf(error, requestId)));
+  }
+
+  /** Ends without an answer, because the client took its request back; `error` is for those who can only be told so. */
+  drop(error: GatewayError, rpcId: string): void {
+    if (this.#done) return;
+    if (!this.#options.mayStream) {
+      this.answer(errorText(rpcId, rpcErrorOf(error, this.#options.requestId)));
+      return;
+    }
+    this.#finish();
+    if (this.#stream !== undefined) return this.#stream.end();
+    if (!this.#response.destroyed) new EventStream(this.#response, this.#headers).end();
   }
 
   /** Confirms a message that has no answer. */
   accept(): void {
-    if (this.#done || this.#response.destroyed) return;
+    if (this.#done) return;
+    this.#finish();
+    if (this.#response.destroyed) return;
     this.#response.writeHead(202, { 'content-length': 0, ...this.#headers });
     this.#response.end();
-    this.#finish();
   }
 
-  /** The answer is long in coming: shows proxies in between that the connection lives. */
-  beat(): void {
-    if (!this.open) return;
+  beat(intervalMs: number): void {
+    if (!this.open || performance.now() - this.#createdAt < intervalMs) return;
     this.#open().beat();
   }
 
   /** True once the client has an id to come back with. */
   get #resumable(): boolean {
     return this.#log !== undefined && this.#stream !== undefined;
+  }
+
+  #openEarly(): void {
+    if (this.open) this.#open();
   }
 
   #open(): EventStream | LoggedStream {
@@ -105,6 +132,6 @@ export class Reply {
   #finish(): void {
     this.#done = true;
     clearTimeout(this.#opening);
-    this.#heartbeat.remove(this);
+    this.#heartbeat?.remove(this);
   }
 }

@@ -1,10 +1,12 @@
 /** The HTTP+SSE transport of 2024-11-05 on the side of the clients: one stream down, single messages up. */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorText } from '../../mcp/message.ts';
 import { encodeEvent } from '../../mcp/sse.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted } from '../exchange.ts';
 import type { Front } from '../front.ts';
+import { rpcErrorOf } from '../respond.ts';
 import { routeKey, type Route } from '../route.ts';
 import type { Session } from '../session.ts';
 import type { ClientLink } from './client-link.ts';
@@ -37,8 +39,9 @@ export class SseLink implements ClientLink {
     session.addStream(this.#stream);
   }
 
-  fail(response: ServerResponse, text: string): boolean {
-    return response.headersSent && this.#stream.send(text);
+  /** What could not be read is the fault of the POST. */
+  fail(): boolean {
+    return false;
   }
 
   /** The way back for one posted message: 202 at once, everything else on the stream. */
@@ -57,6 +60,8 @@ export class SseLink implements ClientLink {
       setHeader: () => undefined,
       send: (text) => stream.send(text),
       answer: (text) => void stream.send(text),
+      fail: (error, id) => void stream.send(errorText(id, rpcErrorOf(error, requestId))),
+      keepAlive: () => undefined,
       drop: accept,
       accept,
     };

@@ -52,8 +52,9 @@ export class LoggedStream {
     this.#sink?.beat();
   }
 
-  /** Nothing will follow. */
-  end(): void {
+  /** Nothing will follow, but for a last message where there is one. */
+  end(text?: string): void {
+    if (text !== undefined) this.send(text);
     this.#ended = true;
     this.#sink?.end();
     this.#sink = undefined;

@@ -12,7 +12,6 @@ import type { StreamLog } from './stream-log.ts';
 
 /** Checks the media types of a POST and prepares its answer, which the client of a session may come back for. */
 export function openReply(
-  front: Front,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
@@ -26,7 +25,7 @@ export function openReply(
   if (!mayStream && !accepts(request, 'application/json')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow application/json and text/event-stream.');
   }
-  return new Reply(response, { heartbeat: front.heartbeat, requestId, mayStream, log: resumption(session) });
+  return new Reply(response, { requestId, mayStream, log: resumption(session) });
 }
 
 export function sessionIdOf(request: IncomingMessage): string | undefined {
@@ -76,13 +75,15 @@ function resumption(session: Session | undefined): StreamLog | undefined {
 }
 
 /** DELETE: ends the session, and with it its conversations with servers. */
-export async function handleDelete(
+export function handleDelete(
   front: Front,
   request: IncomingMessage,
   response: ServerResponse,
   admitted: Admitted,
-): Promise<void> {
-  await front.sessions.end(requiredSession(front, request, admitted));
+): void {
+  const session = requiredSession(front, request, admitted);
+  // Its containers may take seconds to end; the client need not wait for that.
+  void front.sessions.end(session);
   response.writeHead(204, { 'x-request-id': admitted.requestId });
   response.end();
 }

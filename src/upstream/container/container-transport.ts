@@ -53,6 +53,7 @@ export function createContainerTransport(options: ContainerTransportOptions): Tr
 }
 
 class ContainerTransport implements Transport {
+  readonly listening = true;
   readonly #options: ContainerTransportOptions;
   readonly #name: string;
   readonly #words: LastWords;

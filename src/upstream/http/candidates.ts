@@ -36,10 +36,7 @@ export function httpTransportCandidates(
   const { connector, oidc, log, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = deps;
   const outbound = new Outbound({ server, connector, oidc });
   if (outbound.ignoredHeaders.length > 0) {
-    log.warn(
-      { server: server.name, headers: outbound.ignoredHeaders },
-      'configured headers that the gateway sets itself are not sent',
-    );
+    log.warn({ headers: outbound.ignoredHeaders }, 'configured headers that the gateway sets itself are not sent');
   }
   const options = { outbound, log, maxMessageBytes };
   return [

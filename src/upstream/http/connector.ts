@@ -43,16 +43,15 @@ const MAX_DISCARDED_BYTES = 64 * 1024;
 const DISCARD_TIMEOUT_MS = 5_000;
 
 export class Connector implements AsyncDisposable {
-  readonly #agent: Agent;
+  readonly #calls: Agent;
+  /** Streams stand for as long as their session: if they shared the connections of the calls, many would leave none. */
+  readonly #streams: Agent;
 
   constructor({ connectTimeoutMs }: ConnectorOptions) {
-    this.#agent = new Agent({
-      connect: connectWith(connectTimeoutMs),
-      connections: MAX_CONNECTIONS,
-      // One request in flight on a connection: an answer that streams for minutes must not hold up the next.
-      pipelining: 1,
-      keepAliveTimeout: IDLE_TIMEOUT_MS,
-    });
+    // One request in flight on a connection: an answer that streams for minutes must not hold up the next.
+    const options = { connect: connectWith(connectTimeoutMs), pipelining: 1, keepAliveTimeout: IDLE_TIMEOUT_MS };
+    this.#calls = new Agent({ ...options, connections: MAX_CONNECTIONS });
+    this.#streams = new Agent(options);
   }
 
   /**
@@ -71,7 +70,8 @@ export class Connector implements AsyncDisposable {
   }
 
   #send(url: URL, request: OutboundRequest): Promise<Dispatcher.ResponseData> {
-    return this.#agent.request({
+    const agent = request.method === 'GET' ? this.#streams : this.#calls;
+    return agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: request.method,
@@ -85,7 +85,7 @@ export class Connector implements AsyncDisposable {
 
   /** Cuts every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    await Promise.all([this.#calls.destroy(), this.#streams.destroy()]);
   }
 }
 

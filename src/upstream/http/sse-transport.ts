@@ -13,6 +13,7 @@ const POST_TIMEOUT_MS = 30_000;
 
 /** The stream is the conversation: when it ends, the wire is gone. `send` resolves when the server has taken the message. */
 export class SseTransport implements Transport {
+  readonly listening = true;
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
   readonly #wire = new AbortController();
@@ -150,9 +151,10 @@ export class SseTransport implements Transport {
     discard(response.body);
     if (response.status < 400) return;
     if (response.status !== 404) throw statusError(this.#outbound.server, response, 'POST', false);
-    const lost = this.#error('server_session_lost', 'it answered HTTP 404 to a message');
-    this.#lose(lost);
-    throw lost;
+    // Calls that are under way end with the wire, and whether they were worked on cannot be known.
+    const gone = this.#error('server_unavailable', 'it answered HTTP 404 to a message');
+    this.#lose(gone);
+    throw gone;
   }
 
   /** The stream ended by itself. Before the endpoint came that fails `open`, later it is the end of the wire. */
@@ -169,7 +171,7 @@ export class SseTransport implements Transport {
     this.#events?.onClose(reason);
   }
 
-  #error(code: 'server_protocol_error' | 'server_unavailable' | 'server_session_lost', detail: string): GatewayError {
+  #error(code: 'server_protocol_error' | 'server_unavailable', detail: string): GatewayError {
     return peerError(code, detail, this.#outbound);
   }
 }

@@ -1,4 +1,5 @@
 /** The wire to a server over streamable HTTP (protocol versions 2025-03-26 to 2025-11-25), with or without a session. */
+import { within } from '../../shared/async.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
 import { followAnswer } from './answer-stream.ts';
@@ -22,6 +23,11 @@ const SESSION_ID = /^[\x21-\x7e]{1,4096}$/;
  * For a request, `send` settles when its response was delivered, or can no longer come: until then it watches over the
  * stream and resumes it. For anything else it resolves when the server has taken the message.
  */
+const FORGOTTEN = 'it no longer knows the session id that it had given';
+
+/** Some servers send the head of their stream with its first message only: the conversation does not wait for that. */
+const LISTEN_PATIENCE_MS = 500;
+
 export class StreamableHttpTransport implements Transport {
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
@@ -33,6 +39,10 @@ export class StreamableHttpTransport implements Transport {
   #everAnswered = false;
   #listening = false;
   #hasListened = false;
+  #isStanding = false;
+  #lost = false;
+  readonly #stopListening = new AbortController();
+  #standingSettled: () => void = () => undefined;
   #closed: GatewayError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -62,23 +72,33 @@ export class StreamableHttpTransport implements Transport {
     this.#protocolVersion = version;
   }
 
-  listen(): void {
+  get listening(): boolean {
+    return this.#isStanding;
+  }
+
+  async listen(): Promise<void> {
     if (this.#listening || this.#closed !== undefined) return;
     this.#listening = true;
-    void this.#during(undefined, (wire) =>
+    const settled = Promise.withResolvers<void>();
+    this.#standingSettled = settled.resolve;
+    void this.#during(this.#stopListening.signal, (wire) =>
       listenStream({
         maxEventBytes: this.#options.maxMessageBytes,
         signal: wire,
         deliver: (message) => this.#deliver(message, undefined),
         open: (lastEventId) => this.#openListening(lastEventId, wire),
         onBreak: (error, retryInMs) => {
+          this.#isStanding = false;
           this.#options.log.debug(
-            { err: error, server: this.#outbound.server, retryInMs },
+            { err: error, retryInMs },
             'the stream for server messages is closed; opening it again',
           );
         },
       }),
-    ).catch(() => undefined);
+    )
+      .catch(() => undefined)
+      .finally(settled.resolve);
+    await within(settled.promise, LISTEN_PATIENCE_MS).catch(() => undefined);
   }
 
   close(): Promise<void> {
@@ -110,7 +130,7 @@ export class StreamableHttpTransport implements Transport {
       });
       discard(response.body);
     } catch (error) {
-      this.#options.log.debug({ err: error, server: this.#outbound.server }, 'could not end the session of the server');
+      this.#options.log.debug({ err: error }, 'could not end the session of the server');
     }
   }
 
@@ -242,16 +262,15 @@ export class StreamableHttpTransport implements Transport {
     const { status } = response;
     if (status === 200 && mediaType(response) === 'event-stream') {
       this.#hasListened = true;
+      this.#isStanding = true;
+      this.#standingSettled();
       return response;
     }
     // Frameworks answer 404 where they have no route for GET: only after a stream was there it tells of the session.
     const mayComeLater = [401, 403, 408, 409, 429].includes(status) || (status >= 500 && status !== 501);
     if (mayComeLater || (status === 404 && this.#hasListened)) throw this.#failedGet(response);
     discard(response.body);
-    this.#options.log.debug(
-      { server: this.#outbound.server, status },
-      'the server has no stream for messages of its own',
-    );
+    this.#options.log.debug({ status }, 'the server has no stream for messages of its own');
     return undefined;
   }
 
@@ -261,18 +280,22 @@ export class StreamableHttpTransport implements Transport {
     return statusError(this.#outbound.server, response, 'GET', false);
   }
 
-  /** Ends everything that used the session: the owner has to begin again with `initialize`. */
+  /**
+   * The owner has to begin again with `initialize`. Requests that are under way go on: the server either answers them
+   * or refuses them one by one, and only those that it refused may be sent again.
+   */
   #loseSession(): GatewayError {
-    if (this.#closed !== undefined) return this.#closed;
-    const error = this.#error('server_session_lost', 'it no longer knows the session id that it had given');
+    if (this.#closed !== undefined) return this.#error('server_session_lost', FORGOTTEN);
+    const error = this.#error('server_session_lost', FORGOTTEN);
     this.#closed = error;
-    for (const each of this.#open) each.abort(error);
+    this.#lost = true;
+    this.#stopListening.abort();
     this.#events?.onClose(error);
     return error;
   }
 
   #deliver(text: string, requestId: string | undefined): void {
-    if (this.#closed === undefined) this.#events?.onMessage(text, requestId);
+    if (this.#closed === undefined || (this.#lost && requestId !== undefined)) this.#events?.onMessage(text, requestId);
   }
 
   #error(code: 'server_protocol_error' | 'server_session_lost', detail: string): GatewayError {

@@ -186,7 +186,7 @@ describe('configured headers', () => {
     };
     await using wire = await openWire(server.url, { config: { headers } });
     await wire.call(1, 'ping');
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
     await expect.poll(() => server.requests.length).toBe(2);
     await wire.transport.close();
     expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'GET', 'DELETE']);
@@ -206,7 +206,6 @@ describe('configured headers', () => {
     });
     expect(server.requests.map((request) => request.headers['mcp-session-id'])).toEqual([undefined, 's-1', 's-1']);
     expect(JSON.parse(wire.warnings[0] ?? '{}')).toMatchObject({
-      server: 'remote',
       headers: [
         'Accept',
         'Content-Type',

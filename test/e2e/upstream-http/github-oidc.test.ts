@@ -37,7 +37,7 @@ describe('auth: github-oidc', () => {
       env: environment(endpoint),
     });
     await handshake(wire);
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
     await expect.poll(() => server.requests.length).toBe(3);
     await wire.transport.close();
     expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'POST', 'GET', 'DELETE']);

@@ -166,7 +166,7 @@ describe('streamable HTTP with the official servers', () => {
       expect(initialized['result']).toMatchObject({ protocolVersion: '2025-11-25' });
       await echoAll(wire, 20);
 
-      wire.transport.listen?.();
+      void wire.transport.listen?.();
       const before = wire.messages.length;
       const [session] = server.sessions.values();
       // The stream is open when a notification gets through; until then the server has nowhere to put it.

@@ -102,7 +102,7 @@ describe('HTTP+SSE (2024-11-05)', () => {
   });
 
   it.each([
-    [404, 'server_session_lost', 1],
+    [404, 'server_unavailable', 1],
     [401, 'server_auth_required', 0],
     [500, 'server_protocol_error', 0],
     [503, 'server_unavailable', 0],

@@ -109,7 +109,7 @@ describe('answers of streamable HTTP', () => {
     await using wire = await openWire(server.url);
     await handshake(wire);
     await wire.call(1, 'ping');
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
     await expect.poll(() => server.requests.at(-1)?.method).toBe('GET');
     await wire.transport.close();
     const seen = server.requests.map(({ method, headers }) => [

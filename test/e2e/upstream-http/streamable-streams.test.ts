@@ -224,8 +224,8 @@ describe('the stream for server messages', () => {
     );
     await using wire = await openWire(server.url);
     await handshake(wire);
-    wire.transport.listen?.();
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
+    void wire.transport.listen?.();
     await expect.poll(() => gets(server.requests).length).toBe(1);
     await wire.call(1, 'ping');
     expect(gets(server.requests)).toHaveLength(1);
@@ -247,15 +247,16 @@ describe('the stream for server messages', () => {
     );
     await using wire = await openWire(server.url);
     await handshake(wire);
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
     await wire.received(4);
     expect(wire.messages.slice(1)).toEqual([note(1), note(2), note(4)].map((text) => ({ text, requestId: undefined })));
     expect(gets(server.requests).map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '7', '7', '7']);
     await wire.transport.close();
-    await expect.poll(server.open).toBeLessThanOrEqual(1);
+    // One idle connection for calls and one for streams may be kept.
+    await expect.poll(server.open).toBeLessThanOrEqual(2);
   });
 
-  it('finds out that the session is lost when it is opened again', async () => {
+  it('finds out that the session is lost when it is opened again, and leaves calls under way to the server', async () => {
     let asked = 0;
     await using server = await serveHttp(
       sessionServer(
@@ -269,9 +270,11 @@ describe('the stream for server messages', () => {
     await using wire = await openWire(server.url);
     await handshake(wire);
     const call = wire.call(1, 'tools/call');
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
+    await expect.poll(() => wire.closed.map(({ code }) => code)).toEqual(['server_session_lost']);
+    await expect(wire.call(2, 'tools/call')).rejects.toMatchObject({ code: 'server_session_lost' });
+    await wire.transport.close();
     await expect(call).rejects.toMatchObject({ code: 'server_session_lost' });
-    expect(wire.closed.map(({ code }) => code)).toEqual(['server_session_lost']);
   });
 
   it.each([404, 400, 501])('a server without a route for GET (%i) simply has none', async (status) => {
@@ -283,7 +286,7 @@ describe('the stream for server messages', () => {
     );
     await using wire = await openWire(server.url);
     await handshake(wire);
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
     await expect.poll(() => gets(server.requests).length).toBe(1);
     await wire.call(1, 'ping');
     expect(wire.closed).toEqual([]);
@@ -301,7 +304,7 @@ describe('the stream for server messages', () => {
     );
     await using wire = await openWire(server.url);
     await handshake(wire);
-    wire.transport.listen?.();
+    void wire.transport.listen?.();
     await wire.received(2);
     expect(wire.messages.slice(1)).toEqual([{ text: note(1), requestId: undefined }]);
   });

@@ -76,7 +76,9 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     await wire.message(0);
     await wire.transport.send('go');
     // The error does not wait for an engine that is slow to tell the reason: it then names memory as a possible one.
-    expect((await wire.closed).message).toMatch(/ran out of memory and was killed: it may use 64 MiB|was killed.*memory/);
+    expect((await wire.closed).message).toMatch(
+      /ran out of memory and was killed: it may use 64 MiB|was killed.*memory/,
+    );
   });
 
   it('rejects what was being sent when the container ends, for the same reason', async () => {
