@@ -91,7 +91,7 @@ async function started(
     logLevel: envelope.logLevel,
     server: pool.name,
     timeoutMs: pool.config.toolTimeoutMs,
-    onEnd: (answered) => lease.release(answered),
+    onEnd: (clean) => lease.release(clean),
   });
 }
 
