@@ -1,18 +1,23 @@
 /**
  * `npm run conformance [-- --only <part of a name>]`: the official conformance suite through a real gateway, for every
  * combination of eras, wires and endpoints, and with the gateway as client. Prints two tables; fails when the gateway
- * loses something. `--verbose` shows all output of what failed.
+ * loses something. `--verbose` shows all output of what failed, `--write` puts the tables into docs/reference.
  */
+import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runClientSet } from './conformance/client-set.ts';
 import { LEGS } from './conformance/legs.ts';
 import { runAll, strayExpectations } from './conformance/run-all.ts';
-import { renderClientTable, renderServerTable } from './conformance/table.ts';
+import { renderClientTable, renderPage, renderServerTable } from './conformance/table.ts';
 import { obtainDocker } from './setup/install-docker.ts';
 
 const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, verbose: { type: 'boolean', default: false } },
+  options: {
+    only: { type: 'string', default: '' },
+    verbose: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+  },
 });
 const parallel = Math.max(2, Math.min(4, availableParallelism()));
 await using parts = new AsyncDisposableStack();
@@ -35,6 +40,9 @@ for (const { scenario, outcome, output } of clients) {
 }
 if (results.length > 0) console.log(`\n${renderServerTable(results)}`);
 if (clients.length > 0) console.log(`\n${renderClientTable(clients)}`);
+if (values.write) {
+  await writeFile(new URL('../docs/reference/conformance.md', import.meta.url), renderPage(results, clients));
+}
 const stray = await strayExpectations(LEGS);
 for (const file of stray) console.log(`test/conformance/expected/${file} belongs to no leg`);
 const failed =

@@ -44,7 +44,7 @@ export function stateOfFailure(error: unknown): HealthState {
 }
 
 /** The code of the error for requests that a server in this state cannot take. */
-export function codeOfState(state: HealthState): ErrorCode {
+function codeOfState(state: HealthState): ErrorCode {
   if (state === 'tls-error') return 'server_tls_error';
   return state === 'auth-required' ? 'server_auth_required' : 'server_unavailable';
 }
@@ -52,4 +52,13 @@ export function codeOfState(state: HealthState): ErrorCode {
 /** One line about whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The error for a request to a server that is down: why, and when it is tried again. */
+export function unavailable(server: string, { reason, nextProbe, state }: Health, cause: unknown): GatewayError {
+  const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
+  const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
+  const detail = `${reason ?? 'It has not been started.'}${wait}`;
+  const message = `The MCP server "${server}" is not available: ${detail}`;
+  return new GatewayError(codeOfState(state), message, { server, detail, cause });
 }

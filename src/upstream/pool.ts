@@ -11,6 +11,7 @@ import {
   messageOf,
   nextHealth,
   stateOfFailure,
+  unavailable,
   type Health,
   type HealthState,
   type Omission,
@@ -389,12 +390,7 @@ export class UpstreamPool implements AsyncDisposable {
 
   #unavailable(): GatewayError {
     if (this.#stopping.signal.aborted) return new GatewayError('shutting_down', 'The gateway is shutting down.');
-    const { reason, nextProbe, state } = this.#health;
-    const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
-    const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
-    const detail = `${(reason ?? 'It has not been started').replace(/\.?$/, '.')}${wait}`;
-    const message = `The MCP server "${this.name}" is not available: ${detail}`;
-    return new GatewayError(codeOfState(state), message, { server: this.name, detail, cause: this.#lastError });
+    return unavailable(this.name, this.#health, this.#lastError);
   }
 
   #setHealth(state: HealthState, reason?: string, nextProbe?: number): void {

@@ -21,7 +21,13 @@ async function statusOf(gateway: RunningGateway): Promise<Status> {
 }
 
 function namesOf(message: RawMessage): string[] {
-  return (message.result?.['tools'] as readonly { readonly name: string }[]).map(({ name }) => name);
+  const { tools } = message.result as { readonly tools: readonly { readonly name: string }[] };
+  return tools.map(({ name }) => name);
+}
+
+function urisOf(message: RawMessage): string[] {
+  const { resources } = message.result as { readonly resources: readonly { readonly uri: string }[] };
+  return resources.map(({ uri }) => uri);
 }
 
 /** Opens a subscription; `messages` grows as it is told of changes. */
@@ -109,9 +115,7 @@ describe('a federation of a modern server, a legacy one and one that is down', (
     const foreign = await lone('tools/call', { name: 'new___test_simple_text', arguments: {} });
     expect(foreign.answer.error?.code).toBe(-32602);
     const { answer: resources } = await modern('resources/list');
-    const [uri] = (resources.result?.['resources'] as readonly { readonly uri: string }[])
-      .map((resource) => resource.uri)
-      .filter((each) => each.startsWith('mcp+new+'));
+    const uri = urisOf(resources).find((each) => each.startsWith('mcp+new+'));
     expect((await lone('resources/read', { uri })).answer.error?.code).toBe(-32602);
     const pair = await rawClient(gateway.url('pair'), gateway.authorization);
     expect(namesOf((await pair.request('tools/list')).answer)).toEqual(
@@ -136,8 +140,7 @@ describe('a federation of a modern server, a legacy one and one that is down', (
 
   it('tells a modern subscription of changes on both, acknowledged first, under its own id and URIs', async () => {
     const { answer } = await modern('resources/list');
-    const uris = (answer.result?.['resources'] as readonly { readonly uri: string }[]).map(({ uri }) => uri);
-    const old = uris.find((uri) => uri.startsWith('mcp+old+')) ?? '';
+    const old = urisOf(answer).find((uri) => uri.startsWith('mcp+old+')) ?? '';
     const subscription = subscribe(gateway.url(), gateway, { toolsListChanged: true, resourceSubscriptions: [old] });
     await vi.waitFor(() => expect(subscription.told.text).toContain('subscriptions/acknowledged'), 10_000);
     expect(subscription.told.text.indexOf('acknowledged')).toBeLessThan(200);
