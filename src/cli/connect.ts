@@ -46,7 +46,8 @@ export async function connect(url: string, flags: ConnectFlags, env: NodeJS.Proc
 async function readStdin(take: (line: string) => void): Promise<'ended' | 'stopped'> {
   const { promise, resolve } = Promise.withResolvers<'ended' | 'stopped'>();
   const lines = new LineReader({
-    onDropped: () => void process.stderr.write('gatehouse: a message of more than 16 MiB was dropped\n'),
+    maxBytes: MAX_MESSAGE_BYTES,
+    onDropped: () => void process.stderr.write('gatehouse: a message of more than 32 MiB was dropped\n'),
   });
   const stop = (): void => resolve('stopped');
   process.once('SIGTERM', stop).once('SIGINT', stop);

@@ -5,6 +5,7 @@ import { checkMount, type MountPolicy } from '../config/mount-policy.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ContainerHost } from '../upstream/container/container-host.ts';
 import { createContainerTransport } from '../upstream/container/container-transport.ts';
+import type { NetworkLease } from '../upstream/container/server-networks.ts';
 import type { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { httpTransportCandidates } from '../upstream/http/candidates.ts';
 import { Connector } from '../upstream/http/connector.ts';
@@ -40,18 +41,26 @@ function http(server: HttpServerConfig, { oidc }: Rooms, log: Logger): ServerCon
 
 function container(server: ContainerServerConfig, { containers, mountPolicy }: Rooms, log: Logger): ServerConnection {
   if (containers === undefined) throw new Error('a container server needs a container engine');
-  const create = (): ReturnType<typeof createContainerTransport> =>
-    createContainerTransport({
+  const { network } = server.container;
+  // Held from the first container on: making a network and a proxy anew would double the time that a restart takes.
+  let held: Promise<NetworkLease | undefined> | undefined;
+  const create = (): ReturnType<typeof createContainerTransport> => {
+    if (network !== 'none') held ??= containers.networkFor(server.name, network).catch(() => (held = undefined));
+    return createContainerTransport({
       server,
       host: containers,
       checkMounts: (mounts) => allowedMounts(server.name, mounts, mountPolicy),
       onStderr: (line) => log.info({ stream: 'stderr' }, line),
       onNotice: (text) => log.warn(text),
     });
+  };
   return {
     candidates: [{ name: 'container', create }],
     isMismatch: () => false,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    async [Symbol.asyncDispose]() {
+      const lease = await held;
+      await lease?.release();
+    },
   };
 }
 

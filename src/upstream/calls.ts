@@ -44,6 +44,11 @@ export class Calls {
     return this.#pending.values();
   }
 
+  /** The requests in flight, for an owner who has to reject one. */
+  waiting(): readonly Pending[] {
+    return [...this.#pending.values()];
+  }
+
   /** By the raw JSON text of the id that the request has upstream. */
   get(upstreamId: string | undefined): Pending | undefined {
     return upstreamId === undefined ? undefined : this.#pending.get(upstreamId);

@@ -16,7 +16,7 @@ import { isLegacyVersion } from '../mcp/versions.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { Calls } from './calls.ts';
 import { fetchListing } from './fetch-listing.ts';
-import type { Transport } from './transport.ts';
+import { MAX_MESSAGE_BYTES, type Transport } from './transport.ts';
 import type { Answer, CallOptions, PendingCall, Upstream, UpstreamEvents } from './upstream.ts';
 
 export interface LegacyUpstreamOptions {
@@ -86,6 +86,7 @@ export class LegacyUpstream implements Upstream {
       await transport.open(
         {
           onMessage: (text, requestId) => this.#receive(text, requestId),
+          onDropped: () => this.#failDropped(),
           onClose: (reason) => this.#fail(reason),
         },
         signal,
@@ -242,6 +243,18 @@ export class LegacyUpstream implements Upstream {
     // When only the session is gone, calls under way are answered or refused one by one.
     if (this.#calls.fail(reason, { keepCalls: reason.code === 'server_session_lost' }))
       this.#options.events.onClose(reason);
+  }
+
+  /** Only when one call waits is it known that the lost message was its answer; else the calls wait for their timeout. */
+  #failDropped(): void {
+    const waiting = this.#calls.waiting().filter(({ method }) => method !== 'ping');
+    const limit = `${MAX_MESSAGE_BYTES / 1024 / 1024} MiB`;
+    const methods = waiting.map(({ method }) => method);
+    this.#options.log.warn({ waiting: methods }, `the server sent a message of more than ${limit}, which was dropped`);
+    const [sole, ...others] = waiting;
+    if (sole === undefined || others.length > 0) return;
+    const message = `Server "${this.server}" answered "${sole.method}" with a message of more than ${limit}, which was dropped.`;
+    sole.reject(this.#error('server_protocol_error', message));
   }
 
   #error(code: 'server_protocol_error' | 'server_unavailable', message: string): GatewayError {

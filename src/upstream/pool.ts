@@ -6,16 +6,8 @@ import { backoffDelay } from '../shared/backoff.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { sessionEnded, type Attachment } from './attachment.ts';
 import { ModernConversation, type EraStatus } from './eras.ts';
-import {
-  codeOfState,
-  messageOf,
-  nextHealth,
-  stateOfFailure,
-  unavailable,
-  type Health,
-  type HealthState,
-  type Omission,
-} from './health.ts';
+import { messageOf, nextHealth, stateOfFailure, unavailable } from './health.ts';
+import type { Health, HealthState, Omission } from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
 import type { ModernUpstream } from './modern-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
@@ -35,7 +27,7 @@ export interface PoolOptions extends ServerWires {
 
 const RESTART_BACKOFF = { firstMs: 100, longestMs: 30_000 };
 /** A server that had come up is wanted back at once; only one that dies so often in a row is treated like one that does not start. */
-const CRASH_BACKOFF = { firstMs: 50, longestMs: 500 };
+const CRASH_BACKOFF = { firstMs: 50, longestMs: 200 };
 const CRASHES_IN_A_ROW = 30;
 /** A conversation that lived so long ends the count of failures in a row. */
 const STABLE_AFTER_MS = 10_000;
