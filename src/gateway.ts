@@ -2,13 +2,16 @@
 import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config, ServerConfig } from './config/config.ts';
+import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
+import { SseLinks } from './proxy/downstream/sse-link.ts';
 import type { Front } from './proxy/front.ts';
 import { createHostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
+import { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { Telemetry } from './telemetry/log.ts';
@@ -99,6 +102,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onEnd: (session) => runtime.endSession(session),
     }),
   );
+  const bridge = stack.use(new ModernBridge());
+  const subscriptions = new OpenSubscriptions();
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -109,6 +114,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log: telemetry.log,
     version: options.version,
     exchanges,
+    bridge,
+    subscriptions,
+    links: new SseLinks(),
     draining: () => state.phase === 'draining',
   };
   const gateway = new RunningGateway(state, front, address, clientUrl(config, address.port), stack.move());
@@ -178,6 +186,8 @@ class RunningGateway implements Gateway {
   async #end(timeoutMs: number): Promise<void> {
     const { log, exchanges } = this.#front;
     log.info({ requestsInFlight: exchanges.size, timeoutMs }, 'draining: new requests are refused');
+    // Subscriptions have no end of their own: their clients are told, and open them again elsewhere.
+    this.#front.subscriptions.endAll();
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
     const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');

@@ -1,8 +1,10 @@
 /** The record that one request carries from accept to answer. */
 import type { Principal } from '../auth/authenticator.ts';
 import type { Message } from '../mcp/message.ts';
+import type { Envelope } from '../mcp/modern/envelope.ts';
+import type { McpHeaders } from '../mcp/modern/headers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Reply } from './downstream/reply.ts';
+import type { ReplyChannel } from './downstream/reply.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
 
@@ -22,12 +24,19 @@ export interface Exchange {
   readonly route: Route;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
+  /** What a modern request says of its sender; undefined for legacy clients. */
+  readonly modern: ModernRequest | undefined;
   readonly message: Message;
-  readonly reply: Reply;
+  readonly reply: ReplyChannel;
   /** Ends the work on this request. */
   readonly abort: AbortController;
   /** What the access log says of it, filled in on the way. */
   readonly notes: ExchangeNotes;
+}
+
+export interface ModernRequest {
+  readonly envelope: Envelope;
+  readonly headers: McpHeaders;
 }
 
 export interface ExchangeNotes {

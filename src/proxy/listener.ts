@@ -2,14 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { GatewayConfig } from '../config/config.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { refuseModernVerb } from './downstream/modern-http.ts';
+import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
+import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
 import { expected, respondError } from './respond.ts';
-import { routeOf, type Route } from './route.ts';
+import { routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -102,7 +106,7 @@ export class Listener implements AsyncDisposable {
     this.#occupy(request.socket, response);
     const requestId = randomBytes(8).toString('hex');
     try {
-      const route = routeOf(request.url ?? '');
+      const route = withGroups(routeOf(request.url ?? ''), deps.front.runtime().config.gateway.groups);
       if (route?.kind === 'operation' && isPublic(route.name)) {
         return await handleOperation(deps.operations, route.name, request, response);
       }
@@ -138,14 +142,17 @@ export class Listener implements AsyncDisposable {
     const principal = authenticator.authenticate(request.headers, request.rawHeaders);
     if (route.kind === 'operation') return handleOperation(operations, route.name, request, response);
     const { mode } = config.gateway;
-    if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
+    // A group is there because somebody asked for it by name, in every mode.
+    if (route.kind === 'server' ? mode === 'unified' : mode === 'routed' && route.group === undefined) {
       const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
       throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
     }
     if (route.kind === 'server' && !pools.has(route.server)) {
       throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
     }
+    refuseModernVerb(request);
     const admitted = { requestId, route, principal };
+    if (route.sse !== undefined) return handleSse(front, request, response, admitted, route.sse);
     switch (request.method) {
       case 'POST':
         return handlePost(front, request, response, admitted);
@@ -161,6 +168,22 @@ export class Listener implements AsyncDisposable {
         );
     }
   }
+}
+
+async function handleSse(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+  part: SsePart,
+): Promise<void> {
+  const verb = part === 'stream' ? 'GET' : 'POST';
+  if (request.method !== verb) {
+    response.setHeader('allow', verb);
+    throw new GatewayError('method_not_allowed', `This address of the HTTP+SSE transport knows only ${verb}.`);
+  }
+  if (part === 'stream') return openSse(front, response, admitted);
+  return handlePost(front, request, response, admitted, front.links.find(request, admitted));
 }
 
 function explained(error: NodeJS.ErrnoException, host: string, port: number): Error {
@@ -191,10 +214,17 @@ function answerPreflight(response: ServerResponse): void {
   response.writeHead(204, {
     'access-control-allow-methods': 'GET, POST, DELETE',
     'access-control-allow-headers':
-      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id',
+      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id',
     'access-control-max-age': '600',
   });
   response.end();
+}
+
+/** Groups have endpoints like servers, and never a server's name. */
+function withGroups(route: Route | undefined, groups: GatewayConfig['groups']): Route | undefined {
+  return route?.kind === 'server' && Object.hasOwn(groups, route.server)
+    ? { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) }
+    : route;
 }
 
 function pathOnly(request: IncomingMessage): string {

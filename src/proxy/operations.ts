@@ -83,6 +83,10 @@ function statusDocument({ front, ready }: OperationsDeps): object {
       uptime: uptimeOf(pool),
       ...(pool.transport === undefined ? {} : { transport: pool.transport }),
       conversations: pool.conversations,
+      eras: eraDocument(pool),
+      ...(pool.omission === undefined
+        ? {}
+        : { leftOut: { ...pool.omission, at: new Date(pool.omission.at).toISOString() } }),
       ...(pool.lastWords.length === 0 ? {} : { lastWords: pool.lastWords.slice(-20) }),
     };
   });
@@ -91,8 +95,20 @@ function statusDocument({ front, ready }: OperationsDeps): object {
     gatewayVersion: front.version,
     mode: config.gateway.mode,
     sessions: front.sessions.size,
+    parkedCalls: front.bridge.parked.size,
     requestsInFlight: front.exchanges.size,
     servers,
+  };
+}
+
+/** Which eras the server speaks, and until when that is believed. */
+function eraDocument({ eras }: UpstreamPool): object {
+  const { legacy, modern, checkedAt, expiresAt } = eras;
+  return {
+    legacy,
+    modern,
+    ...(checkedAt === undefined ? {} : { checkedAt: new Date(checkedAt).toISOString() }),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
   };
 }
 

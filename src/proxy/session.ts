@@ -4,8 +4,9 @@ import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../m
 import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Attachment } from '../upstream/attachment.ts';
-import type { PendingCall, Upstream } from '../upstream/upstream.ts';
+import type { Asker, PendingCall } from '../upstream/upstream.ts';
 import type { EventStream } from './downstream/event-stream.ts';
+import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface SessionInit {
@@ -21,12 +22,14 @@ export interface SessionInit {
 
 /** A question of a server that waits for the client's answer. */
 interface Question {
-  readonly upstream: Upstream;
+  readonly upstream: Asker;
   /** The id that the server gave it, raw JSON text. */
   readonly originalId: string;
   readonly originalToken: string | undefined;
   readonly call: PendingCall | undefined;
 }
+
+type StandingStream = EventStream | LoggedStream;
 
 /** Messages that wait for the client to open its stream; older ones give way. */
 const MAX_WAITING = 100;
@@ -49,7 +52,10 @@ export class Session implements Attachment {
   readonly #exchanges = new Map<string, Exchange>();
   readonly #questions = new Map<string, Question>();
   readonly #subscriptions = new Map<string, Set<string>>();
-  readonly #streams: EventStream[] = [];
+  /** What its streams carried. */
+  readonly log = new StreamLog();
+  readonly #streams: StandingStream[] = [];
+  readonly #standing = new WeakSet<StandingStream>();
   readonly #waiting: string[] = [];
   #nextQuestion = 1;
   #waitingBytes = 0;
@@ -102,19 +108,25 @@ export class Session implements Attachment {
   }
 
   /** Opens the client's stream for messages that belong to no request. */
-  addStream(stream: EventStream): void {
+  addStream(stream: StandingStream): void {
+    this.#standing.add(stream);
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
     this.#waitingBytes = 0;
     for (const text of this.#waiting.splice(0)) stream.send(text);
   }
 
-  removeStream(stream: EventStream): void {
+  /** True for a stream that once was opened for messages that belong to no request. */
+  hadStream(stream: StandingStream): boolean {
+    return this.#standing.has(stream);
+  }
+
+  removeStream(stream: StandingStream): void {
     const index = this.#streams.indexOf(stream);
     if (index !== -1) this.#streams.splice(index, 1);
   }
 
-  onRequest(upstream: Upstream, message: Message, call: PendingCall | undefined): void {
+  onRequest(upstream: Asker, message: Message, call: PendingCall | undefined): void {
     if (this.#questions.size >= MAX_QUESTIONS) {
       const text = `{"jsonrpc":"2.0","id":${message.id ?? 'null'},"error":{"code":-32000,"message":"The client has too many open questions."}}`;
       upstream.respond(text).catch(() => undefined);
@@ -161,6 +173,7 @@ export class Session implements Attachment {
     const reason = new GatewayError('cancelled', 'The session has ended.');
     for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort(reason);
     for (const stream of this.#streams.splice(0)) stream.end();
+    this.log.close();
     this.#questions.clear();
     this.#waiting.length = 0;
   }
@@ -170,7 +183,7 @@ export class Session implements Attachment {
     const own = call === undefined ? undefined : this.#exchangeOf(call);
     if (own?.reply.send(text) === true) return;
     for (const stream of this.#streams.toReversed()) {
-      if (stream.send(text)) return;
+      if (stream.open && stream.send(text)) return;
     }
     for (const exchange of this.#exchanges.values()) {
       if (exchange.reply.send(text)) return;

@@ -23,6 +23,8 @@ export interface SendOptions {
   readonly requestId?: string;
   /** Ends the delivery of this request: closes its HTTP stream. Does not send `notifications/cancelled`. */
   readonly signal?: AbortSignal;
+  /** Further headers, by lower-case name, for wires that have headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Transport {
