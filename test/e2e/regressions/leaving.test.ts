@@ -60,7 +60,7 @@ it('a call that the end of the gateway cuts off is answered with an error, and s
     expect(answer).toMatchObject({ id: id + 1, error: { data: { error: 'shutting_down' } } });
   }
   await expect(stream.ended).resolves.toBeUndefined();
-  expect(await gateway.exited).toMatchObject({ status: 0 });
+  expect(await gateway.exited).toMatchObject({ status: 1 });
 });
 
 it('a client that leaves during its handshake gets no session', async () => {
