@@ -1,12 +1,12 @@
 /** The heartbeat of answers that are long in coming, over real connections and with a short interval. */
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { Heartbeat } from '../../../src/proxy/downstream/heartbeat.ts';
 import { Reply } from '../../../src/proxy/downstream/reply.ts';
 import { GatewayError } from '../../../src/shared/errors.ts';
+import { serve } from './serve.ts';
 
 const INTERVAL_MS = 50;
 const PATIENT = { requestId: 'r', mayStream: true };
@@ -19,20 +19,6 @@ async function beats(heartbeat: Heartbeat, count: number): Promise<void> {
   heartbeat.add(probe);
   await promise;
   heartbeat.remove(probe);
-}
-
-async function serve(listener: RequestListener) {
-  const server = createServer(listener);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }
 
 it('an error answered behind a slow call on one connection is not beaten, and both answers arrive whole', async () => {
