@@ -3,14 +3,17 @@ import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
+import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
+import { SseLinks } from './proxy/downstream/sse-link.ts';
 import { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { Front } from './proxy/front.ts';
 import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
+import { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
@@ -108,6 +111,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
   );
   const webSockets = stack.use(new WebSocketEndpoint());
+  const bridge = stack.use(new ModernBridge());
+  const subscriptions = new OpenSubscriptions();
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -119,6 +124,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log: telemetry.log,
     version: options.version,
     exchanges,
+    bridge,
+    subscriptions,
+    links: new SseLinks(),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
@@ -254,6 +262,8 @@ class RunningGateway implements Gateway {
     const { log, exchanges } = this.#front;
     log.info({ requestsInFlight: exchanges.size, timeoutMs }, 'draining: new requests are refused');
     this.#webSockets.drain();
+    // Subscriptions have no end of their own: their clients are told, and open them again elsewhere.
+    this.#front.subscriptions.endAll();
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
     const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');

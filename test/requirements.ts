@@ -1,8 +1,13 @@
-/** Every requirement that a test may cite by its id: section 11 of the MCP Gateway Specification 1.17. */
+/** Every requirement that a test may cite by its id: section 11 of the MCP Gateway Specification 1.17, and the MUSTs of MCP. */
+import { MCP_REQUIREMENT_GROUPS } from './mcp-requirements.ts';
 
 export interface Requirement {
   readonly id: string;
   readonly title: string;
+  /** Where it stands, for requirements of the protocol itself. */
+  readonly reference?: string;
+  /** `npm run check` fails while no test cites it. */
+  readonly mandatory?: boolean;
 }
 
 export interface RequirementGroup {
@@ -11,7 +16,7 @@ export interface RequirementGroup {
 }
 
 /** How an id looks in the name of a test. */
-export const REQUIREMENT_ID = /\bT-[A-Z]+-\d{3}\b/g;
+export const REQUIREMENT_ID = /\b(?:T|MCP)-[A-Z]+-\d{3}\b/g;
 
 export const REQUIREMENT_GROUPS: readonly RequirementGroup[] = [
   group('Configuration', 'T-CFG', [
@@ -140,6 +145,7 @@ export const REQUIREMENT_GROUPS: readonly RequirementGroup[] = [
     'skipped when omitted',
     'a declared public is never relaxed',
   ]),
+  ...MCP_REQUIREMENT_GROUPS,
 ];
 
 function group(name: string, prefix: string, titles: readonly string[]): RequirementGroup {

@@ -18,6 +18,7 @@ export const CHECKS: readonly Check[] = [
   { name: 'lint', command: ['oxlint'], remedy: 'see the messages above' },
   { name: 'types', command: ['tsc', '-p', '.'], remedy: 'see the messages above' },
   { name: 'unused code', command: ['knip'], remedy: 'remove it, or use it' },
+  { name: 'requirements', command: ['node', 'scripts/requirements.ts'], remedy: 'cite the id in the name of a test' },
   { name: 'generated pages', command: ['node', 'scripts/generate.ts', '--check'], remedy: 'npm run generate' },
 ];
 

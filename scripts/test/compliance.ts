@@ -24,10 +24,10 @@ export function assess(outcomes: readonly TestOutcome[]): ComplianceReport {
   }
   const groups = REQUIREMENT_GROUPS.map(({ name, requirements }) => ({
     name,
-    requirements: requirements.map(({ id, title }) => {
-      const tests = citations.get(id) ?? [];
-      citations.delete(id);
-      return { id, title, tests, status: statusOf(tests) };
+    requirements: requirements.map((requirement) => {
+      const tests = citations.get(requirement.id) ?? [];
+      citations.delete(requirement.id);
+      return { ...requirement, tests, status: statusOf(tests) };
     }),
   }));
   const unknown = [...citations].flatMap(([id, tests]) => tests.map((test) => ({ id, test })));
@@ -45,7 +45,7 @@ export function renderText(report: ComplianceReport): string {
     `\n${name}`,
     ...requirements.map(({ id, status, title, tests }) => {
       const cited = tests.length === 0 ? '' : `  (${tests.length} ${tests.length === 1 ? 'test' : 'tests'})`;
-      return `  ${id.padEnd(11)} ${status.padEnd(14)} ${title}${cited}`;
+      return `  ${id.padEnd(12)} ${status.padEnd(14)} ${title}${cited}`;
     }),
   ]);
   return [...lines, '', summary(report)].join('\n');
@@ -56,12 +56,16 @@ export function renderMarkdown(report: ComplianceReport): string {
     `## ${name}\n`,
     '| id | requirement | status | proven by |',
     '| --- | --- | --- | --- |',
-    ...requirements.map(({ id, title, status, tests }) => `| ${id} | ${title} | ${status} | ${cite(tests)} |`),
+    ...requirements.map(
+      ({ id, title, reference, status, tests }) =>
+        `| ${id} | ${title}${reference === undefined ? '' : ` (${reference})`} | ${status} | ${cite(tests)} |`,
+    ),
     '',
   ]);
   const head = [
     '# Compliance\n',
-    'Section 11 of the MCP Gateway Specification 1.17: every requirement, and the tests that prove it.',
+    'Section 11 of the MCP Gateway Specification 1.17, and what the Model Context Protocol demands of an intermediary:',
+    'every requirement, and the tests that prove it.',
     'Written by `npm run compliance -- --write`.\n',
     `${summary(report)}\n`,
   ];

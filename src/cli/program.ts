@@ -25,6 +25,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   pull: ['gatehouse pull config.toml', 'gatehouse pull --write config.toml', 'gatehouse pull --check config.toml'],
   schema: ['gatehouse schema > gatehouse.schema.json', 'gatehouse schema --dialect toml'],
+  connect: [
+    'gatehouse connect http://localhost:8080/mcp',
+    'gatehouse connect https://gateway.example.com/mcp/github --header-from-env X-Tenant=TENANT_KEY',
+  ],
   version: ['gatehouse version', 'gatehouse version --json'],
 };
 
@@ -63,6 +67,7 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
   addValidate(program, env, done);
   addPull(program, env, done);
   addSchema(program);
+  addConnect(program, env, done);
   addVersion(program);
   for (const command of program.commands) {
     const { [command.name()]: examples = [] } = EXAMPLES;
@@ -84,7 +89,7 @@ function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: numbe
   command.action(async (given: Given) => {
     const [stray] = command.args;
     if (stray !== undefined) {
-      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema and version`;
+      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect and version`;
       throw new UsageError([message]);
     }
     const { serve } = await import('./serve.ts');
@@ -184,6 +189,23 @@ function addSchema(program: Command): void {
     )
     .action(async ({ dialect }: { readonly dialect: 'json' | 'toml' }) => {
       await writeDocument(configurationJsonSchema(dialect));
+    });
+}
+
+function addConnect(program: Command, env: NodeJS.ProcessEnv, done: (status: number) => void): void {
+  program
+    .command('connect')
+    .description('be an MCP server on stdio that forwards to a gateway, for clients that speak only stdio')
+    .argument('<url>', 'endpoint of the gateway, such as http://localhost:8080/mcp')
+    .option(
+      '--header-from-env <Name=VARIABLE>',
+      'send this header with the value of a variable; may be repeated (MCP_GATEWAY_AGENT_ID is sent as Authorization)',
+      (pair: string, given: readonly string[]) => [...given, pair],
+      [] as readonly string[],
+    )
+    .action(async (url: string, { headerFromEnv }: { readonly headerFromEnv: readonly string[] }) => {
+      const { connect } = await import('./connect.ts');
+      done(await connect(url, { headerFromEnv }, env));
     });
 }
 

@@ -1,5 +1,4 @@
 /** `gatehouse pull`: gets the images of a configuration, tells their digests, and writes them into the file when asked. */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rename, stat, writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -8,7 +7,7 @@ import { type ConfigSource, loadConfig } from '../config/load.ts';
 import { formatDiagnostics } from '../config/report.ts';
 import { parseImageReference } from '../config/values/image-reference.ts';
 import { GatewayError } from '../shared/errors.ts';
-import { type Engine, findEngine } from '../upstream/container/engine-command.ts';
+import { type Engine, findEngine, showEngine } from '../upstream/container/engine-command.ts';
 import { pingEngine, repositoryDigests } from '../upstream/container/engine.ts';
 import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
@@ -81,7 +80,7 @@ async function get(engine: Engine, image: Image, isCheck: boolean): Promise<Outc
   let problem: string | undefined;
   if (!isCheck) {
     process.stderr.write(`${engine.kind} pull ${reference}\n`);
-    const status = await run(engine, ['pull', '--', reference]);
+    const status = await showEngine(engine, ['pull', '--', reference]);
     if (status !== 0) problem = `${engine.kind} could not pull it`;
   }
   const digests = await repositoryDigests(engine, reference);
@@ -106,15 +105,6 @@ function sameRepository(digest: string, name: string): boolean {
   const bare = (text: string): string =>
     text.replace(/^(?:docker\.io|index\.docker\.io)\//, '').replace(/^library\//, '');
   return bare(digest.split('@')[0] ?? '') === bare(name);
-}
-
-/** Progress goes to stderr as the engine writes it. */
-function run(engine: Engine, args: readonly string[]): Promise<number | null> {
-  const child = spawn(engine.command, args, { cwd: '/', env: engine.environment, stdio: ['ignore', 2, 2] });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
 }
 
 function report(outcomes: readonly Outcome[]): string {

@@ -17,6 +17,13 @@ export interface GatewayConfig {
   readonly domain: string;
   /** `routed`: one endpoint per server. `unified`: one endpoint for all. `both` serves both. */
   readonly mode: 'routed' | 'unified' | 'both';
+  /**
+   * Names on endpoints that several servers share. `prefixed`: `server___tool`. `plain`: as the servers name them; what
+   * two of them offer under one name is offered by neither.
+   */
+  readonly naming: 'prefixed' | 'plain';
+  /** Servers by the name of their group, each an endpoint of its own at `/mcp/{group}`. */
+  readonly groups: Readonly<Record<string, readonly string[]>>;
   /** Accepted agent ids, at least one. Secret. */
   readonly agentIds: readonly string[];
   /** `strict`: a server that fails to start ends the gateway with exit status 1 (specification 1.17). `resilient`: serve the others and keep trying. */

@@ -9,6 +9,7 @@ import { buildGateway } from './build/gateway.ts';
 import { buildHttpServer } from './build/http.ts';
 import { applyOverrides, type GatewayOverrides } from './build/overrides.ts';
 import { refuseMisplacedCommand, serverType } from './build/server-type.ts';
+import { checkGroups } from './check-groups.ts';
 import type { Config, Diagnostic, ServerConfig } from './config.ts';
 import { Diagnostics } from './diagnostics.ts';
 import { readScope, reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
@@ -117,6 +118,7 @@ async function build(
     },
     input.fetchSchema ?? fetchNothing,
   );
+  checkGroups(gatewayScope, gateway.groups, servers, log);
   return { gateway, servers };
 }
 

@@ -1,11 +1,8 @@
 /** Newline-delimited JSON (MCP, stdio transport): bytes to lines as they arrive, and one message to one line. */
 
-/** Larger messages are dropped; what a server says in one line must fit into memory many times over. */
-export const MAX_LINE_BYTES = 16 * 1024 * 1024;
-
 export interface LineReaderOptions {
-  /** Most bytes that a line may have, its newline not counted. Default `MAX_LINE_BYTES`. */
-  readonly maxBytes?: number;
+  /** Most bytes that a line may have, its newline not counted. Longer ones are dropped. */
+  readonly maxBytes: number;
   /** Told once for each line that is dropped for its length, as soon as it is known to be too long. */
   readonly onDropped?: () => void;
 }
@@ -27,8 +24,8 @@ export class LineReader {
   #heldBytes = 0;
   #dropping = false;
 
-  constructor(options: LineReaderOptions = {}) {
-    this.#maxBytes = options.maxBytes ?? MAX_LINE_BYTES;
+  constructor(options: LineReaderOptions) {
+    this.#maxBytes = options.maxBytes;
     this.#onDropped = options.onDropped ?? (() => undefined);
   }
 

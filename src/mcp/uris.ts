@@ -1,5 +1,8 @@
 /** Resource URIs on the unified endpoint: each carries its server, and gives it back. */
 
+/** Many expressions in a row make matching slow, and no server needs them. */
+const MAX_TEMPLATE_PARTS = 20;
+
 /**
  * `file:///a` of server `docs` becomes `mcp+docs+file:///a`. MCP Apps find their pages by the scheme `ui:`, so there
  * the server stands in the authority: `ui://docs~panel/index.html`. The server's name is escaped to the characters
@@ -28,4 +31,19 @@ function escapeLabel(name: string): string {
 
 function unescapeLabel(label: string): string {
   return label.replaceAll(/\.([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/**
+ * True when a URI may have been made from a URI template (RFC 6570): literals must be there, an expression stands for
+ * any text, without a slash unless its operator allows one.
+ */
+export function matchesTemplate(template: string, uri: string): boolean {
+  const parts = template.split(/\{([^{}]*)\}/);
+  const pattern = parts
+    .map((part, index) => {
+      if (index % 2 === 0) return part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+      return /^[+#/?&;.]/.test(part) ? '(?:.*)' : '(?:[^/]*)';
+    })
+    .join('');
+  return parts.length < MAX_TEMPLATE_PARTS && new RegExp(`^${pattern}$`, 's').test(uri);
 }

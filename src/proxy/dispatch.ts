@@ -11,13 +11,15 @@ import {
   type Message,
 } from '../mcp/message.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
-import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import type { Answer, CallOptions } from '../upstream/upstream.ts';
+import type { CallOptions } from '../upstream/upstream.ts';
+import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
+import { namesOf } from './names.ts';
+import { poolsOf } from './scope.ts';
 import { targetOf, type Target } from './target.ts';
 
 const MAX_SUBSCRIPTIONS = 1_000;
@@ -43,20 +45,22 @@ export async function dispatch(exchange: Exchange): Promise<string> {
 
 async function forward(exchange: Exchange, found: Target): Promise<string> {
   const target = { ...found, message: await guardRequest(exchange, found) };
-  const answer = await callOnce(exchange, target).catch((error: unknown) => {
+  const text = await callOnce(exchange, target).catch((error: unknown) => {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
     if (error instanceof GatewayError && error.code === 'server_session_lost') return callOnce(exchange, target);
     throw error;
   });
-  if (exchange.runtime.guards.length === 0) return finished(exchange, target, answer.text, answer.message);
-  const guarded = await guardResponse(exchange, target, answer.text);
+  if (exchange.runtime.guards.length === 0 && exchange.route.kind === 'server') return text;
+  const guarded = await guardResponse(exchange, target, text);
   return finished(exchange, target, guarded.text, guarded);
 }
 
-async function callOnce(exchange: Exchange, { pool, message }: Target): Promise<Answer> {
+async function callOnce(exchange: Exchange, target: Target): Promise<string> {
   const { session } = exchange;
+  const { pool, message } = target;
   const upstream = await (session === undefined ? pool.shared() : pool.for(session));
-  return upstream.call(message, callOptions(exchange, pool));
+  if (upstream.era === 'modern') return callModern(exchange, target, upstream);
+  return (await upstream.call(message, callOptions(exchange, pool))).text;
 }
 
 function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
@@ -71,24 +75,24 @@ function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
 }
 
 /** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
-function finished({ route, message }: Exchange, { pool }: Target, text: string, answer: Message): string {
-  const result = route.kind === 'server' ? undefined : resultText(answer);
+function finished({ route, message, runtime }: Exchange, { pool }: Target, text: string, answer: Message): string {
+  const names = namesOf(runtime);
+  const result = route.kind === 'server' || names.mode === 'plain' ? undefined : resultText(answer);
   if (result === undefined) return text;
-  const renamed = renameResultUris(message.method ?? '', result, (uri) => unifiedUri(pool.name, uri));
+  const renamed = renameResultUris(message.method ?? '', result, (uri) => names.uri(pool.name, uri));
   return responseText(message.id ?? 'null', renamed);
 }
 
 /** Remembers the level for the session and tells the servers concerned. */
 async function setLogLevel(exchange: Exchange): Promise<string> {
-  const { session, message, route, runtime } = exchange;
+  const { session, message } = exchange;
   const level = stringParam(message, 'level');
   if (!LOG_LEVELS.includes(level)) {
     throw new GatewayError('invalid_params', `The level must be one of ${LOG_LEVELS.join(', ')}.`);
   }
   if (session === undefined) return '{}';
   session.logLevel = level;
-  const pools = [...runtime.pools.values()].filter((pool) => route.kind !== 'server' || pool.name === route.server);
-  await Promise.allSettled(pools.map((pool) => tellLevel(exchange, pool)));
+  await Promise.allSettled([...poolsOf(exchange).values()].map((pool) => tellLevel(exchange, pool)));
   return '{}';
 }
 
@@ -96,7 +100,7 @@ async function setLogLevel(exchange: Exchange): Promise<string> {
 async function tellLevel(exchange: Exchange, pool: UpstreamPool): Promise<void> {
   const { session } = exchange;
   const upstream = session && pool.present(session);
-  if (session === undefined || upstream?.capabilities['logging'] === undefined) return;
+  if (session === undefined || upstream?.capabilities['logging'] === undefined || upstream.era === 'modern') return;
   const alone = pool.ownsUpstream(session);
   pool.routing.attach(session, !alone);
   const level = alone ? session.logLevel : pool.routing.needs(pool.name).logLevel;
@@ -116,6 +120,12 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
   const mine = session.subscriptions(pool.name);
   if (wanted && mine.size >= MAX_SUBSCRIPTIONS) {
     throw new GatewayError('invalid_params', `A session may have ${MAX_SUBSCRIPTIONS} subscriptions to one server.`);
+  }
+  if (upstream.era === 'modern') {
+    if (wanted) mine.add(uri);
+    else mine.delete(uri);
+    pool.syncWatch();
+    return responseText(message.id ?? 'null', '{}');
   }
   const others = !pool.ownsUpstream(session) && othersWant(pool, uri, mine);
   if (others) {

@@ -1,9 +1,10 @@
 /** The record that one request carries from accept to answer. */
 import type { Principal } from '../auth/authenticator.ts';
 import type { Message } from '../mcp/message.ts';
+import type { Envelope } from '../mcp/modern/envelope.ts';
+import type { McpHeaders } from '../mcp/modern/headers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { GatewayError } from '../shared/errors.ts';
-import type { Heartbeat } from './downstream/heartbeat.ts';
+import type { ReplyChannel } from './downstream/reply.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
 
@@ -16,18 +17,6 @@ export interface Admitted {
   readonly runtime: Runtime;
 }
 
-/** The way to the client that waits for a request. */
-export interface ReplyChannel {
-  /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
-  send(text: string): boolean;
-  /** Sends the answer and ends. */
-  answer(text: string): void;
-  /** Ends without an answer: the client took its request back. */
-  drop(error: GatewayError, rpcId: string): void;
-  /** The answer may be long in coming: shows meanwhile that the connection lives. */
-  keepAlive(heartbeat: Heartbeat): void;
-}
-
 export interface Exchange {
   /** Correlation id: in the log, in errors and in the X-Request-Id header. */
   readonly requestId: string;
@@ -37,12 +26,19 @@ export interface Exchange {
   readonly route: Route;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
+  /** What a modern request says of its sender; undefined for legacy clients. */
+  readonly modern: ModernRequest | undefined;
   readonly message: Message;
   readonly reply: ReplyChannel;
   /** Ends the work on this request. */
   readonly abort: AbortController;
   /** What the access log says of it, filled in on the way. */
   readonly notes: ExchangeNotes;
+}
+
+export interface ModernRequest {
+  readonly envelope: Envelope;
+  readonly headers: McpHeaders;
 }
 
 export interface ExchangeNotes {

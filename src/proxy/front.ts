@@ -2,9 +2,12 @@
 import type { Logger } from 'pino';
 import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { ModernBridge } from './bridge/modern-to-legacy.ts';
 import type { Heartbeat } from './downstream/heartbeat.ts';
+import type { SseLinks } from './downstream/sse-link.ts';
 import type { Exchange } from './exchange.ts';
 import type { SessionStore } from './session-store.ts';
+import type { OpenSubscriptions } from './subscriptions.ts';
 
 export interface Front {
   /** The current Runtime, for a look at it. */
@@ -18,6 +21,11 @@ export interface Front {
   readonly version: string;
   /** Requests that are being worked on. */
   readonly exchanges: Set<Exchange>;
+  /** What the bridge from modern clients to legacy servers remembers. */
+  readonly bridge: ModernBridge;
+  readonly subscriptions: OpenSubscriptions;
+  /** Streams of clients that speak HTTP+SSE (2024-11-05). */
+  readonly links: SseLinks;
   /** True once new requests are refused. */
   readonly draining: () => boolean;
 }

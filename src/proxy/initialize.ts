@@ -7,7 +7,9 @@ import { GatewayError } from '../shared/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { unifiedInitializeResult } from './fan-out.ts';
 import type { Front } from './front.ts';
+import { namesOf } from './names.ts';
 import { routeKey } from './route.ts';
+import { routedPool } from './scope.ts';
 import type { Session } from './session.ts';
 
 const MAX_DECLARATION_LENGTH = 64 * 1024;
@@ -32,7 +34,7 @@ export async function initialize(
   const session = front.sessions.create({
     principal: principal.subject,
     routeKey: routeKey(route),
-    unified: route.kind !== 'server',
+    unified: route.kind !== 'server' && namesOf(exchange.runtime).mode === 'prefixed',
     protocolVersion,
     clientInfo: rawParam(message, 'clientInfo') ?? '{"name":"unknown","version":"0"}',
     clientCapabilities: rawParam(message, 'capabilities') ?? '{}',
@@ -43,9 +45,7 @@ export async function initialize(
 
 /** What the server itself answered, with the version that this client speaks. */
 async function routedResult({ runtime }: Exchange, server: string, protocolVersion: string): Promise<string> {
-  const pool = runtime.pools.get(server);
-  if (pool === undefined) throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
-  const upstream = await pool.shared();
+  const upstream = await routedPool({ runtime }, server).shared();
   return setMember(upstream.initializeResult, 'protocolVersion', JSON.stringify(protocolVersion));
 }
 

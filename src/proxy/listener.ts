@@ -5,16 +5,20 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
+import type { GatewayConfig } from '../config/config.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { refuseModernVerb } from './downstream/modern-http.ts';
+import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
 import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.ts';
+import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeOf, type Route } from './route.ts';
+import { routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -125,7 +129,7 @@ export class Listener implements AsyncDisposable {
     this.#occupy(request.socket, response);
     const requestId = randomBytes(8).toString('hex');
     try {
-      const route = routeOf(request.url ?? '');
+      const route = withGroups(routeOf(request.url ?? ''), deps.front.runtime().config.gateway.groups);
       if (route?.kind === 'operation' && isPublic(route.name)) {
         return await handleOperation(deps.operations, route.name, request, response);
       }
@@ -188,9 +192,11 @@ export class Listener implements AsyncDisposable {
     const principal = runtime.authenticator.authenticate(request);
     if (route.kind === 'operation') return await handleOperation(operations, route.name, request, response);
     checkEndpoint(route, runtime);
+    refuseModernVerb(request);
     const admitted = { requestId, route, principal, runtime };
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
+    if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
     switch (request.method) {
       case 'POST':
         // Awaited, so that the Runtime is held for as long.
@@ -211,14 +217,32 @@ export class Listener implements AsyncDisposable {
 
 /** Throws when the route leads to nothing in this Runtime. */
 function checkEndpoint(route: Route, { config, pools }: Runtime): void {
+  if (route.kind === 'operation') return;
   const { mode } = config.gateway;
-  if (route.kind === 'server' ? mode === 'unified' : mode === 'routed') {
+  // A group is there because somebody asked for it by name, in every mode.
+  if (route.kind === 'server' ? mode === 'unified' : mode === 'routed' && route.group === undefined) {
     const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
     throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
   }
   if (route.kind === 'server' && !pools.has(route.server)) {
     throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
   }
+}
+
+async function handleSse(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+  part: SsePart,
+): Promise<void> {
+  const verb = part === 'stream' ? 'GET' : 'POST';
+  if (request.method !== verb) {
+    response.setHeader('allow', verb);
+    throw new GatewayError('method_not_allowed', `This address of the HTTP+SSE transport knows only ${verb}.`);
+  }
+  if (part === 'stream') return openSse(front, response, admitted);
+  return handlePost(front, request, response, admitted, front.links.find(request, admitted));
 }
 
 function explained(error: NodeJS.ErrnoException, host: string, port: number): Error {
@@ -249,10 +273,17 @@ function answerPreflight(response: ServerResponse): void {
   response.writeHead(204, {
     'access-control-allow-methods': 'GET, POST, DELETE',
     'access-control-allow-headers':
-      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id',
+      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id',
     'access-control-max-age': '600',
   });
   response.end();
+}
+
+/** Groups have endpoints like servers, and never a server's name. */
+function withGroups(route: Route | undefined, groups: GatewayConfig['groups']): Route | undefined {
+  return route?.kind === 'server' && Object.hasOwn(groups, route.server)
+    ? { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) }
+    : route;
 }
 
 function pathOnly(request: IncomingMessage): string {

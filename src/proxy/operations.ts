@@ -90,6 +90,10 @@ function statusDocument({ front, ready, reloads }: OperationsDeps): object {
       uptime: uptimeOf(pool),
       ...(pool.transport === undefined ? {} : { transport: pool.transport }),
       conversations: pool.conversations,
+      eras: eraDocument(pool),
+      ...(pool.omission === undefined
+        ? {}
+        : { leftOut: { ...pool.omission, at: new Date(pool.omission.at).toISOString() } }),
       ...(pool.lastWords.length === 0 ? {} : { lastWords: pool.lastWords.slice(-20) }),
     };
   });
@@ -98,6 +102,7 @@ function statusDocument({ front, ready, reloads }: OperationsDeps): object {
     gatewayVersion: front.version,
     mode: config.gateway.mode,
     sessions: front.sessions.size,
+    parkedCalls: front.bridge.parked.size,
     requestsInFlight: front.exchanges.size,
     reloads: reloads(),
     servers,
@@ -109,6 +114,17 @@ async function reload(deps: OperationsDeps, response: ServerResponse): Promise<v
   if (deps.front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
   const result = await deps.reload();
   respondJson(response, result.ok ? 200 : 422, JSON.stringify(result));
+}
+
+/** Which eras the server speaks, and until when that is believed. */
+function eraDocument({ eras }: UpstreamPool): object {
+  const { legacy, modern, checkedAt, expiresAt } = eras;
+  return {
+    legacy,
+    modern,
+    ...(checkedAt === undefined ? {} : { checkedAt: new Date(checkedAt).toISOString() }),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+  };
 }
 
 /** Whole seconds since the present conversation with the server began. */

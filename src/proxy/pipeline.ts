@@ -9,42 +9,57 @@ import {
   responseText,
   type Message,
 } from '../mcp/message.ts';
+import { statusOfCode } from '../mcp/modern/errors.ts';
 import { checkShape } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
+import { Batch, batchOf, checkBatches } from './downstream/batch.ts';
+import type { ClientLink } from './downstream/client-link.ts';
+import { readModern } from './downstream/modern-http.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
-import type { Reply } from './downstream/reply.ts';
+import type { ReplyChannel } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { routeKey } from './route.ts';
+import { poolsOf } from './scope.ts';
 import type { Session } from './session.ts';
 
-/** Takes one message that a client posted and answers it. Never rejects. */
+/** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
 export async function handlePost(
   front: Front,
   request: IncomingMessage,
   response: ServerResponse,
   admitted: Admitted,
+  link?: ClientLink,
 ): Promise<void> {
   // 3. The Runtime was taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
   const { requestId, route, principal, runtime } = admitted;
   const startedAt = performance.now();
   const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   let message: Message | undefined;
-  let reply: Reply | undefined;
+  let reply: ReplyChannel | undefined;
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    const body = await readBody(request, runtime.config.gateway.maxBodyBytes);
-    runtime.signatures?.check(request, body);
-    message = readMessage(body);
-    checkProtocolVersion(request);
-    const session = findSession(front, request, admitted, message);
-    const opened = openReply(request, response, requestId);
+    const text = link?.text ?? (await readBody(request, runtime.config.gateway.maxBodyBytes));
+    // The parts of a batch were signed together, with the body that they came in.
+    if (link?.text === undefined) runtime.signatures?.check(request, text);
+    const batch = link?.text === undefined ? batchOf(text) : undefined;
+    if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
+    message = readMessage(text);
+    const modern = readModern(request, message);
+    if (modern === undefined) checkProtocolVersion(request);
+    const found =
+      modern === undefined && link === undefined ? findSession(front, request, admitted, message) : undefined;
+    const session = link === undefined ? found : link.session;
+    const opened =
+      link?.reply(response, requestId) ??
+      openReply(request, response, requestId, message.kind === 'request' ? session : undefined);
     reply = opened;
     const exchange: Exchange = {
       requestId,
@@ -52,11 +67,14 @@ export async function handlePost(
       principal,
       route,
       session,
+      modern,
       message,
       reply,
       abort: new AbortController(),
       notes,
     };
+    if (link?.text !== undefined && (modern !== undefined || message.method === 'initialize'))
+      throw new GatewayError('invalid_request', 'A batch holds neither "initialize" nor requests of later versions.');
     if (message.kind === 'response') {
       await session?.answer(message);
       return reply.accept();
@@ -68,22 +86,48 @@ export async function handlePost(
     // 5. Nothing new while draining; answers to open questions still pass, above.
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
     // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-    if (session === undefined) {
+    if (session === undefined && link === undefined) {
       response.once('close', () => exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.')));
     }
-    outcome = await answerRequest(front, exchange, ({ sessionId }) => opened.setHeader('mcp-session-id', sessionId));
+    outcome = await answerRequest(front, exchange, (fresh) => {
+      opened.setHeader('mcp-session-id', fresh.sessionId);
+      link?.opened(fresh);
+    });
   } catch (error) {
     const failure = expected(error, requestId);
     outcome = failure.code;
     if (failure.code === 'internal') {
       front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
     }
-    if (reply === undefined) respondError(response, failure, requestId, message?.id);
-    else reply.fail(failure, message?.id);
+    if (reply !== undefined) reply.fail(failure, message?.id);
+    else if (link?.fail(errorText(message?.id, rpcErrorOf(failure, requestId))) !== true)
+      respondError(response, failure, requestId, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
     logRequest(front, { requestId, principal, message, notes, outcome, startedAt });
   }
+}
+
+/** Works on all messages of a batch at once. */
+async function handleBatch(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+  texts: readonly string[],
+  link: ClientLink | undefined,
+): Promise<void> {
+  checkProtocolVersion(request);
+  const { principal, route, requestId } = admitted;
+  const sessionId = sessionIdOf(request);
+  const session =
+    link?.session ??
+    (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal.subject, routeKey(route)));
+  checkBatches(session, request.headers['mcp-protocol-version']?.toString());
+  const reply = link?.reply(response, requestId) ?? openReply(request, response, requestId);
+  const batch = new Batch(reply, session);
+  await Promise.all(texts.map((text) => handlePost(front, request, response, admitted, batch.part(text))));
+  batch.end();
 }
 
 export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'notes'> {
@@ -125,7 +169,10 @@ export async function answerRequest(
   // The answer to a handshake carries the session in its head, which therefore must not be sent before.
   if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
-    if (message.method === 'initialize') {
+    if (exchange.modern !== undefined) {
+      const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort.signal);
+      reply.answer(answer.text, answer.status);
+    } else if (message.method === 'initialize') {
       const opened = await unlessAborted(initialize(front, exchange), exchange.abort.signal);
       onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
@@ -140,8 +187,9 @@ export async function answerRequest(
       return failure.code;
     }
     // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
-    if (message.method === 'initialize' || failure.code === 'internal') throw error;
-    reply.answer(errorText(id, rpcErrorOf(failure, exchange.requestId)));
+    if (failure.code === 'internal' || (message.method === 'initialize' && exchange.modern === undefined)) throw error;
+    const rpcError = rpcErrorOf(failure, exchange.requestId, exchange.modern === undefined ? 'legacy' : 'modern');
+    reply.answer(errorText(id, rpcError), exchange.modern === undefined ? 200 : statusOfCode(rpcError.code));
     return failure.code;
   } finally {
     session?.end(exchange);
@@ -171,7 +219,7 @@ function findSession(
 
 /** What a client says without expecting an answer. */
 export async function hearNotification(exchange: Exchange): Promise<void> {
-  const { session, message, runtime, route } = exchange;
+  const { session, message } = exchange;
   if (session === undefined || message.method === 'notifications/initialized') return;
   if (message.method === 'notifications/cancelled') {
     const id = cancelledId(message);
@@ -181,11 +229,9 @@ export async function hearNotification(exchange: Exchange): Promise<void> {
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);
   // Anything else concerns the servers of the session: its roots have changed, or something that we do not know.
-  const names = route.kind === 'server' ? [route.server] : [...runtime.pools.keys()];
-  const upstreams = names.flatMap((name) => {
-    const pool = runtime.pools.get(name);
-    const upstream = pool?.ownsUpstream(session) === true ? pool.present(session) : undefined;
-    return upstream === undefined ? [] : [upstream];
+  const upstreams = [...poolsOf(exchange).values()].flatMap((pool) => {
+    const upstream = pool.ownsUpstream(session) ? pool.present(session) : undefined;
+    return upstream === undefined || upstream.era === 'modern' ? [] : [upstream];
   });
   await Promise.allSettled(upstreams.map((upstream) => upstream.notify(message.text)));
 }

@@ -8,7 +8,7 @@ const MAX_PASSED_OVER_BYTES = 64 * 1024 * 1024;
 const MAX_PASSED_OVER_MS = 5_000;
 
 /**
- * The body as text. Throws `body_too_large` as soon as the limit is passed (what follows is not kept),
+ * The body as text. Throws `body_too_large` when the limit is passed (what follows is not kept),
  * `parse_error` for bytes that are not UTF-8, and `unsupported_media_type` for an encoded body.
  */
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
@@ -17,18 +17,19 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
     throw new GatewayError('unsupported_media_type', `The Content-Encoding "${encoding}" is not supported.`);
   }
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) {
-    passOver(request);
+    await passOver(request);
     throw tooLarge(maxBytes);
   }
   const chunks: Buffer[] = [];
   let size = 0;
+  let passedOver: Promise<void> | undefined;
   await new Promise<void>((resolve, reject) => {
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBytes) {
         request.removeAllListeners('data');
-        passOver(request);
-        reject(tooLarge(maxBytes));
+        passedOver = passOver(request);
+        resolve();
       } else {
         chunks.push(chunk);
       }
@@ -37,6 +38,10 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
     request.on('error', reject);
     request.on('close', () => reject(new GatewayError('cancelled', 'The caller closed the connection.')));
   });
+  if (passedOver !== undefined) {
+    await passedOver;
+    throw tooLarge(maxBytes);
+  }
   try {
     return DECODER.decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
   } catch {
@@ -46,18 +51,33 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
 
 /**
  * Reads what still comes of a body and drops it, for a while: a client that is still writing when the connection ends
- * sees a broken connection instead of the answer.
+ * sees a broken connection instead of the answer. Resolves when the answer may be sent: at once, or at the end of the
+ * body where the answer ends the connection.
  */
-function passOver(request: IncomingMessage): void {
+async function passOver(request: IncomingMessage): Promise<void> {
   const { socket } = request;
+  const over = Promise.withResolvers<void>();
+  const giveUp = (): void => {
+    if (endsConnection(request)) over.resolve();
+    else socket.destroy();
+  };
   let left = MAX_PASSED_OVER_BYTES;
-  const timer = setTimeout(() => socket.destroy(), MAX_PASSED_OVER_MS);
-  const stop = (): void => clearTimeout(timer);
+  const timer = setTimeout(giveUp, MAX_PASSED_OVER_MS);
+  const stop = (): void => {
+    clearTimeout(timer);
+    over.resolve();
+  };
   request.once('end', stop).once('close', stop);
   request.on('data', (chunk: Buffer) => {
     left -= chunk.length;
-    if (left < 0) socket.destroy();
+    if (left < 0) giveUp();
   });
+  if (endsConnection(request)) await over.promise;
+}
+
+/** True when Node closes the connection after the answer. */
+function endsConnection({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.0' || /\bclose\b/i.test(headers.connection ?? '');
 }
 
 function tooLarge(maxBytes: number): GatewayError {

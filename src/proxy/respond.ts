@@ -2,6 +2,8 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorText, type JsonObject, type RpcError } from '../mcp/message.ts';
+import { modernGatewayCode } from '../mcp/modern/errors.ts';
+import type { Era } from '../mcp/versions.ts';
 import { cutWhenStalled } from './downstream/stalled-reader.ts';
 import { ERRORS, GatewayError } from '../shared/errors.ts';
 
@@ -14,14 +16,16 @@ export function expected(error: unknown, requestId: string): GatewayError {
 }
 
 /** The error object of MCP Gateway Specification 1.17, section 9. */
-export function rpcErrorOf(error: GatewayError, requestId: string): RpcError {
+export function rpcErrorOf(error: GatewayError, requestId: string, era: Era = 'legacy'): RpcError {
   const data: JsonObject = {
+    ...(error.data as JsonObject),
     ...(error.server === undefined ? {} : { server: error.server }),
     detail: error.detail ?? ERRORS[error.code].meaning,
     error: error.code,
     requestId,
   };
-  return { code: error.rpcCode, message: error.message, data };
+  const code = era === 'modern' ? modernGatewayCode(error.rpcCode, error.status) : error.rpcCode;
+  return { code, message: error.message, data };
 }
 
 /** A whole HTTP answer about a failed request. `rpcId` is the raw id of the message, where it is known. */

@@ -1,8 +1,12 @@
 /** Tells from the path of a request where it goes. */
 
+/** The two addresses of the HTTP+SSE transport (2024-11-05): the stream down, and the messages up. */
+export type SsePart = 'stream' | 'messages';
+
 export type Route =
-  | { readonly kind: 'server'; readonly server: string }
-  | { readonly kind: 'unified' }
+  | { readonly kind: 'server'; readonly server: string; readonly sse?: SsePart }
+  /** Several servers on one endpoint; `group` names them, undefined = all. */
+  | { readonly kind: 'unified'; readonly group: string | undefined; readonly sse?: SsePart }
   | { readonly kind: 'operation'; readonly name: OperationName };
 
 export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level';
@@ -20,10 +24,13 @@ const OPERATIONS: Readonly<Record<string, OperationName>> = {
 export function routeOf(target: string): Route | undefined {
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
-  if (path === '/mcp' || path === '/mcp/') return { kind: 'unified' };
-  if (path.startsWith('/mcp/')) {
-    const server = decode(path.slice('/mcp/'.length).replace(/\/$/, ''));
-    return server === undefined || server.includes('/') ? undefined : { kind: 'server', server };
+  if (path === '/mcp' || path === '/mcp/') return { kind: 'unified', group: undefined };
+  if (path === '/sse' || path === '/messages') return { kind: 'unified', group: undefined, sse: partOf(path) };
+  const [, segment, part] = /^\/mcp\/([^/]+)(\/sse|\/messages)?\/?$/.exec(path) ?? [];
+  if (segment !== undefined) {
+    const server = decode(segment);
+    if (server === undefined || server.includes('/')) return undefined;
+    return part === undefined ? { kind: 'server', server } : { kind: 'server', server, sse: partOf(part) };
   }
   const name = OPERATIONS[path];
   return name === undefined ? undefined : { kind: 'operation', name };
@@ -32,7 +39,12 @@ export function routeOf(target: string): Route | undefined {
 /** Sessions belong to the route on which they were opened. */
 export function routeKey(route: Route): string {
   if (route.kind === 'server') return `server:${route.server}`;
-  return route.kind === 'unified' ? 'unified' : `operation:${route.name}`;
+  if (route.kind === 'operation') return `operation:${route.name}`;
+  return route.group === undefined ? 'unified' : `group:${route.group}`;
+}
+
+function partOf(path: string): SsePart {
+  return path === '/sse' ? 'stream' : 'messages';
 }
 
 function decode(segment: string): string | undefined {

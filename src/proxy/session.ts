@@ -4,7 +4,8 @@ import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../m
 import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Attachment } from '../upstream/attachment.ts';
-import type { PendingCall, Upstream } from '../upstream/upstream.ts';
+import type { Asker, PendingCall } from '../upstream/upstream.ts';
+import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface SessionInit {
@@ -28,12 +29,14 @@ export interface ClientStream {
 
 /** A question of a server that waits for the client's answer. */
 interface Question {
-  readonly upstream: Upstream;
+  readonly upstream: Asker;
   /** The id that the server gave it, raw JSON text. */
   readonly originalId: string;
   readonly originalToken: string | undefined;
   readonly call: PendingCall | undefined;
 }
+
+type StandingStream = ClientStream | LoggedStream;
 
 /** Messages that wait for the client to open its stream; older ones give way. */
 const MAX_WAITING = 100;
@@ -52,11 +55,14 @@ export class Session implements Attachment {
   logLevel: string | undefined;
   lastUsed = Date.now();
   closed = false;
-  readonly #unified: boolean;
+  readonly unified: boolean;
   readonly #exchanges = new Map<string, Exchange>();
   readonly #questions = new Map<string, Question>();
   readonly #subscriptions = new Map<string, Set<string>>();
-  readonly #streams: ClientStream[] = [];
+  /** What its streams carried. */
+  readonly log = new StreamLog();
+  readonly #streams: StandingStream[] = [];
+  readonly #standing = new WeakSet<StandingStream>();
   readonly #waiting: string[] = [];
   #nextQuestion = 1;
   #waitingBytes = 0;
@@ -69,7 +75,7 @@ export class Session implements Attachment {
     this.clientCapabilities = init.clientCapabilities;
     this.askable = init.askable;
     this.protocolVersion = init.protocolVersion;
-    this.#unified = init.unified;
+    this.unified = init.unified;
   }
 
   /** True while something is being worked on. */
@@ -114,19 +120,25 @@ export class Session implements Attachment {
   }
 
   /** Opens the client's stream for messages that belong to no request. */
-  addStream(stream: ClientStream): void {
+  addStream(stream: StandingStream): void {
+    this.#standing.add(stream);
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
     this.#waitingBytes = 0;
     for (const text of this.#waiting.splice(0)) stream.send(text);
   }
 
-  removeStream(stream: ClientStream): void {
+  /** True for a stream that once was opened for messages that belong to no request. */
+  hadStream(stream: StandingStream): boolean {
+    return this.#standing.has(stream);
+  }
+
+  removeStream(stream: StandingStream): void {
     const index = this.#streams.indexOf(stream);
     if (index !== -1) this.#streams.splice(index, 1);
   }
 
-  onRequest(upstream: Upstream, message: Message, call: PendingCall | undefined): void {
+  onRequest(upstream: Asker, message: Message, call: PendingCall | undefined): void {
     if (this.#questions.size >= MAX_QUESTIONS) {
       const text = `{"jsonrpc":"2.0","id":${message.id ?? 'null'},"error":{"code":-32000,"message":"The client has too many open questions."}}`;
       upstream.respond(text).catch(() => undefined);
@@ -141,7 +153,7 @@ export class Session implements Attachment {
 
   onNotification(server: string, message: Message): void {
     if (message.method === 'notifications/cancelled') return this.#withdrawQuestion(server, message);
-    if (message.method === 'notifications/resources/updated' && this.#unified) {
+    if (message.method === 'notifications/resources/updated' && this.unified) {
       const span = spanIn(message, ['params', 'uri']);
       if (span === undefined) return;
       const uri = JSON.parse(sliceSpan(message.text, span)) as string;
@@ -173,6 +185,7 @@ export class Session implements Attachment {
     const reason = new GatewayError('cancelled', 'The session has ended.');
     for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort(reason);
     for (const stream of this.#streams.splice(0)) stream.end();
+    this.log.close();
     this.#questions.clear();
     this.#waiting.length = 0;
   }
@@ -182,7 +195,7 @@ export class Session implements Attachment {
     const own = call === undefined ? undefined : this.#exchangeOf(call);
     if (own?.reply.send(text) === true) return;
     for (const stream of this.#streams.toReversed()) {
-      if (stream.send(text)) return;
+      if (stream.open && stream.send(text)) return;
     }
     for (const exchange of this.#exchanges.values()) {
       if (exchange.reply.send(text)) return;

@@ -12,7 +12,8 @@ const LISTS = ['tools', 'prompts', 'resources'] as const;
  */
 export function endLostSessions(sessions: SessionStore, { config, authenticator, pools }: Runtime): void {
   const { mode } = config.gateway;
-  const routes = new Set<string>(mode === 'routed' ? [] : [routeKey({ kind: 'unified' })]);
+  const routes = new Set<string>(mode === 'routed' ? [] : [routeKey({ kind: 'unified', group: undefined })]);
+  for (const group of Object.keys(config.gateway.groups)) routes.add(routeKey({ kind: 'unified', group }));
   if (mode !== 'unified') for (const server of pools.keys()) routes.add(routeKey({ kind: 'server', server }));
   for (const session of sessions.all()) {
     if (session.working || (routes.has(session.routeKey) && authenticator.knows(session.principal))) continue;
@@ -22,10 +23,9 @@ export function endLostSessions(sessions: SessionStore, { config, authenticator,
 
 /** Sessions on the unified endpoint learn that servers have come or gone. */
 export function announceServers(sessions: SessionStore): void {
-  const unified = routeKey({ kind: 'unified' });
   const notices = LISTS.map((list) => parseMessage(notificationText(`notifications/${list}/list_changed`)));
   for (const session of sessions.all()) {
-    if (session.routeKey !== unified) continue;
+    if (!session.unified) continue;
     for (const notice of notices) session.onNotification('', notice);
   }
 }

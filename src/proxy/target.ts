@@ -2,11 +2,15 @@
 import { splice, type Edit } from '../mcp/json-text.ts';
 import { listingOf, type Listing, type ListingRow } from '../mcp/listing.ts';
 import { isObject, paramsOf, parseMessage, spanIn, stringParam, type Message } from '../mcp/message.ts';
-import { possibleOwners, unifiedName } from '../mcp/naming.ts';
-import { resolveUri } from '../mcp/uris.ts';
+import { unifiedName } from '../mcp/naming.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
+import { upstreamForListing } from './fan-out.ts';
+import { namesOf } from './names.ts';
+import { ambiguous, offering, ownerOf } from './resource-owner.ts';
+import { poolsOf, routedPool } from './scope.ts';
+import { toolAllowed } from './tool-access.ts';
 
 export interface Target {
   readonly pool: UpstreamPool;
@@ -26,11 +30,6 @@ export async function targetOf(exchange: Exchange): Promise<Target> {
   return target;
 }
 
-/** True when clients may see and call the tool. */
-export function toolAllowed(pool: UpstreamPool, tool: string): boolean {
-  return pool.config.tools?.includes(tool) ?? true;
-}
-
 function checkTool(pool: UpstreamPool, tool: string): void {
   if (toolAllowed(pool, tool)) return;
   throw new GatewayError('tool_not_allowed', `tool "${tool}" is not in the allowed-tools list for this server`, {
@@ -39,8 +38,7 @@ function checkTool(pool: UpstreamPool, tool: string): void {
 }
 
 function routedTarget({ runtime, message }: Exchange, server: string): Target {
-  const pool = runtime.pools.get(server);
-  if (pool === undefined) throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
+  const pool = routedPool({ runtime }, server);
   const { name, uri } = paramsOf(message);
   const subject = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
   if (message.method === 'tools/call') stringParam(message, 'name');
@@ -48,7 +46,7 @@ function routedTarget({ runtime, message }: Exchange, server: string): Target {
 }
 
 async function unifiedTarget(exchange: Exchange): Promise<Target> {
-  const { runtime, message } = exchange;
+  const { message } = exchange;
   switch (message.method) {
     case 'tools/call':
       return byName(exchange, stringParam(message, 'name'), 'tools/list', ['params', 'name']);
@@ -61,7 +59,7 @@ async function unifiedTarget(exchange: Exchange): Promise<Target> {
     case 'completion/complete':
       return byReference(exchange);
     default: {
-      const [only, another] = runtime.pools.values();
+      const [only, another] = poolsOf(exchange).values();
       if (only !== undefined && another === undefined) return { pool: only, message, name: undefined };
       throw new GatewayError(
         'method_not_found',
@@ -76,7 +74,7 @@ function byReference(exchange: Exchange): Promise<Target> {
   if (isObject(reference)) {
     const { name, uri } = reference;
     if (typeof name === 'string') return byName(exchange, name, 'prompts/list', ['params', 'ref', 'name']);
-    if (typeof uri === 'string') return Promise.resolve(byUri(exchange, uri, ['params', 'ref', 'uri']));
+    if (typeof uri === 'string') return byReferenceUri(exchange, uri);
   }
   throw new GatewayError(
     'invalid_params',
@@ -86,30 +84,60 @@ function byReference(exchange: Exchange): Promise<Target> {
 
 async function byName(exchange: Exchange, name: string, listing: string, path: [string, ...string[]]): Promise<Target> {
   const row = listingOf(listing);
-  const { pools } = exchange.runtime;
-  for (const server of row === undefined ? [] : possibleOwners(name, [...pools.keys()])) {
+  const kind = row?.kind === 'prompts' ? 'prompt' : 'tool';
+  const pools = poolsOf(exchange);
+  const names = namesOf(exchange.runtime);
+  if (names.mode === 'plain') {
+    const owners = await offering(exchange, [...pools.values()], listing, ({ key }) => key === name);
+    const shown = owners.filter((pool) => kind === 'prompt' || toolAllowed(pool, name));
+    const [pool] = shown.length > 0 ? shown : owners;
+    if (shown.length > 1) throw ambiguous(kind, name, shown);
+    if (pool !== undefined) return { pool, message: exchange.message, name };
+  }
+  for (const server of row === undefined || names.mode === 'plain' ? [] : names.owners(name, [...pools.keys()])) {
     const pool = pools.get(server);
     if (pool === undefined || row === undefined) continue;
-    const upstream = await pool.forListing(exchange.session);
-    const original = originalNames(pool.name, row, await upstream.list(row)).get(name);
+    const original = await originalName(exchange, pool, row, name);
     if (original !== undefined) return { pool, message: renamed(exchange.message, path, original), name: original };
   }
-  const kind = row?.kind === 'prompts' ? 'prompt' : 'tool';
   throw new GatewayError('invalid_params', `Unknown ${kind} "${name}".`);
 }
 
-function byUri({ runtime, message }: Exchange, uri: string, path: [string, ...string[]]): Target {
-  const resolved = resolveUri(uri);
-  const pool = resolved && runtime.pools.get(resolved.server);
-  if (resolved === undefined || pool === undefined)
-    throw new GatewayError('invalid_params', `Unknown resource "${uri}".`);
-  return { pool, message: renamed(message, path, resolved.uri), name: resolved.uri };
+async function byUri(exchange: Exchange, uri: string, path: [string, ...string[]]): Promise<Target> {
+  const owned = await ownerOf(exchange, uri);
+  return { pool: owned.pool, message: renamed(exchange.message, path, owned.uri), name: owned.uri };
+}
+
+/** A reference names a template as it is listed, not a URI made from it. */
+async function byReferenceUri(exchange: Exchange, template: string): Promise<Target> {
+  const path: [string, ...string[]] = ['params', 'ref', 'uri'];
+  if (namesOf(exchange.runtime).mode === 'prefixed') return byUri(exchange, template, path);
+  const pools = [...poolsOf(exchange).values()];
+  const owners = await offering(exchange, pools, 'resources/templates/list', ({ key }) => key === template);
+  if (owners.length > 1) throw ambiguous('template', template, owners);
+  const [pool] = owners;
+  return pool === undefined ? byUri(exchange, template, path) : { pool, message: exchange.message, name: template };
 }
 
 function renamed(message: Message, path: readonly [string, ...string[]], value: string): Message {
   const span = spanIn(message, path);
   const edits: Edit[] = span === undefined ? [] : [{ span, text: JSON.stringify(value) }];
   return parseMessage(splice(message.text, edits));
+}
+
+/** The name is looked up in the listing that we have; only one that is not in there is asked for again. */
+async function originalName(
+  exchange: Exchange,
+  pool: UpstreamPool,
+  row: ListingRow,
+  name: string,
+): Promise<string | undefined> {
+  const upstream = await upstreamForListing(exchange, pool);
+  const known = await upstream.known(row);
+  const original = originalNames(pool.name, row, known).get(name);
+  if (original !== undefined) return original;
+  const fresh = await upstream.list(row);
+  return fresh === known ? undefined : originalNames(pool.name, row, fresh).get(name);
 }
 
 /** Names on the unified endpoint → the server's own, once for each state of a listing. */

@@ -40,6 +40,27 @@ export const ERRORS = {
     -32602,
     'The tool exists but is not in the `tools` list of its server in the configuration.',
   ),
+  header_mismatch: row(
+    'client',
+    false,
+    400,
+    -32020,
+    'An Mcp-* header of a modern request is missing, stands twice, or says something else than the body.',
+  ),
+  missing_client_capability: row(
+    'client',
+    false,
+    400,
+    -32021,
+    'The server has to ask the client something that the client did not declare; see `data.requiredCapabilities`.',
+  ),
+  unsupported_version: row(
+    'client',
+    false,
+    400,
+    -32022,
+    'The request names a protocol version that the gateway does not speak; see `data.supported`.',
+  ),
   unauthorized: row('client', false, 401, -32003, 'The Authorization header is missing or holds no known agent id.'),
   malformed_authorization: row(
     'client',
@@ -82,6 +103,13 @@ export const ERRORS = {
     404,
     -32600,
     'The session has ended or belongs to somebody else; send `initialize` again.',
+  ),
+  too_many_parked_calls: row(
+    'gateway',
+    true,
+    503,
+    -32001,
+    'Too many calls wait for an answer of their client; the gateway holds no more of them.',
   ),
   too_many_sessions: row(
     'gateway',
@@ -138,6 +166,8 @@ export interface ErrorContext {
   /** One line that says exactly what happened. Shown to the caller: never put a secret in it. */
   readonly detail?: string;
   readonly cause?: unknown;
+  /** Further members of `error.data`, such as `requiredCapabilities`. Shown to the caller. */
+  readonly data?: Readonly<Record<string, object | string>>;
 }
 
 /** An expected failure. Anything else that is thrown is a fault: the caller then sees only an id. */
@@ -146,12 +176,14 @@ export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly server: string | undefined;
   readonly detail: string | undefined;
+  readonly data: Readonly<Record<string, object | string>>;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
     this.code = code;
     this.server = context.server;
     this.detail = context.detail;
+    this.data = context.data ?? {};
   }
 
   get source(): ErrorSource {

@@ -93,7 +93,7 @@ export function isSelfIssued(certificate: X509Certificate): boolean {
 
 /** The subject on one line. */
 export function nameOf({ subject }: X509Certificate): string {
-  return `"${oneLine((subject as string | undefined) ?? 'no subject')}"`;
+  return `"${oneLine(subject || 'no subject')}"`;
 }
 
 /** Names of hosts, addresses, URIs and mail boxes, as Node writes them: `DNS:a, IP Address:1.2.3.4, URI:spiffe://x`. */
@@ -106,7 +106,7 @@ export function alternativeNames({ subjectAltName }: X509Certificate): readonly 
 
 /** The common name of the subject; undefined when there is none. */
 export function commonName({ subject }: X509Certificate): string | undefined {
-  return /(?:^|\n)CN=(.*)/.exec((subject as string | undefined) ?? '')?.[1];
+  return /(?:^|\n)CN=(.*)/.exec(subject)?.[1];
 }
 
 /** A distinguished name, as Node writes it, on one line. */

@@ -1,5 +1,5 @@
 /** Reads certificate revocation lists (RFC 5280, section 5): OpenSSL checks them in handshakes, we need them for connections that are open. */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { nameOf } from './certificate.ts';
 import { MaterialError } from './material-error.ts';
 import type { Material } from './material.ts';

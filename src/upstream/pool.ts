@@ -1,15 +1,19 @@
 /** All live conversations with one server: the shared one, kept alive for as long as the gateway lives, and those of sessions. */
 import type { ServerConfig } from '../config/config.ts';
-import { errorText, type Message } from '../mcp/message.ts';
-import { LATEST_LEGACY_VERSION } from '../mcp/versions.ts';
-import { backoffDelay } from '../shared/backoff.ts';
-import { GatewayError, type ErrorCode } from '../shared/errors.ts';
-import type { Attachment } from './attachment.ts';
-import { nextHealth, stateOfFailure, type Health, type HealthState } from './health.ts';
+
+import { LATEST_LEGACY_VERSION, type Era } from '../mcp/versions.ts';
+import { GatewayError } from '../shared/errors.ts';
+import { sessionEnded, type Attachment } from './attachment.ts';
+import { ModernConversation, type EraStatus } from './eras.ts';
+import { logHealth, messageOf, nextHealth, stateOfFailure, unavailable } from './health.ts';
+import type { Health, HealthState, Omission } from './health.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
+import type { ModernUpstream } from './modern-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
 import { Prober, type ProbeResult } from './prober.ts';
+import { CRASHES_IN_A_ROW, restartDelay } from './restart-delay.ts';
 import { SessionConversations } from './session-conversations.ts';
+import { refuseRequest } from './refuse-request.ts';
 import { SharedRouting } from './shared-routing.ts';
 import type { Upstream, UpstreamEvents } from './upstream.ts';
 
@@ -22,10 +26,6 @@ export interface PoolOptions extends ServerWires {
   readonly probeIntervalMs: number;
 }
 
-const RESTART_BACKOFF = { firstMs: 100, longestMs: 30_000 };
-/** A server that had come up is wanted back at once; only one that dies so often in a row is treated like one that does not start. */
-const CRASH_BACKOFF = { firstMs: 50, longestMs: 200 };
-const CRASHES_IN_A_ROW = 30;
 /** A conversation that lived so long ends the count of failures in a row. */
 const STABLE_AFTER_MS = 10_000;
 /** After so many probes in a row without an answer the conversation is opened anew. */
@@ -39,9 +39,12 @@ export class UpstreamPool implements AsyncDisposable {
   readonly #sessions: SessionConversations;
   readonly #prober: Prober;
   readonly #stopping = new AbortController();
-  #shared: LegacyUpstream | undefined;
-  #connecting: Promise<LegacyUpstream> | undefined;
+  readonly #modern: ModernConversation;
+  #shared: LegacyUpstream | ModernUpstream | undefined;
+  #connecting: Promise<LegacyUpstream | ModernUpstream> | undefined;
   #health: Health = { state: 'unknown', reason: undefined, since: Date.now(), nextProbe: undefined };
+  #primaryEra: Era | undefined;
+  #omission: Omission | undefined;
   #failures = 0;
   /** Conversations in a row that were opened and soon lost. */
   #crashes = 0;
@@ -59,6 +62,16 @@ export class UpstreamPool implements AsyncDisposable {
     if (this.#isDormant) this.#health = { ...this.#health, reason: 'It starts with the first request that needs it.' };
     this.#sessions = new SessionConversations(options, this.#stopping.signal);
     this.routing = new SharedRouting((attachment) => this.#sessions.present(attachment) !== undefined);
+    this.#modern = new ModernConversation({
+      wires: options,
+      clientInfo: options.clientInfo,
+      signal: this.#stopping.signal,
+      onNotification: (message, call) => {
+        const upstream = this.#modern.present;
+        if (upstream !== undefined) this.routing.deliver(upstream, message, call);
+      },
+      onClose: (reason) => this.#modernLost(reason),
+    });
     this.#prober = new Prober({
       intervalMs: options.probeIntervalMs,
       keepaliveIntervalMs: options.config.kind === 'http' ? options.keepaliveIntervalMs : undefined,
@@ -80,11 +93,19 @@ export class UpstreamPool implements AsyncDisposable {
   }
   /** Number of live conversations, the shared one included. */
   get conversations(): number {
-    return this.#sessions.open.length + (this.#shared === undefined ? 0 : 1);
+    const modern = this.#modern.present;
+    const own = modern === undefined || modern === this.#shared ? 0 : 1;
+    return this.#sessions.open.length + (this.#shared === undefined ? 0 : 1) + own;
   }
   /** The wire of the present conversation, such as `container` or `streamable-http`. */
   get transport(): string | undefined {
     return this.#shared?.transport;
+  }
+  /** Which eras the server speaks, as far as that is known. */
+  get eras(): EraStatus {
+    const { verdict, checkedAt, expiresAt } = this.#modern;
+    const legacy = this.#primaryEra === undefined ? 'unknown' : this.#primaryEra === 'legacy' ? 'yes' : 'no';
+    return { legacy, modern: verdict, checkedAt, expiresAt };
   }
   /** Last lines of the server's stderr, of the present or the last process. */
   get lastWords(): readonly string[] {
@@ -102,7 +123,7 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   /** The conversation that serves all clients. Waits for one that is being opened; rejects at once with the reason when there is none. */
-  shared(): Promise<LegacyUpstream> {
+  shared(): Promise<LegacyUpstream | ModernUpstream> {
     if (this.#shared !== undefined) return Promise.resolve(this.#shared);
     if (this.#connecting !== undefined) return this.#connecting;
     if (this.#isDormant && !this.#stopping.signal.aborted) return this.#tryAgain();
@@ -111,8 +132,41 @@ export class UpstreamPool implements AsyncDisposable {
     return Promise.reject(this.#unavailable());
   }
 
+  /**
+   * The conversation for the requests of modern clients; undefined when the server speaks only the legacy era. The
+   * first one to ask waits until that is found out.
+   */
+  async modern(): Promise<ModernUpstream | undefined> {
+    // A server that is down is not tried once more for each request.
+    const shared = await this.shared();
+    if (shared.era === 'modern') return shared;
+    try {
+      return await this.#modern.get();
+    } catch (error) {
+      // What cannot be found out now must not keep a client from the conversation that there is.
+      this.#options.log.debug({ err: error }, 'it could not be found out whether the server is modern');
+      return undefined;
+    }
+  }
+
+  /** The last unified listing that this server was left out of. */
+  get omission(): Omission | undefined {
+    return this.#omission;
+  }
+
+  /** A unified listing had to do without this server. */
+  noteOmission(method: string, error: unknown): void {
+    this.#omission = { method, reason: messageOf(error), at: Date.now() };
+  }
+
+  /** The server is to tell of changes of exactly those resources that somebody behind the gateway wants to hear of. */
+  syncWatch(): void {
+    const upstream = this.#shared?.era === 'modern' ? this.#shared : this.#modern.present;
+    upstream?.watch(this.routing.needs(this.name).subscriptions);
+  }
+
   /** The conversation for the calls of a session. */
-  for(attachment: Attachment): Promise<LegacyUpstream> {
+  for(attachment: Attachment): Promise<LegacyUpstream | ModernUpstream> {
     if (attachment.closed) return Promise.reject(sessionEnded());
     const alone = this.ownsUpstream(attachment);
     this.routing.attach(attachment, !alone);
@@ -120,7 +174,7 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   /** The conversation for the listings of a session: its own if it has one already, else the shared one. */
-  forListing(attachment: Attachment | undefined): Promise<LegacyUpstream> {
+  forListing(attachment: Attachment | undefined): Promise<LegacyUpstream | ModernUpstream> {
     if (attachment === undefined) return this.shared();
     if (attachment.closed) return Promise.reject(sessionEnded());
     this.routing.attach(attachment, !this.ownsUpstream(attachment));
@@ -130,6 +184,8 @@ export class UpstreamPool implements AsyncDisposable {
 
   /** True when the session talks to the server alone (docs/decisions/0004). */
   ownsUpstream(attachment: Attachment): boolean {
+    // Modern servers have no sessions: every request says for itself who sends it.
+    if (this.#primaryEra === 'modern') return false;
     if (this.config.kind === 'http') return true;
     if (this.config.isolation === 'auto') return attachment.askable;
     return this.config.isolation === 'session';
@@ -158,6 +214,7 @@ export class UpstreamPool implements AsyncDisposable {
   /** The session is over: its conversation ends with it. */
   async detach(attachment: Attachment): Promise<void> {
     this.routing.detach(attachment);
+    this.syncWatch();
     await this.#sessions.end(attachment);
   }
 
@@ -167,22 +224,28 @@ export class UpstreamPool implements AsyncDisposable {
     this.#prober[Symbol.dispose]();
     this.#setHealth('stopped', 'The gateway is shutting down.');
     const connecting = this.#connecting?.catch(() => undefined);
-    await Promise.all([this.#sessions[Symbol.asyncDispose](), this.#shared?.close(), connecting]);
+    await Promise.all([
+      this.#sessions[Symbol.asyncDispose](),
+      this.#shared?.close(),
+      this.#modern[Symbol.asyncDispose](),
+      connecting,
+    ]);
   }
 
-  #connect(): Promise<LegacyUpstream> {
+  #connect(): Promise<LegacyUpstream | ModernUpstream> {
     this.#isDormant = false;
     this.#connecting ??= this.#openShared().finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
 
-  async #openShared(): Promise<LegacyUpstream> {
+  async #openShared(): Promise<LegacyUpstream | ModernUpstream> {
     // Until it is back, what is known of a server that has failed is why.
     const { state } = this.#health;
     if (state !== 'unreachable' && state !== 'tls-error' && state !== 'auth-required') this.#setHealth('starting');
     try {
       const upstream = await this.#openFirst();
       this.#shared = upstream;
+      this.#primaryEra = upstream.era;
       this.#connectedAt = Date.now();
       this.#lastError = undefined;
       this.#setHealth('healthy');
@@ -200,16 +263,49 @@ export class UpstreamPool implements AsyncDisposable {
   }
 
   /** Gives a shared conversation what its sessions need of it, and tells them that its lists may differ from those they have. */
-  async #settle(upstream: LegacyUpstream): Promise<void> {
+  async #settle(upstream: LegacyUpstream | ModernUpstream): Promise<void> {
     const { logLevel, subscriptions } = this.routing.needs(this.name);
-    await replay(upstream, logLevel, subscriptions, this.#options.log);
+    if (upstream.era === 'modern') this.syncWatch();
+    else await replay(upstream, logLevel, subscriptions, this.#options.log);
     this.routing.announceLists(this.name, upstream.capabilities);
   }
 
-  async #openFirst(): Promise<LegacyUpstream> {
+  /**
+   * HTTP servers are asked modern first, as the specification says. A process is greeted with `initialize` first: some
+   * legacy ones end when they are asked anything else before, and starting one only to ask costs a container.
+   */
+  async #openFirst(): Promise<LegacyUpstream | ModernUpstream> {
+    if (this.config.kind === 'http') return (await this.#openModernFirst()) ?? this.#openLegacy();
+    try {
+      return await this.#openLegacy();
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'server_protocol_error') throw error;
+      this.#modern.doubt();
+      const modern = await this.#openModernFirst({ patient: true }).catch(() => undefined);
+      if (modern === undefined) throw error;
+      return modern;
+    }
+  }
+
+  /** undefined for a legacy server, and for one that leaves the question unanswered. */
+  async #openModernFirst(options?: { readonly patient: boolean }): Promise<ModernUpstream | undefined> {
+    try {
+      const upstream = await this.#modern.get(options);
+      if (upstream !== undefined) this.#lastWords = () => upstream.lastWords();
+      return upstream;
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'server_timeout') return undefined;
+      throw error;
+    }
+  }
+
+  async #openLegacy(): Promise<LegacyUpstream> {
     const made: { upstream?: LegacyUpstream } = {};
     const events: UpstreamEvents = {
-      onRequest: (message) => this.#refuse(made.upstream, message),
+      onRequest: (message, call) => {
+        if (made.upstream !== undefined && call?.onRequest !== undefined) call.onRequest(made.upstream, message);
+        else refuseRequest(made.upstream, message, this.#options.log);
+      },
       onNotification: (message, call) => {
         if (made.upstream !== undefined) this.routing.deliver(made.upstream, message, call);
       },
@@ -249,18 +345,19 @@ export class UpstreamPool implements AsyncDisposable {
     else this.#scheduleRetry();
   }
 
+  #modernLost(reason: Error): void {
+    if (this.#shared?.era === 'modern') this.#sharedLost(reason);
+  }
+
   #scheduleRetry(): void {
     if (this.#stopping.signal.aborted) return;
-    const delay =
-      this.#failures === 0 && this.#crashes > 0
-        ? backoffDelay(this.#crashes - 1, CRASH_BACKOFF)
-        : backoffDelay(this.#failures, RESTART_BACKOFF);
+    const delay = restartDelay(this.#failures, this.#crashes);
     this.#setHealth(this.#health.state, this.#health.reason, Date.now() + delay);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#tryAgain().catch(() => undefined), delay);
   }
 
-  #tryAgain(): Promise<LegacyUpstream> {
+  #tryAgain(): Promise<LegacyUpstream | ModernUpstream> {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     const connecting = this.#connect();
@@ -278,49 +375,22 @@ export class UpstreamPool implements AsyncDisposable {
     }
     this.#setHealth('degraded', `No answer to a health check: ${messageOf(error)}`);
     if (failures < DEAD_AFTER_PROBES || shared.lastReceivedAt > failingSince) return;
-    if ([...shared.calls()].length > 0 && Date.now() - failingSince < this.config.toolTimeoutMs) return;
+    const busy = [...shared.calls()].some(({ method }) => method !== 'subscriptions/listen');
+    if (busy && Date.now() - failingSince < this.config.toolTimeoutMs) return;
     this.#options.log.warn({ err: error }, 'the server does not answer; opening a new conversation');
+    this.#modern.drop(shared);
     void shared.close();
     this.#sharedLost(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** Nobody was declared as able to answer on this conversation, so there is nobody to ask. */
-  #refuse(upstream: LegacyUpstream | undefined, request: Message): void {
-    const message = `This conversation serves several clients; "${request.method ?? ''}" has no single addressee.`;
-    upstream?.respond(errorText(request.id, { code: -32601, message })).catch((error: unknown) => {
-      this.#options.log.debug({ err: error }, 'could not refuse a request of the server');
-    });
-  }
-
   #unavailable(): GatewayError {
     if (this.#stopping.signal.aborted) return new GatewayError('shutting_down', 'The gateway is shutting down.');
-    const { reason, nextProbe, state } = this.#health;
-    const seconds = nextProbe === undefined ? undefined : Math.max(0, (nextProbe - Date.now()) / 1000).toFixed(1);
-    const wait = seconds === undefined ? '' : ` It is tried again in ${seconds} s.`;
-    const detail = `${(reason ?? 'It has not been started').replace(/\.?$/, '.')}${wait}`;
-    const message = `The MCP server "${this.name}" is not available: ${detail}`;
-    return new GatewayError(codeOf(state), message, { server: this.name, detail, cause: this.#lastError });
+    return unavailable(this.name, this.#health, this.#lastError);
   }
 
   #setHealth(state: HealthState, reason?: string, nextProbe?: number): void {
     const previous = this.#health;
     this.#health = nextHealth(previous, state, reason, nextProbe);
-    if (previous.state === state && previous.reason === reason) return;
-    const level = state === 'healthy' || state === 'starting' || state === 'stopped' ? 'info' : 'warn';
-    const fields = { state, previous: previous.state, ...(reason === undefined ? {} : { reason }) };
-    this.#options.log[level](fields, `the server is ${state}`);
+    logHealth(this.#options.log, previous, this.#health);
   }
-}
-
-function sessionEnded(): GatewayError {
-  return new GatewayError('session_not_found', 'The session has ended.');
-}
-
-function codeOf(state: HealthState): ErrorCode {
-  if (state === 'tls-error') return 'server_tls_error';
-  return state === 'auth-required' ? 'server_auth_required' : 'server_unavailable';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -4,6 +4,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { Attachment } from './attachment.ts';
 import type { LegacyUpstream } from './legacy-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
+import { passesLevel } from './shared-routing.ts';
 import type { PendingCall, UpstreamEvents } from './upstream.ts';
 
 interface Conversation {
@@ -73,12 +74,18 @@ export class SessionConversations implements AsyncDisposable {
     const lastCall = (): PendingCall | undefined => [...(made.upstream?.calls() ?? [])].at(-1);
     const events: UpstreamEvents = {
       onRequest: (message, call) => {
-        if (made.upstream !== undefined) attachment.onRequest(made.upstream, message, call ?? lastCall());
+        if (made.upstream === undefined) return;
+        const related = call ?? lastCall();
+        if (related?.onRequest !== undefined) related.onRequest(made.upstream, message);
+        else attachment.onRequest(made.upstream, message, related);
       },
       onNotification: (message, call) => {
-        const related = concernsNoCall(message) ? undefined : (call ?? lastCall());
+        const last = call ?? lastCall();
+        // A call that takes questions itself is also told when the server takes them back.
+        const withdrawn = message.method === 'notifications/cancelled' && last?.onRequest !== undefined;
+        const related = concernsNoCall(message) && !withdrawn ? undefined : last;
         if (related === undefined) attachment.onNotification(config.name, message);
-        else related.onMessage(message.text);
+        else if (passesLevel(message, related.logLevel)) related.onMessage(message.text);
       },
       onClose: (reason) => {
         const session = attachment.sessionId.slice(0, 8);

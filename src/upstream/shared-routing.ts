@@ -104,7 +104,7 @@ function tellCaller(call: PendingCall, message: Message): void {
 function soleCall(calls: Iterable<PendingCall>): PendingCall | undefined {
   let sole: PendingCall | undefined;
   for (const call of calls) {
-    if (call.method === 'ping') continue;
+    if (call.method === 'ping' || call.method === 'subscriptions/listen') continue;
     if (sole !== undefined && sole.owner !== call.owner) return undefined;
     sole = call;
   }
@@ -112,6 +112,6 @@ function soleCall(calls: Iterable<PendingCall>): PendingCall | undefined {
 }
 
 /** Log messages below the level that the client asked for do not reach it. */
-function passesLevel(message: Message, wanted: string | undefined): boolean {
+export function passesLevel(message: Message, wanted: string | undefined): boolean {
   return message.method !== 'notifications/message' || isWanted(paramsOf(message)['level'], wanted);
 }

@@ -1,6 +1,9 @@
 /** The wire to one MCP server: it carries whole JSON-RPC messages and knows nothing of their meaning. */
 import type { GatewayError } from '../shared/errors.ts';
 
+/** Most bytes that one message of a server may have, on every wire: it must fit into memory many times over. */
+export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
 /** What a transport tells its owner. Callbacks never throw. */
 export interface TransportEvents {
   /**
@@ -9,6 +12,8 @@ export interface TransportEvents {
    * undefined where the wire cannot tell (stdio, the GET stream).
    */
   onMessage(text: string, requestId: string | undefined): void;
+  /** A message was longer than `MAX_MESSAGE_BYTES` and is lost; on this wire nobody can tell what it answered. */
+  onDropped?(): void;
   /** The wire is gone for good; every request in flight has failed for this reason. Called once, never after `close()`. */
   onClose(reason: GatewayError): void;
 }
@@ -18,6 +23,8 @@ export interface SendOptions {
   readonly requestId?: string;
   /** Ends the delivery of this request: closes its HTTP stream. Does not send `notifications/cancelled`. */
   readonly signal?: AbortSignal;
+  /** Further headers, by lower-case name, for wires that have headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Transport {

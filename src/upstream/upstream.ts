@@ -1,6 +1,7 @@
 /** A live conversation with one MCP server, whatever its transport: what the proxy sends requests to. */
 import type { Listing, ListingRow } from '../mcp/listing.ts';
 import type { JsonObject, Message } from '../mcp/message.ts';
+import type { Era } from '../mcp/versions.ts';
 
 /** Who is told of the messages that a server sends on its own account. */
 export interface UpstreamEvents {
@@ -22,16 +23,25 @@ export interface PendingCall {
   readonly owner: object;
   /** Takes a message that belongs to this call and must reach its client before the answer does. */
   readonly onMessage: (text: string) => void;
-  /** The least severe log message that the client wants to see; undefined = all. */
+  /** Takes a request of the server that belongs to this call; undefined = the owner of the conversation does. */
+  readonly onRequest: ((asker: Asker, message: Message) => void) | undefined;
+  /** The least severe log message that the client wants to see; undefined = all, `none` = none. */
   readonly logLevel: string | undefined;
 }
 
+/** Whoever asked a client something, and waits for the answer. */
+export type Asker = Pick<Upstream, 'server' | 'respond' | 'notify'>;
+
 export interface CallOptions {
   readonly owner: object;
-  readonly timeoutMs: number;
+  /** undefined = only `signal` ends the call. */
+  readonly timeoutMs: number | undefined;
   readonly signal?: AbortSignal;
   /** Called with notifications and progress of this call, ids and tokens restored to the client's own. */
   readonly onMessage: (text: string) => void;
+  readonly onRequest?: (asker: Asker, message: Message) => void;
+  /** `Mcp-Param-*` of the client that no schema explains, by lower-case name: they pass (modern servers only). */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly logLevel?: string | undefined;
   /** Subject of the principal on whose behalf the call is made; undefined for calls of the gateway itself. */
   readonly principal?: string;
@@ -46,9 +56,10 @@ export interface Answer {
 }
 
 export interface Upstream {
+  readonly era: Era;
   /** The configured name of the server. */
   readonly server: string;
-  /** Raw text of the result of `initialize`. */
+  /** Raw text of the result of `initialize`; of a modern server, what it would be. */
   readonly initializeResult: string;
   readonly capabilities: JsonObject;
   /** The protocol version that was agreed with the server. */
@@ -74,6 +85,10 @@ export interface Upstream {
   respond(text: string): Promise<void>;
   /** A listing with all its pages; kept until the server says that it has changed. */
   list(row: ListingRow): Promise<Listing>;
+  /** A listing that may be out of date, to find names by without asking the server each time. */
+  known(row: ListingRow): Promise<Listing>;
+  /** Makes sure that log messages of this severity are sent, on conversations that have a level. */
+  ensureLogLevel(level: string, timeoutMs: number): Promise<void>;
   /** Resolves when the server answers a ping. */
   ping(timeoutMs: number): Promise<void>;
   /** The last lines that the server wrote to stderr. */

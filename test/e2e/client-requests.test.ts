@@ -100,7 +100,7 @@ describe.each(['web', 'box', undefined])('questions of servers to clients on %s'
     expect(seen).not.toContain('info');
   });
 
-  it('changed lists are announced, and listed anew', async () => {
+  it('MCP-AGG-004 changed lists are announced, and listed anew', async () => {
     await using ada = await answeringClient(gateway, server, 'ada');
     const changed = vi.fn<() => void>();
     ada.client.setNotificationHandler(ToolListChangedNotificationSchema, () => changed());
@@ -112,7 +112,7 @@ describe.each(['web', 'box', undefined])('questions of servers to clients on %s'
     expect(tools.map((entry) => entry.name)).toContain(tool(name));
   });
 
-  it('updates of a resource reach its subscribers under the URI that they know', async () => {
+  it('MCP-AGG-008 updates of a resource reach its subscribers under the URI that they know', async () => {
     await using ada = await answeringClient(gateway, server, 'ada');
     await using bob = await answeringClient(gateway, server, 'bob');
     const updates = { ada: [] as string[], bob: [] as string[] };

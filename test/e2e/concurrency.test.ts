@@ -29,7 +29,7 @@ describe('500 concurrent calls with progress, half of them cancelled, from 50 cl
     await web[Symbol.asyncDispose]();
   });
 
-  it('T-PTL-004 T-TMO-005 each answer and each progress reaches its own client, over a container and over HTTP', async () => {
+  it('T-PTL-004 T-TMO-005 MCP-CAN-003 MCP-CAN-005 each answer and each progress reaches its own client, over a container and over HTTP', async () => {
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, (_, index) =>
         rawClient(gateway.url(index % 2 === 0 ? 'box' : 'web'), gateway.authorization),

@@ -97,7 +97,7 @@ describe('authentication', () => {
     expect((await fetch(`${gateway.origin}/status`)).status).toBe(401);
   });
 
-  it('a session of one principal does not exist for another', async () => {
+  it('MCP-SES-002 a session of one principal does not exist for another', async () => {
     const client = await rawClient(gateway.url('web'), SECOND_ID);
     expect((await client.request('tools/list')).status).toBe(200);
     const foreign = await client.post(PING, { authorization: 'first-agent-0123456789' });
@@ -204,7 +204,7 @@ describe('bodies and paths', () => {
     expect((await post({ authorization }, PING, path)).status).toBe(status);
   });
 
-  it('answers unknown sessions with 404 and a missing one with 400 where it is needed', async () => {
+  it('MCP-SES-003 MCP-SES-004 answers unknown sessions with 404 and a missing one with 400 where it is needed', async () => {
     expect((await post({ authorization, 'mcp-session-id': 'no-such-session' })).status).toBe(404);
     expect((await fetch(gateway.url('web'), { headers: { authorization, accept: 'text/event-stream' } })).status).toBe(
       400,
@@ -212,7 +212,7 @@ describe('bodies and paths', () => {
     expect((await fetch(gateway.url('web'), { method: 'DELETE', headers: { authorization } })).status).toBe(400);
   });
 
-  it('refuses a protocol version that it does not speak', async () => {
+  it('MCP-SES-008 refuses a protocol version that it does not speak', async () => {
     expect((await post({ authorization, 'mcp-protocol-version': '1999-01-01' })).status).toBe(400);
     expect((await post({ authorization, 'mcp-protocol-version': '2025-03-26' })).status).toBe(200);
   });

@@ -67,7 +67,7 @@ describe('routed endpoint', () => {
     }
   });
 
-  it('T-PTL-003 passes numbers, unknown fields and _meta through unharmed, both ways', async () => {
+  it('T-PTL-003 MCP-IDS-005 passes numbers, unknown fields and _meta through unharmed, both ways', async () => {
     const client = await rawClient(gateway.url('box'), gateway.authorization);
     const { body } = await client.post(
       '{"jsonrpc":"2.0","id":"große-zahl","method":"fixture/anything","params":{"n":12345678901234567890,"f":1.0,"x":{"y":null},"_meta":{"vendor/key":"v"}}}',

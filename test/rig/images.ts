@@ -6,11 +6,18 @@ import { run } from '../../scripts/setup/run.ts';
 
 let fixture: Promise<string> | undefined;
 let busybox: Promise<string> | undefined;
+let conformance: Promise<string> | undefined;
 
 /** The full-featured fixture server on stdio (`test/fixtures/servers/stdio.ts`). Its options go into arguments or `env`. */
 export async function fixtureImage(): Promise<string> {
   fixture ??= nodeImage('gatehouse-test-fixture', 'test/fixtures/servers/stdio.ts');
   return fixture;
+}
+
+/** The conformance server on stdio; its one argument is the build: `dual`, `legacy` or `modern`. */
+export async function conformanceImage(): Promise<string> {
+  conformance ??= nodeImage('gatehouse-test-conformance', 'test/fixtures/servers/conformance/stdio.ts');
+  return conformance;
 }
 
 /** Two megabytes with a shell, for servers whose every byte a test writes itself: entrypoint `sh`, arguments `-c …`. */

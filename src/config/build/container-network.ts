@@ -8,9 +8,18 @@ import { parseEgressHost } from '../values/egress-host.ts';
 export function containerNetwork(
   scope: Scope,
   network: 'isolated' | 'none' | EgressAllowList | undefined,
+  engine: 'docker' | 'podman',
   log: Diagnostics,
 ): ContainerSpec['network'] {
   if (network === undefined || typeof network === 'string') return network ?? 'isolated';
+  if (engine === 'podman') {
+    log.error({
+      path: writtenPath(scope, ['network']),
+      message:
+        'a list of hosts needs docker: podman keeps an address of the host in every network, and what listens there could be reached',
+      suggestion: 'Write "none", or run the servers with docker.',
+    });
+  }
   const allow = network.allow.flatMap((text, index) => {
     const path = [...writtenPath(scope, ['network']), 'allow', index];
     const parsed = parseEgressHost(text, log.shown(path, text));

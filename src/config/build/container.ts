@@ -47,7 +47,12 @@ export async function buildContainerServer(
     args: raw.command === undefined ? (raw.entrypointArgs ?? []) : (parsed?.imageArguments ?? []),
     env: containerVariables(scope, raw.env ?? {}, options, context.env, log),
     mounts: await containerMounts(scope, raw.mounts, options, context.mountPolicy, log),
-    network: containerNetwork(scope, single(scope, 'network', raw.network, options.network, log), log),
+    network: containerNetwork(
+      scope,
+      single(scope, 'network', raw.network, options.network, log),
+      gateway.containerRuntime.engine,
+      log,
+    ),
     workdir: single(scope, 'workdir', raw.workdir, options.workdir, log),
     user: single(scope, 'user', raw.user, options.user, log),
     readOnly: single(scope, 'readOnly', raw.readOnly, options.readOnly, log) ?? false,

@@ -46,6 +46,8 @@ export function buildGateway(scope: Scope, env: Environment, log: Diagnostics, r
       host: DEFAULT_HOST,
       domain: raw.domain ?? DEFAULT_DOMAIN,
       mode: raw.mode ?? 'both',
+      naming: raw.naming ?? 'prefixed',
+      groups: raw.groups ?? {},
       agentIds: agentIds(scope, raw, log, randomId),
       startup: raw.startup ?? 'strict',
       sequentialLaunch: raw.sequentialLaunch ?? false,

@@ -90,6 +90,18 @@ export const gatewayFields = {
       '`routed`: one endpoint per server, `/mcp/{server}`. `unified`: all servers behind `/mcp`. `both`: both.',
     fallback: '`both`',
   }).optional(),
+  naming: field(z.enum(['prefixed', 'plain']), {
+    description:
+      'Names on endpoints that several servers share. `prefixed`: `server___tool`. `plain`: as the servers name them; what two servers offer under one name is offered by neither, and `/status` says so.',
+    fallback: '`prefixed`',
+  }).optional(),
+  groups: field(z.record(z.string(), textList.min(1)), {
+    description:
+      'Groups of servers, by name: each is an endpoint `/mcp/{group}` like the unified one, for its servers only.',
+    expects: 'an object of non-empty arrays of server names',
+    hint: 'Write for example {"office": ["mail", "calendar"]}; a group cannot have the name of a server.',
+    fallback: 'none',
+  }).optional(),
   startup: field(z.enum(['strict', 'resilient']), {
     description:
       '`strict`: a server that fails to start ends the gateway with exit status 1. `resilient`: the others are served and the failed one is tried again.',

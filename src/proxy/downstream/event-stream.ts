@@ -24,14 +24,19 @@ export class EventStream {
     return !this.#response.writableEnded && !this.#response.destroyed;
   }
 
+  /** Sends an event without data, for the sake of its id and of the pause before the client's next try. */
+  prime(id: string, retryMs: number): void {
+    if (this.open) this.#response.write(`id: ${id}\nretry: ${retryMs}\ndata: \n\n`);
+  }
+
   /** Sends one JSON-RPC message; false when the client is gone. */
-  send(text: string): boolean {
+  send(text: string, id?: string): boolean {
     if (!this.open) return false;
     if (this.#response.writableLength > MAX_WAITING_BYTES) {
       this.#response.destroy();
       return false;
     }
-    this.#response.write(frame(text));
+    this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
     cutWhenStalled(this.#response);
     return true;
   }

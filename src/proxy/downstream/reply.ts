@@ -5,33 +5,52 @@ import type { GatewayError } from '../../shared/errors.ts';
 import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import type { LoggedStream, StreamLog } from './stream-log.ts';
+
+/** An answer that is longer in coming becomes a stream, which a client that loses it can come back for. */
+const STREAM_AFTER_MS = 250;
 
 export interface ReplyOptions {
   readonly requestId: string;
   /** False for clients that accept no event stream: what precedes the answer cannot reach them. */
   readonly mayStream: boolean;
+  /** With it the stream can be resumed, and what is sent meanwhile waits in it. */
+  readonly log?: StreamLog | undefined;
 }
+
+/** The way back to a client for one of its messages. */
+export type ReplyChannel = Pick<
+  Reply,
+  'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'fail' | 'drop' | 'accept'
+>;
 
 export class Reply {
   readonly #response: ServerResponse;
   readonly #options: ReplyOptions;
   readonly #headers: Record<string, string>;
   readonly #createdAt = performance.now();
+  readonly #log: StreamLog | undefined;
   #heartbeat: Heartbeat | undefined;
-  #stream: EventStream | undefined;
+  #stream: EventStream | LoggedStream | undefined;
+  #opening: NodeJS.Timeout | undefined;
   #done = false;
 
   constructor(response: ServerResponse, options: ReplyOptions) {
     this.#response = response;
     this.#options = options;
     this.#headers = { 'x-request-id': options.requestId };
-    response.once('close', () => this.#finish());
+    this.#log = options.mayStream ? options.log : undefined;
+    if (this.#log !== undefined) this.#opening = setTimeout(() => this.#openEarly(), STREAM_AFTER_MS).unref();
+    response.once('close', () => {
+      if (!this.#resumable) this.#finish();
+    });
   }
 
   /** True while messages can still be sent ahead of the answer. */
   get open(): boolean {
-    if (this.#done || !this.#options.mayStream || this.#response.destroyed) return false;
-    return this.#stream !== undefined || !this.#response.headersSent;
+    if (this.#done || !this.#options.mayStream) return false;
+    if (this.#resumable) return true;
+    return !this.#response.destroyed && (this.#stream !== undefined || !this.#response.headersSent);
   }
 
   setHeader(name: string, value: string): void {
@@ -47,15 +66,14 @@ export class Reply {
   /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
   send(text: string): boolean {
     if (!this.open) return false;
-    this.#stream ??= new EventStream(this.#response, this.#headers);
-    return this.#stream.send(text);
+    return this.#open().send(text) || this.#resumable;
   }
 
-  /** Sends the answer and ends. */
-  answer(text: string): void {
+  /** Sends the answer and ends. The status counts only when nothing was sent before. */
+  answer(text: string, status = 200): void {
     if (this.#done) return;
     this.#finish();
-    if (this.#stream === undefined) respondJson(this.#response, 200, text, this.#headers);
+    if (this.#stream === undefined) respondJson(this.#response, status, text, this.#headers);
     else this.#stream.end(text);
   }
 
@@ -76,9 +94,8 @@ export class Reply {
       return;
     }
     this.#finish();
-    if (this.#response.destroyed) return;
-    this.#stream ??= new EventStream(this.#response, this.#headers);
-    this.#stream.end();
+    if (this.#stream !== undefined) return this.#stream.end();
+    if (!this.#response.destroyed) new EventStream(this.#response, this.#headers).end();
   }
 
   /** Confirms a message that has no answer. */
@@ -92,12 +109,29 @@ export class Reply {
 
   beat(intervalMs: number): void {
     if (!this.open || performance.now() - this.#createdAt < intervalMs) return;
-    this.#stream ??= new EventStream(this.#response, this.#headers);
-    this.#stream.beat();
+    this.#open().beat();
+  }
+
+  /** True once the client has an id to come back with. */
+  get #resumable(): boolean {
+    return this.#log !== undefined && this.#stream !== undefined;
+  }
+
+  #openEarly(): void {
+    if (this.open) this.#open();
+  }
+
+  #open(): EventStream | LoggedStream {
+    if (this.#stream !== undefined) return this.#stream;
+    const connection = new EventStream(this.#response, this.#headers);
+    const logged = this.#log?.open();
+    logged?.attach(connection, 0);
+    return (this.#stream = logged ?? connection);
   }
 
   #finish(): void {
     this.#done = true;
+    clearTimeout(this.#opening);
     this.#heartbeat?.remove(this);
   }
 }

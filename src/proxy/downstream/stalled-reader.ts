@@ -1,28 +1,19 @@
 /** Cuts off clients that stop reading: what waits for them would stay in memory for as long as they like. */
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 
-/** So long a client may take without reading anything of what waits for it. */
-const PATIENCE_MS = 60_000;
+/** A client that reads nothing is cut off after one to two of these, and one that reads slowly never. */
+const PATIENCE_MS = 30_000;
 
-const WATCHED = new WeakSet<Socket>();
+const WATCHED = new WeakSet<ServerResponse>();
 
-/** Call it after writing. Does nothing unless something is waiting; watches each connection once at a time. */
-export function cutWhenStalled(response: ServerResponse): void {
-  const { socket } = response;
-  if (socket === null || socket.writableLength === 0 || WATCHED.has(socket)) return;
-  WATCHED.add(socket);
-  let read = socket.bytesWritten - socket.writableLength;
-  const timer = setInterval(() => {
-    const now = socket.bytesWritten - socket.writableLength;
-    if (socket.writableLength === 0 || socket.destroyed) stop();
-    else if (now === read) socket.destroy();
-    else read = now;
-  }, PATIENCE_MS);
-  timer.unref();
-  const stop = (): void => {
-    clearInterval(timer);
-    WATCHED.delete(socket);
-  };
-  socket.once('close', stop);
+/** Call it after writing. Does nothing while nothing waits. */
+export function cutWhenStalled(response: ServerResponse, patienceMs = PATIENCE_MS): void {
+  if (WATCHED.has(response)) return;
+  WATCHED.add(response);
+  // Node's timer of the socket sees how much the kernel takes of a single large write, which its counters do not tell.
+  response.setTimeout(patienceMs, () => {
+    if (response.writableLength > 0 || (response.socket?.writableLength ?? 0) > 0) response.destroy();
+  });
+  // The next request on the connection may take longer; ahead of Node, which then sets its keep-alive timer.
+  response.prependOnceListener('finish', () => response.socket?.setTimeout(0));
 }

@@ -8,9 +8,15 @@ import { routeKey } from '../route.ts';
 import type { Session } from '../session.ts';
 import { EventStream } from './event-stream.ts';
 import { Reply } from './reply.ts';
+import type { StreamLog } from './stream-log.ts';
 
-/** Checks the media types of a POST and prepares its answer. */
-export function openReply(request: IncomingMessage, response: ServerResponse, requestId: string): Reply {
+/** Checks the media types of a POST and prepares its answer, which the client of a session may come back for. */
+export function openReply(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  session?: Session,
+): Reply {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json') {
     throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
@@ -19,7 +25,7 @@ export function openReply(request: IncomingMessage, response: ServerResponse, re
   if (!mayStream && !accepts(request, 'application/json')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow application/json and text/event-stream.');
   }
-  return new Reply(response, { requestId, mayStream });
+  return new Reply(response, { requestId, mayStream, log: resumption(session) });
 }
 
 export function sessionIdOf(request: IncomingMessage): string | undefined {
@@ -44,14 +50,28 @@ export function handleGet(front: Front, request: IncomingMessage, response: Serv
     throw new GatewayError('not_acceptable', 'The Accept header must allow text/event-stream.');
   }
   if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+  const lastEventId = request.headers['last-event-id'];
+  const resumed = lastEventId === undefined ? undefined : session.log.find(String(lastEventId));
+  if (lastEventId !== undefined && resumed === undefined) {
+    throw new GatewayError('invalid_request', 'The Last-Event-ID is unknown, or what followed it is no longer kept.');
+  }
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
   front.heartbeat.add(stream);
-  session.addStream(stream);
+  const standing = resumed?.stream ?? resumption(session)?.open();
+  standing?.attach(stream, resumed?.after ?? 0);
+  // What is resumed may be the answer to a call, on which nothing else is sent.
+  const mine = standing ?? stream;
+  if (resumed === undefined || session.hadStream(mine)) session.addStream(mine);
   response.once('close', () => {
     front.heartbeat.remove(stream);
-    session.removeStream(stream);
+    session.removeStream(mine);
     session.lastUsed = Date.now();
   });
+}
+
+/** Where streams are kept for clients that know what an event without data means, which older ones take for a message. */
+function resumption(session: Session | undefined): StreamLog | undefined {
+  return session?.protocolVersion === '2025-11-25' ? session.log : undefined;
 }
 
 /** DELETE: ends the session, and with it its conversations with servers. */

@@ -124,6 +124,8 @@ export class WebSocketConnection implements ClientStream, Beating {
         requestId,
         runtime: held.runtime,
         session: message.method === 'initialize' ? undefined : this.#session,
+        // Protocol version 2026-07-28 knows no WebSocket.
+        modern: undefined,
         message,
         reply: this.#reply(),
         abort: new AbortController(),
@@ -163,6 +165,10 @@ export class WebSocketConnection implements ClientStream, Beating {
 
   #reply(): Exchange['reply'] {
     return {
+      open: this.open,
+      setHeader: () => undefined,
+      accept: () => undefined,
+      fail: (error, rpcId) => void this.send(errorText(rpcId, rpcErrorOf(error, ''))),
       send: (text) => this.send(text),
       answer: (text) => void this.send(text),
       // The client took its request back: there is nothing to say.

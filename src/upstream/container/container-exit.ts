@@ -1,4 +1,4 @@
-/** Why a container ended, in one sentence for the caller and with its last words for the operator. */
+/** Why a container ended, in one sentence for the caller. */
 import { constants } from 'node:os';
 import { GatewayError } from '../../shared/errors.ts';
 
@@ -10,6 +10,7 @@ export interface ContainerExit {
   readonly status: number | undefined;
   /** The signal that ended the engine's command itself. */
   readonly signal: string | undefined;
+  /** Where the engine's command may have said why there is no container. */
   readonly lastWords: readonly string[];
   /** Bytes. */
   readonly memoryLimit: number;
@@ -25,18 +26,10 @@ const NOT_FOUND = 127;
 const SIGNAL_BASE = 128;
 const SIGKILL_STATUS = SIGNAL_BASE + constants.signals.SIGKILL;
 
-/** Lines and characters of last words in `detail`; the rest is in the log. */
-const DETAIL_LINES = 5;
-const DETAIL_CHARACTERS = 1000;
-
+/** Without what the server itself wrote to stderr: that may come from the call of another principal. The log has it. */
 export function exitError(exit: ContainerExit): GatewayError {
-  const { server, lastWords } = exit;
-  const message = `Server "${server}" ${sentence(exit)}`;
-  const words = lastWords.slice(-DETAIL_LINES).join(' | ').slice(-DETAIL_CHARACTERS);
-  return new GatewayError('server_unavailable', message, {
-    server,
-    detail: words === '' ? `${message} It wrote nothing to stderr.` : `${message} Its last words: ${words}`,
-  });
+  const message = `Server "${exit.server}" ${sentence(exit)}`;
+  return new GatewayError('server_unavailable', message, { server: exit.server, detail: message });
 }
 
 /** What to do about an image that is not there. */
@@ -98,7 +91,7 @@ function startFailure({ engine, image, lastWords }: ContainerExit, status: numbe
     return `cannot be started: ${/[.!?]$/.test(reason) ? reason : `${reason}.`}${hint}`;
   }
   if (status === ENGINE_FAILED) {
-    return `cannot be started, or was lost by ${engine} (status ${status}): ${lastWords.at(-1) ?? 'no reason is given'}`;
+    return `cannot be started, or was lost by ${engine} (status ${status}); the log has its last lines.`;
   }
   const fault = status === NOT_FOUND ? 'does not exist' : 'cannot be executed';
   return `ended with status ${status}: its command, or one that it runs, ${fault} in the image "${image}". Check \`entrypoint\` and the arguments.`;

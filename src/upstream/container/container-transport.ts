@@ -4,7 +4,7 @@ import { LineReader, toLine } from '../../mcp/framing.ts';
 import { within } from '../../shared/async.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { createRedactor } from '../../telemetry/redaction.ts';
-import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
+import { MAX_MESSAGE_BYTES, type SendOptions, type Transport, type TransportEvents } from '../transport.ts';
 import { engineFailed, exitError, isStartFailure, wasKilled } from './container-exit.ts';
 import type { ContainerHost } from './container-host.ts';
 import { ContainerProcess, type ProcessEnd } from './container-process.ts';
@@ -76,7 +76,8 @@ class ContainerTransport implements Transport {
     redactor.addSecrets(Object.values(options.server.container.env));
     this.#words = new LastWords({ redact: (line) => redactor.text(line), onLine: options.onStderr });
     this.#lines = new LineReader({
-      onDropped: () => this.#notice('wrote a message of more than 16 MiB, which was dropped'),
+      maxBytes: MAX_MESSAGE_BYTES,
+      onDropped: () => this.#events?.onDropped?.(),
     });
   }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, request } from 'node:http';
+import { createServer, request, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { createEgressProxy } from './egress-proxy.ts';
@@ -41,7 +41,7 @@ async function start(allow: (site: number) => readonly string[], names: Record<s
 async function get(proxy: number, url: string, headers: Record<string, string> = {}): Promise<[number, string]> {
   const asked = request({ host: '127.0.0.1', port: proxy, path: url, headers, agent: false });
   asked.end();
-  const [answer] = (await once(asked, 'response')) as [import('node:http').IncomingMessage];
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
   let text = '';
   for await (const piece of answer.setEncoding('utf8')) text += String(piece);
   return [answer.statusCode ?? 0, text];

@@ -125,6 +125,15 @@ export function callEngine(engine: Engine, args: readonly string[], timeoutMs: n
   return promise;
 }
 
+/** Runs the command without a deadline and lets it write to our stderr. Resolves with its exit status; rejects like `callEngine`. */
+export function showEngine(engine: Engine, args: readonly string[]): Promise<number | undefined> {
+  const child = spawn(engine.command, args, { cwd: '/', env: engine.environment, stdio: ['ignore', 2, 2] });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(cannotRun(engine, error)));
+    child.once('close', (status) => resolve(status ?? undefined));
+  });
+}
+
 /** What a failed start of the engine's command becomes. */
 export function cannotRun(engine: Engine, cause: unknown): GatewayError {
   const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';

@@ -78,7 +78,10 @@ export async function createClosedNetwork(
   name: string,
   labels: Readonly<Record<string, string>>,
 ): Promise<void> {
-  if (engine.kind === 'podman') return create(engine, name, labels, ['--internal']);
+  if (engine.kind === 'podman') {
+    const message = `The network "${name}" cannot be closed: podman keeps an address of the host in every network.`;
+    throw new GatewayError('server_unavailable', message, { detail: message });
+  }
   // Docker would give the host an address in it, under which everything that listens there could be reached.
   const options = ['--internal', '--opt=com.docker.network.bridge.inhibit_ipv4=true'];
   await create(engine, name, labels, options);

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { HttpServerConfig } from '../../config/config.ts';
 import type { GithubOidcTokens } from '../credentials/github-oidc.ts';
-import type { Transport } from '../transport.ts';
+import { MAX_MESSAGE_BYTES, type Transport } from '../transport.ts';
 import type { Connector } from './connector.ts';
 import { Outbound } from './outbound.ts';
 import { SseTransport } from './sse-transport.ts';
@@ -14,7 +14,7 @@ export interface HttpTransportDeps {
   /** One for the whole gateway. */
   readonly oidc: GithubOidcTokens;
   readonly log: Logger;
-  /** Most bytes that one message of a server may have; default 32 MiB. */
+  /** Most bytes that one message of a server may have; default `MAX_MESSAGE_BYTES`. */
   readonly maxMessageBytes?: number;
 }
 
@@ -22,8 +22,6 @@ export interface HttpTransportCandidate {
   readonly name: 'streamable-http' | 'sse';
   create(): Transport;
 }
-
-const DEFAULT_MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
 /**
  * Try `initialize` over the first; a failure for which `isTransportMismatch` is true moves on to the next. Servers that
@@ -33,7 +31,7 @@ export function httpTransportCandidates(
   server: HttpServerConfig,
   deps: HttpTransportDeps,
 ): readonly HttpTransportCandidate[] {
-  const { connector, oidc, log, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = deps;
+  const { connector, oidc, log, maxMessageBytes = MAX_MESSAGE_BYTES } = deps;
   const outbound = new Outbound({ server, connector, oidc });
   if (outbound.ignoredHeaders.length > 0) {
     log.warn({ headers: outbound.ignoredHeaders }, 'configured headers that the gateway sets itself are not sent');

@@ -57,9 +57,9 @@ export class StreamableHttpTransport implements Transport {
     this.#events = events;
   }
 
-  async send(text: string, { requestId, signal }: SendOptions = {}): Promise<void> {
+  async send(text: string, { requestId, signal, headers }: SendOptions = {}): Promise<void> {
     await this.#during(signal, async (wire) => {
-      const response = await this.#post(text, requestId, wire);
+      const response = await this.#post(text, requestId, wire, headers);
       if (response.status >= 400) return this.#failedPost(response, requestId);
       this.#everAnswered = true;
       if (requestId === undefined) return discard(response.body);
@@ -153,12 +153,21 @@ export class StreamableHttpTransport implements Transport {
     }
   }
 
-  #post(text: string, requestId: string | undefined, signal: AbortSignal): Promise<OutboundResponse> {
+  #post(
+    text: string,
+    requestId: string | undefined,
+    signal: AbortSignal,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<OutboundResponse> {
     // The owner of a request sets its deadline: a tool may take as long as it is allowed to.
     const timeout = requestId === undefined ? ACKNOWLEDGE_TIMEOUT_MS : 0;
     return this.#outbound.request({
       method: 'POST',
-      headers: this.#headers({ 'content-type': 'application/json', accept: 'application/json, text/event-stream' }),
+      headers: this.#headers({
+        ...extra,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      }),
       body: text,
       signal,
       headersTimeoutMs: timeout,

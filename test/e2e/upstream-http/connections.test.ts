@@ -103,7 +103,7 @@ describe('connections', () => {
     expect(server.connections()).toBe(5);
   });
 
-  it('a call is never sent twice, however the connection ends', async () => {
+  it('MCP-CAN-006 a call is never sent twice, however the connection ends', async () => {
     let seen = 0;
     await using server = await serveTcp((socket) => {
       socket.on('data', () => {

@@ -59,6 +59,8 @@ export class Wire implements AsyncDisposable {
   /** Resolves with the reason that `onClose` gave. */
   readonly closed: Promise<GatewayError>;
   closings = 0;
+  /** Messages that were too long. */
+  dropped = 0;
   readonly #close = Promise.withResolvers<GatewayError>();
   #waiting: (() => void)[] = [];
 
@@ -84,6 +86,7 @@ export class Wire implements AsyncDisposable {
           this.messages.push(text);
           for (const wake of this.#waiting.splice(0)) wake();
         },
+        onDropped: () => (this.dropped += 1),
         onClose: (reason) => {
           this.closings += 1;
           this.#close.resolve(reason);

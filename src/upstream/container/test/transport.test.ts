@@ -59,7 +59,9 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     const reason = await wire.closed;
     expect(reason).toMatchObject({ code: 'server_unavailable', server: wire.server });
     expect(reason.message).toMatch(/was killed \(SIGKILL\)/);
-    expect(reason.detail).toContain('about to work');
+    // Callers do not see what may come from the call of another; the operator does.
+    expect(reason.detail).not.toContain('about to work');
+    expect(wire.transport.lastWords()).toEqual(['about to work']);
     await expect(wire.transport.send('{"id":2}')).rejects.toBe(reason);
     await wire.transport.close();
     expect(wire.closings).toBe(1);
@@ -144,7 +146,7 @@ describe.skipIf(dockerMissing())('a server that does not start', () => {
     [
       'a command that is not in the image',
       { entrypoint: '/no/such' },
-      /ended with status 127: its command, or one that it runs, does not exist.*exec \/no\/such failed/,
+      /ended with status 127: its command, or one that it runs, does not exist/,
     ],
     [
       'a command that cannot be executed',
@@ -268,7 +270,7 @@ describe.skipIf(dockerMissing())('a server that writes without measure', () => {
     await wire.open();
     expect(await wire.message(0)).toBe('{"after":true}');
     expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024);
-    expect(wire.notices).toEqual([`Server "${wire.server}" wrote a message of more than 16 MiB, which was dropped.`]);
+    expect(wire.dropped).toBe(1);
   });
 
   it('costs bounded memory and a bounded log for a flood on stderr', async () => {

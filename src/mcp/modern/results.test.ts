@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+/** What modern results carry: merged to the safe side, added for modern clients, hidden from legacy ones. */
+import { describe, expect, it } from 'vitest';
+import { modernCode, modernGatewayCode, statusOfCode } from './errors.ts';
+import {
+  inputRequiredText,
+  legacyResult,
+  mergeCacheHints,
+  missingCapabilities,
+  modernResult,
+  readCacheHint,
+  readInputRequired,
+} from './results.ts';
+
+/** As JSON has it: without -0. */
+const JSON_VALUE = fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value)));
+const JSON_OBJECT = fc.dictionary(fc.stringMatching(/^[a-z]{1,4}$/), JSON_VALUE);
+
+const hint = fc.record({ ttlMs: fc.nat(), cacheScope: fc.constantFrom('public' as const, 'private' as const) });
+
+describe('cache hints', () => {
+  it('merge to the shortest time and to private, in any order', () => {
+    fc.assert(
+      fc.property(fc.array(hint, { minLength: 1 }), (hints) => {
+        const merged = mergeCacheHints(hints);
+        expect(hints.every(({ ttlMs }) => merged.ttlMs <= ttlMs)).toBe(true);
+        expect(merged.cacheScope === 'public').toBe(hints.every(({ cacheScope }) => cacheScope === 'public'));
+        expect(mergeCacheHints(hints.toReversed())).toEqual(merged);
+      }),
+    );
+  });
+
+  it('that are missing or wrong mean: do not keep', () => {
+    fc.assert(
+      fc.property(JSON_VALUE, JSON_VALUE, (ttlMs, cacheScope) => {
+        const read = readCacheHint(JSON.stringify({ ttlMs, cacheScope }));
+        expect(read.ttlMs).toBeGreaterThanOrEqual(0);
+        expect(read.cacheScope).toBe(cacheScope === 'public' ? 'public' : 'private');
+      }),
+    );
+  });
+});
+
+describe('results across eras', () => {
+  it('keep everything else on the way to modern clients and back', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), JSON_VALUE), (result) => {
+        const modern = modernResult('tools/list', JSON.stringify(result), undefined);
+        expect(JSON.parse(modern)).toMatchObject({ resultType: 'complete', ttlMs: 0, cacheScope: 'private' });
+        expect(JSON.parse(legacyResult(modern))).toEqual(result);
+      }),
+    );
+  });
+
+  it('say how long they may be kept only where that is asked for', () => {
+    expect(JSON.parse(modernResult('tools/call', '{"content":[]}', undefined))).toEqual({
+      resultType: 'complete',
+      content: [],
+    });
+  });
+
+  it('ask with the same questions that were put in', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          fc.string().filter((name) => name !== '__proto__'),
+          JSON_OBJECT,
+        ),
+        (params) => {
+          const requests = new Map(
+            Object.entries(params).map(([name, value]) => [name, JSON.stringify({ method: 'm', params: value })]),
+          );
+          const read = readInputRequired(inputRequiredText(requests, 'state'));
+          expect(read?.requestState).toBe('"state"');
+          expect(read?.requests.map(({ key, params: text }) => [key, text])).toEqual(
+            Object.entries(params).map(([name, value]) => [name, JSON.stringify(value)]),
+          );
+        },
+      ),
+    );
+  });
+});
+
+describe('questions to a client', () => {
+  it.each([
+    ['elicitation/create', { mode: 'url' }, { elicitation: {} }, { elicitation: { url: {} } }],
+    ['elicitation/create', {}, { elicitation: {} }, undefined],
+    ['elicitation/create', {}, { elicitation: { url: {} } }, { elicitation: { form: {} } }],
+    ['elicitation/create', { mode: 'url' }, { elicitation: { url: {} } }, undefined],
+    ['sampling/createMessage', {}, {}, { sampling: {} }],
+    ['sampling/createMessage', { tools: [] }, { sampling: {} }, { sampling: { tools: {} } }],
+    ['roots/list', undefined, { roots: {} }, undefined],
+    ['something/else', {}, {}, {}],
+  ])('%s %j to a client with %j lacks %j', (method, params, declared, missing) => {
+    expect(missingCapabilities(method, params, declared)).toEqual(missing);
+  });
+});
+
+describe('error codes', () => {
+  it('of the gateway lie outside the reserved range for modern clients', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -32019, max: -32000 }), fc.integer({ min: 400, max: 599 }), (code, status) => {
+        expect(modernGatewayCode(code, status)).toBeGreaterThan(-32000);
+      }),
+    );
+    expect(modernGatewayCode(-32602, 400)).toBe(-32602);
+    expect(modernGatewayCode(-32021, 400)).toBe(-32021);
+  });
+
+  it('say "not found" of resources in the way of the era', () => {
+    expect(modernCode(-32002, 'resources/read')).toBe(-32602);
+    expect(modernCode(-32002, 'tools/call')).toBe(-32002);
+    expect([statusOfCode(-32601), statusOfCode(-32020), statusOfCode(-32602)]).toEqual([404, 400, 200]);
+  });
+});

@@ -1,0 +1,203 @@
+/** Answers one request of a modern client: by the gateway, by a modern server as it is, or by a legacy server over the bridge. */
+import { listingOf, listingText, readPage, type ListingRow } from '../mcp/listing.ts';
+import { isObject, paramsOf, parseMessage, responseText, resultText, type Message } from '../mcp/message.ts';
+import { statusOfCode } from '../mcp/modern/errors.ts';
+import { withOrigins } from '../mcp/modern/origin.ts';
+import { checkParamHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
+import { modernResult, UNCACHED } from '../mcp/modern/results.ts';
+import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
+import { renameResultUris } from '../mcp/result-uris.ts';
+import { within } from '../shared/async.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { ModernUpstream } from '../upstream/modern-upstream.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import { callLegacy } from './bridge/modern-to-legacy.ts';
+import { discover } from './discover.ts';
+import type { Exchange, ModernRequest } from './exchange.ts';
+import { gatewayInfo, list, SERVER_DEADLINE_MS, unifiedItems, visible } from './fan-out.ts';
+import type { Front } from './front.ts';
+import { guardRequest, guardResponse } from './guard-chain.ts';
+import { namesOf } from './names.ts';
+import { poolsOf, routedPool } from './scope.ts';
+import { listen } from './subscriptions.ts';
+import { targetOf, type Target } from './target.ts';
+import { isTaskMethod, openTaskId, requireTasks, sealTaskId } from './task-ids.ts';
+
+export interface ModernAnswer {
+  readonly text: string;
+  /** HTTP status for an answer that nothing precedes. */
+  readonly status: number;
+}
+
+/** Methods that the modern era replaced by something else. */
+const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
+
+/** The answer to a modern request. Rejects with a GatewayError. */
+export async function dispatchModern(front: Front, exchange: Exchange, modern: ModernRequest): Promise<ModernAnswer> {
+  const { message, runtime, route } = exchange;
+  const id = message.id ?? 'null';
+  const pool = route.kind === 'server' ? routedPool({ runtime }, route.server) : undefined;
+  if (message.method === 'server/discover') {
+    return found(responseText(id, await discover(exchange, pool, front.version)));
+  }
+  if (message.method === 'subscriptions/listen') {
+    return found(await listen(front.subscriptions, exchange, [...poolsOf(exchange).values()]));
+  }
+  if (route.kind !== 'server' && REMOVED.has(message.method ?? '')) {
+    throw new GatewayError('method_not_found', `Modern clients have no "${message.method ?? ''}".`);
+  }
+  const row = listingOf(message.method ?? '');
+  if (row !== undefined) return listed(exchange, front, row, pool);
+  return forward(front, exchange, modern, await findTarget(front, exchange));
+}
+
+async function listed(
+  exchange: Exchange,
+  front: Front,
+  row: ListingRow,
+  pool: UpstreamPool | undefined,
+): Promise<ModernAnswer> {
+  const id = exchange.message.id ?? 'null';
+  if (pool === undefined) {
+    if (paramsOf(exchange.message)['cursor'] !== undefined)
+      throw new GatewayError(
+        'invalid_params',
+        'The cursor was not given by this endpoint: its listings have one page.',
+      );
+    const { items, hint } = await unifiedItems(exchange, row);
+    const text = modernResult(
+      row.method,
+      listingText('{}', row, items),
+      JSON.stringify(gatewayInfo(front.version)),
+      hint,
+    );
+    return found(responseText(id, text));
+  }
+  const upstream = await pool.modern();
+  if (upstream !== undefined) return relayListing(exchange, row, pool, upstream);
+  const { initializeResult } = await pool.shared();
+  const { serverInfo } = JSON.parse(initializeResult) as { readonly serverInfo?: object };
+  const text = modernResult(row.method, await list(exchange, row), JSON.stringify(serverInfo), UNCACHED);
+  return found(responseText(id, text));
+}
+
+/** The server's own page, with its cursor and its time to live, without the tools that may not be shown. */
+async function relayListing(
+  exchange: Exchange,
+  row: ListingRow,
+  pool: UpstreamPool,
+  upstream: ModernUpstream,
+): Promise<ModernAnswer> {
+  exchange.notes.server = pool.name;
+  const answer = await upstream.call(exchange.message, callOptions(exchange, pool));
+  const page = row.kind === 'tools' ? readPage(resultText(answer.message) ?? '', row) : undefined;
+  if (page === undefined) return relayed(answer.text, answer.message);
+  const shown = visible(pool, row, page.items).filter((item) => scanTool(item).valid);
+  if (shown.length === page.items.length) return found(answer.text);
+  const frame = listingText(
+    page.frame,
+    row,
+    shown.map(({ text }) => text),
+  );
+  const result = page.nextCursor === undefined ? frame : withCursor(frame, page.nextCursor);
+  return found(responseText(exchange.message.id ?? 'null', result));
+}
+
+function withCursor(frame: string, cursor: string): string {
+  return `${frame.slice(0, -1)},"nextCursor":${JSON.stringify(cursor)}}`;
+}
+
+async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target> {
+  const { message, route, principal, modern } = exchange;
+  if (route.kind === 'server' || !isTaskMethod(message.method)) return targetOf(exchange);
+  requireTasks(modern?.envelope.capabilities ?? {});
+  const opened = openTaskId(bridge.sealer, principal.subject, message);
+  const pool = poolsOf(exchange).get(opened.server);
+  if (pool === undefined) throw new GatewayError('invalid_params', 'Unknown task.');
+  exchange.notes.server = pool.name;
+  return { pool, message: opened.message, name: undefined };
+}
+
+async function forward(front: Front, exchange: Exchange, modern: ModernRequest, asked: Target): Promise<ModernAnswer> {
+  const { pool } = asked;
+  const upstream = await pool.modern();
+  const declared = await checkedHeaders(modern, asked, upstream);
+  const target = { ...asked, message: await guardRequest(exchange, asked) };
+  let text: string;
+  if (upstream === undefined) {
+    text = await callLegacy(front.bridge, exchange, modern, target);
+  } else {
+    const headers = unexplained(modern, declared);
+    text = (await upstream.call(target.message, { ...callOptions(exchange, pool), headers })).text;
+  }
+  const answer =
+    exchange.runtime.guards.length === 0 ? parseMessage(text) : await guardResponse(exchange, target, text);
+  return relayed(unifiedAnswer(front, exchange, target, answer), answer);
+}
+
+/** What the client repeats in Mcp-Param-* headers must be what stands in the body. */
+async function checkedHeaders(
+  { headers }: ModernRequest,
+  { pool, message }: Target,
+  upstream: ModernUpstream | undefined,
+): Promise<readonly ParamHeader[]> {
+  if (message.method !== 'tools/call') return [];
+  const { name, arguments: args } = paramsOf(message);
+  const declared =
+    upstream === undefined ? await legacyHeaders(pool, name) : await upstream.paramHeadersOf(String(name));
+  checkParamHeaders(declared, args, headers.params);
+  return declared;
+}
+
+async function legacyHeaders(pool: UpstreamPool, name: unknown): Promise<readonly ParamHeader[]> {
+  const row = listingOf('tools/list');
+  if (row === undefined) return [];
+  const known = pool.shared().then((upstream) => upstream.known(row));
+  const listing = await within(known, SERVER_DEADLINE_MS).catch(() => undefined);
+  return declaredHeaders(listing?.items.find(({ key }) => key === name));
+}
+
+/** Headers that no schema explains pass unchanged (2026-07-28, basic/transports, "Custom Headers"). */
+function unexplained({ headers }: ModernRequest, declared: readonly ParamHeader[]): Record<string, string> {
+  return Object.fromEntries([...headers.params].filter(([name]) => !declared.some(({ header }) => header === name)));
+}
+
+function callOptions(exchange: Exchange, pool: UpstreamPool) {
+  return {
+    owner: exchange,
+    principal: exchange.principal.subject,
+    timeoutMs: pool.config.toolTimeoutMs,
+    signal: exchange.abort.signal,
+    onMessage: (text: string) => void exchange.reply.send(text),
+    logLevel: exchange.modern?.envelope.logLevel,
+  };
+}
+
+/** On the unified endpoint URIs and tasks carry their server; everywhere else the answer passes as it is. */
+function unifiedAnswer(
+  { bridge }: Front,
+  { route, principal, message, runtime }: Exchange,
+  { pool }: Target,
+  answer: Message,
+): string {
+  const id = message.id ?? 'null';
+  if (route.kind === 'server' || answer.failed) return answer.text;
+  const result = sealTaskId(bridge.sealer, { principal: principal.subject, server: pool.name, asked: message }, answer);
+  if (result === undefined) return answer.text;
+  return responseText(
+    id,
+    renameResultUris(message.method ?? '', withOrigins(result, pool.name), (uri) =>
+      namesOf(runtime).uri(pool.name, uri),
+    ),
+  );
+}
+
+function found(text: string): ModernAnswer {
+  return { text, status: 200 };
+}
+
+function relayed(text: string, { value }: Message): ModernAnswer {
+  const error = value['error'];
+  const code = isObject(error) && typeof error['code'] === 'number' ? error['code'] : 0;
+  return { text, status: statusOfCode(code) };
+}

@@ -1,0 +1,119 @@
+/** The HTTP+SSE transport of 2024-11-05 on the side of the clients: one stream down, single messages up. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorText } from '../../mcp/message.ts';
+import { encodeEvent } from '../../mcp/sse.ts';
+import { GatewayError } from '../../shared/errors.ts';
+import type { Admitted } from '../exchange.ts';
+import type { Front } from '../front.ts';
+import { rpcErrorOf } from '../respond.ts';
+import { routeKey, type Route } from '../route.ts';
+import type { Session } from '../session.ts';
+import type { ClientLink } from './client-link.ts';
+import { EventStream } from './event-stream.ts';
+import type { ReplyChannel } from './reply.ts';
+
+const MAX_LINKS = 10_000;
+
+/** One client's stream. Its id is the secret with which its messages find it. */
+export class SseLink implements ClientLink {
+  readonly principal: string;
+  readonly routeKey: string;
+  readonly #stream: EventStream;
+  #session: Session | undefined;
+
+  constructor(stream: EventStream, { principal, route }: Admitted) {
+    this.#stream = stream;
+    this.principal = principal.subject;
+    this.routeKey = routeKey(route);
+  }
+
+  /** undefined before the handshake. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** The handshake has opened a session: everything for it goes down this stream. */
+  opened(session: Session): void {
+    this.#session = session;
+    session.addStream(this.#stream);
+  }
+
+  /** What could not be read is the fault of the POST. */
+  fail(): boolean {
+    return false;
+  }
+
+  /** The way back for one posted message: 202 at once, everything else on the stream. */
+  reply(response: ServerResponse, requestId: string): ReplyChannel {
+    const accept = (): void => {
+      if (response.headersSent || response.destroyed) return;
+      response.writeHead(202, { 'content-length': 0, 'x-request-id': requestId });
+      response.end();
+    };
+    accept();
+    const stream = this.#stream;
+    return {
+      get open() {
+        return stream.open;
+      },
+      setHeader: () => undefined,
+      send: (text) => stream.send(text),
+      answer: (text) => void stream.send(text),
+      fail: (error, id) => void stream.send(errorText(id, rpcErrorOf(error, requestId))),
+      keepAlive: () => undefined,
+      drop: accept,
+      accept,
+    };
+  }
+}
+
+export class SseLinks {
+  readonly #links = new Map<string, SseLink>();
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  add(link: SseLink): string {
+    if (this.#links.size >= MAX_LINKS)
+      throw new GatewayError('too_many_sessions', `The gateway already holds ${MAX_LINKS} streams of this kind.`);
+    const id = randomBytes(32).toString('base64url');
+    this.#links.set(id, link);
+    return id;
+  }
+
+  delete(id: string): void {
+    this.#links.delete(id);
+  }
+
+  /** Throws `session_not_found`, the same for missing and for foreign ones. */
+  find(request: IncomingMessage, { principal, route }: Admitted): SseLink {
+    const id = new URL(request.url ?? '', 'http://gateway').searchParams.get('sessionId') ?? '';
+    const link = this.#links.get(id);
+    if (link === undefined || link.principal !== principal.subject || link.routeKey !== routeKey(route))
+      throw new GatewayError('session_not_found', 'There is no such stream; open one with GET first.');
+    return link;
+  }
+}
+
+/** GET: opens the stream, and says first where the client is to post its messages. */
+export function openSse(front: Front, response: ServerResponse, admitted: Admitted): void {
+  if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+  const stream = new EventStream(response, { 'x-request-id': admitted.requestId });
+  const link = new SseLink(stream, admitted);
+  const id = front.links.add(link);
+  response.write(encodeEvent({ event: 'endpoint', data: `${messagesPath(admitted.route)}?sessionId=${id}` }));
+  front.heartbeat.add(stream);
+  response.once('close', () => {
+    front.heartbeat.remove(stream);
+    front.links.delete(id);
+    // The session is the stream: without it nothing can reach the client any more.
+    if (link.session !== undefined) void front.sessions.end(link.session);
+  });
+}
+
+function messagesPath(route: Route): string {
+  const name = route.kind === 'server' ? route.server : route.kind === 'unified' ? route.group : undefined;
+  return name === undefined ? '/messages' : `/mcp/${encodeURIComponent(name)}/messages`;
+}

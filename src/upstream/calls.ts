@@ -1,0 +1,204 @@
+/** The requests in flight on one conversation: an id space of its own, deadlines, cancellation, and the way back to each caller. */
+import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
+import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { Transport } from './transport.ts';
+import type { Answer, CallOptions, PendingCall } from './upstream.ts';
+
+export interface CallsOptions {
+  readonly server: string;
+  readonly transport: Transport;
+  /** Copies every message to the message log. */
+  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  /** Tells the server that nobody waits for this request any more. */
+  readonly onGivenUp: (upstreamId: string, method: string, reason: string) => void;
+}
+
+export interface Pending extends PendingCall {
+  /** Raw JSON text of the id that the caller gave. */
+  readonly originalId: string;
+  readonly originalToken: string | undefined;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Requests that the gateway sends for itself belong to nobody. */
+const GATEWAY_OWNER = {};
+
+export class Calls {
+  readonly #options: CallsOptions;
+  readonly #pending = new Map<string, Pending>();
+  #nextId = 1;
+  #closed: Error | undefined;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+  }
+
+  /** Why nothing can be sent any more; undefined while the conversation lives. */
+  get closed(): Error | undefined {
+    return this.#closed;
+  }
+
+  values(): Iterable<PendingCall> {
+    return this.#pending.values();
+  }
+
+  /** The requests in flight, for an owner who has to reject one. */
+  waiting(): readonly Pending[] {
+    return [...this.#pending.values()];
+  }
+
+  /** By the raw JSON text of the id that the request has upstream. */
+  get(upstreamId: string | undefined): Pending | undefined {
+    return upstreamId === undefined ? undefined : this.#pending.get(upstreamId);
+  }
+
+  /** Sends a caller's request under an id and a progress token of our own. */
+  call(message: Message, options: CallOptions, headers?: Readonly<Record<string, string>>): Promise<Answer> {
+    const upstreamId = String(this.#nextId++);
+    const token = progressTokenOf(message);
+    const edits = idEdit(message, upstreamId);
+    if (token !== undefined) edits.push({ span: token.span, text: upstreamId });
+    return this.#send(upstreamId, splice(message.text, edits), {
+      method: message.method ?? '',
+      originalId: message.id ?? 'null',
+      originalToken: token?.raw,
+      options,
+      headers,
+    });
+  }
+
+  /** Sends a request of the gateway's own. `params` is raw JSON text. */
+  async ask(
+    method: string,
+    params: string | undefined,
+    options: Pick<CallOptions, 'timeoutMs' | 'signal'>,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Message> {
+    const upstreamId = String(this.#nextId++);
+    const answer = await this.#send(upstreamId, requestText(upstreamId, method, params), {
+      method,
+      originalId: upstreamId,
+      originalToken: undefined,
+      options: { ...options, owner: GATEWAY_OWNER, onMessage: () => undefined },
+      headers,
+    });
+    return answer.message;
+  }
+
+  #send(
+    upstreamId: string,
+    text: string,
+    call: {
+      readonly method: string;
+      readonly originalId: string;
+      readonly originalToken: string | undefined;
+      readonly options: CallOptions;
+      readonly headers: Readonly<Record<string, string>> | undefined;
+    },
+  ): Promise<Answer> {
+    const { signal, timeoutMs, owner, onMessage, onRequest, logLevel } = call.options;
+    const { server, transport, record, onGivenUp } = this.#options;
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (signal?.aborted === true) return Promise.reject(abortReason(signal));
+    const wire = new AbortController();
+    const startedAt = performance.now();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+
+    const giveUp = (error: GatewayError, reason: string): void => {
+      if (!this.#pending.has(upstreamId)) return;
+      finish();
+      reject(error);
+      onGivenUp(upstreamId, call.method, reason);
+      wire.abort();
+    };
+    const onAbort = (): void => {
+      const reason = abortReason(signal);
+      giveUp(reason, reason.message);
+    };
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            const elapsed = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+            const detail = `"${call.method}" on server "${server}" got no answer within ${elapsed}.`;
+            giveUp(
+              new GatewayError('server_timeout', `The MCP server timed out: ${detail}`, { server, detail }),
+              detail,
+            );
+          }, timeoutMs);
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      this.#pending.delete(upstreamId);
+    };
+
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#pending.set(upstreamId, {
+      method: call.method,
+      owner,
+      onMessage,
+      onRequest,
+      logLevel,
+      originalId: call.originalId,
+      originalToken: call.originalToken,
+      resolve: (answer) => {
+        finish();
+        resolve(answer);
+      },
+      reject: (error) => {
+        finish();
+        reject(error);
+        wire.abort();
+      },
+    });
+    record('OUT', text);
+    const sending = { requestId: upstreamId, signal: wire.signal, ...(call.headers && { headers: call.headers }) };
+    transport.send(text, sending).catch((error: unknown) => {
+      this.#pending.get(upstreamId)?.reject(error instanceof Error ? error : new Error(String(error)));
+    });
+    return promise;
+  }
+
+  /** A response of the server, under the id that the request had upstream; `requestId` = the request on whose stream it came. */
+  answer(
+    message: Message,
+    requestId: string | undefined,
+    rewrite: (text: string, call: Pending) => string = same,
+  ): void {
+    const pending = this.#pending.get(message.id ?? requestId ?? '');
+    if (pending === undefined) return;
+    const { originalId } = pending;
+    const text = message.members.has('id') ? withId(message, originalId) : setMember(message.text, 'id', originalId);
+    pending.resolve({ text: rewrite(text, pending), message });
+  }
+
+  /** Progress finds its call by the token, which is the id that the call has upstream. */
+  forwardProgress(message: Message): void {
+    const token = spanIn(message, ['params', 'progressToken']);
+    if (token === undefined) return;
+    const pending = this.#pending.get(sliceSpan(message.text, token));
+    if (pending?.originalToken === undefined) return;
+    pending.onMessage(splice(message.text, [{ span: token, text: pending.originalToken }]));
+  }
+
+  /** Ends everything; false when it had ended before. `keepCalls`: those under way may still be answered. */
+  fail(reason: Error, { keepCalls }: { readonly keepCalls: boolean } = { keepCalls: false }): boolean {
+    if (this.#closed !== undefined) return false;
+    this.#closed = reason;
+    if (keepCalls) return true;
+    for (const pending of [...this.#pending.values()]) pending.reject(reason);
+    return true;
+  }
+}
+
+function same(text: string): string {
+  return text;
+}
+
+/** Whoever aborts may say why; without a GatewayError it is a cancellation. */
+function abortReason(signal: AbortSignal | undefined): GatewayError {
+  const reason: unknown = signal?.reason;
+  return reason instanceof GatewayError ? reason : new GatewayError('cancelled', 'The request was cancelled.');
+}
