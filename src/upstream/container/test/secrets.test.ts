@@ -66,7 +66,7 @@ describe.skipIf(dockerMissing())('secrets of a server', () => {
     expect(await other.ask('go')).not.toContain('API_TOKEN');
     const reason = await owner.closed;
     expect(reason.message).toMatch(/exited with status 3/);
-    expect(reason.detail).toContain('token [redacted]');
+    expect(reason.detail).not.toContain('token');
     expect([...owner.stderr, ...owner.transport.lastWords()]).toEqual(['token [redacted]', 'token [redacted]']);
   });
 
