@@ -75,6 +75,7 @@ export class Listener implements AsyncDisposable {
       this.#server = server;
     }
     this.#server.maxHeadersCount = MAX_HEADERS;
+    this.#server.on('connection', (socket) => void this.#refuseContainers(socket));
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseUnreadable(error, socket));
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
@@ -107,6 +108,13 @@ export class Listener implements AsyncDisposable {
     const last = setTimeout(() => this.#server.closeAllConnections(), 500);
     await closed;
     clearTimeout(last);
+  }
+
+  /** A server in a container is asked by the gateway and has no business asking it, not even for its health. */
+  async #refuseContainers(socket: Socket): Promise<void> {
+    const { front } = await this.#serving.promise;
+    const { remoteAddress } = socket;
+    if (remoteAddress !== undefined && front.runtime().isAddressOfContainer(remoteAddress)) socket.destroy();
   }
 
   #occupy(socket: Socket, response: ServerResponse): void {

@@ -93,6 +93,7 @@ export async function buildRuntime({
     guards,
     pools,
     parts: { tokens, containers, payloads: payloadsPart, servers },
+    isAddressOfContainer: (address) => rooms.containers?.isAddressOfContainer(address) ?? false,
     async endSession(session) {
       await Promise.all([...pools.values()].map((pool) => pool.detach(session)));
       await payloads?.forgetSession(session.sessionId);

@@ -15,6 +15,8 @@ export interface Runtime extends AsyncDisposable {
   readonly guards: readonly Guard[];
   /** By server name, in the order of the configuration. */
   readonly pools: ReadonlyMap<string, UpstreamPool>;
+  /** True for the address of a container that a server runs in. */
+  isAddressOfContainer(address: string): boolean;
   /** Releases what the servers and guards hold for a session. Never rejects. */
   endSession(session: Attachment): Promise<void>;
   /** Ends what no other Runtime has taken over. A second call does nothing. */

@@ -71,6 +71,11 @@ export class ContainerHost implements AsyncDisposable {
       : this.#egressNetworks.acquire(server, network.allow);
   }
 
+  /** True for the address of a container of this gateway: what runs in it must not reach the gateway itself. */
+  isAddressOfContainer(address: string): boolean {
+    return this.#networks.contains(address);
+  }
+
   /** Has the engine tell of the end of a container. To be released when that is no longer of interest. */
   watch(name: string): WatchedContainer {
     return this.#deaths.watch(name);

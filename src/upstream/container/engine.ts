@@ -72,6 +72,16 @@ export async function createNetwork(
   await create(engine, name, labels, separation(engine));
 }
 
+/** The address ranges of a network, such as `172.18.0.0/16`. */
+export async function subnetsOf(engine: Engine, network: string): Promise<readonly string[]> {
+  const ranges = engine.kind === 'docker' ? '.IPAM.Config' : '.Subnets';
+  const format = `{{range ${ranges}}}{{.Subnet}} {{end}}`;
+  const output = await callEngine(engine, ['network', 'inspect', '--format', format, '--', network], QUICK_MS);
+  if (output.status !== 0)
+    throw new GatewayError('server_unavailable', `The network "${network}" cannot be inspected.`);
+  return output.stdout.split(/\s+/).filter((range) => range !== '');
+}
+
 /** Creates a bridge network without a way out and without an address of the host; its containers reach each other. */
 export async function createClosedNetwork(
   engine: Engine,

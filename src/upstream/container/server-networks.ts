@@ -1,6 +1,7 @@
 /** One network for each server: there while a container of the server lives, shared by all of them and by nobody else. */
+import { BlockList, isIPv6 } from 'node:net';
 import type { Engine } from './engine-command.ts';
-import { createNetwork, removeNetwork } from './engine.ts';
+import { createNetwork, removeNetwork, subnetsOf } from './engine.ts';
 
 export interface NetworkLease {
   /** Name of the network. */
@@ -15,6 +16,8 @@ interface ServerNetwork {
   readonly name: string;
   users: number;
   exists: boolean;
+  /** The addresses that its containers have. */
+  addresses: BlockList;
   /** Creating and removing happen one after the other. */
   queue: Promise<void>;
 }
@@ -42,7 +45,13 @@ export class ServerNetworks {
   async acquire(server: string): Promise<NetworkLease> {
     let network = this.#networks.get(server);
     if (network === undefined) {
-      network = { name: this.#options.nameFor(server), users: 0, exists: false, queue: Promise.resolve() };
+      network = {
+        name: this.#options.nameFor(server),
+        users: 0,
+        exists: false,
+        addresses: new BlockList(),
+        queue: Promise.resolve(),
+      };
       this.#networks.set(server, network);
     }
     const lease = this.#lease(server, network);
@@ -53,6 +62,13 @@ export class ServerNetworks {
       throw error;
     }
     return lease;
+  }
+
+  /** True for an address of a container in one of the networks. */
+  contains(address: string): boolean {
+    const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
+    const family = isIPv6(plain) ? 'ipv6' : 'ipv4';
+    return [...this.#networks.values()].some(({ addresses }) => addresses.check(plain, family));
   }
 
   #lease(server: string, network: ServerNetwork): NetworkLease {
@@ -70,6 +86,7 @@ export class ServerNetworks {
     const { engine, labelsFor } = this.#options;
     await createNetwork(engine, network.name, labelsFor(server));
     network.exists = true;
+    network.addresses = await rangesOf(engine, network.name);
   }
 
   /** A network that cannot be removed now is used again, or removed with everything else when the gateway ends. */
@@ -81,6 +98,15 @@ export class ServerNetworks {
     }
     if (network.users === 0 && !network.exists && this.#networks.get(server) === network) this.#networks.delete(server);
   }
+}
+
+async function rangesOf(engine: Engine, network: string): Promise<BlockList> {
+  const list = new BlockList();
+  for (const range of await subnetsOf(engine, network)) {
+    const [address = '', prefix] = range.split('/');
+    list.addSubnet(address, Number(prefix), isIPv6(address) ? 'ipv6' : 'ipv4');
+  }
+  return list;
 }
 
 function inTurn(network: ServerNetwork, task: () => Promise<void>): Promise<void> {
