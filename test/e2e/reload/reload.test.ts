@@ -263,6 +263,6 @@ function reader(stream: ReadableStream<Uint8Array>): (text: string) => Promise<v
 
 /** Reads a stream until the gateway ends it. */
 async function toItsEnd(stream: ReadableStream<Uint8Array>): Promise<void> {
-  const reader = stream.getReader();
-  while (!(await reader.read()).done);
+  const body = stream.getReader();
+  while (!(await body.read()).done);
 }
