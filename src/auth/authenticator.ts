@@ -1,19 +1,37 @@
 /** Finds out who calls: turns a request, with its headers and its connection, into a Principal. */
 import type { IncomingMessage } from 'node:http';
 import type { ClientCertificate } from '../tls/client-certificate.ts';
+import type { Permission } from './permissions.ts';
 
 export interface Principal {
   /** Stable name of the caller for sessions, logs and audit; never a credential. */
   readonly subject: string;
   /** How it proved itself. */
-  readonly issuer: 'agent-id' | 'mtls';
+  readonly issuer: 'agent-id' | 'mtls' | 'api-token' | 'jwt';
   /** The verified certificate of its connection, also when it proved itself by an agent id. */
   readonly certificate?: ClientCertificate;
+  /** The account behind it, by email address in lower case; undefined for agents that have none. */
+  readonly user: string | undefined;
+  /** Ids of the teams that it belongs to, as far as its token lets it act for them. */
+  readonly teams: readonly string[];
+  /** What it may do, already narrowed by the scope of its token. Nothing is allowed that is not in here. */
+  readonly grants: readonly Grant[];
+  /** Ids of the virtual servers that its token is confined to; undefined = wherever visibility and grants allow. */
+  readonly virtualServers: readonly string[] | undefined;
+}
+
+export interface Grant {
+  readonly permissions: ReadonlySet<Permission>;
+  /** Holds for objects of this team only; undefined = for all. */
+  readonly team: string | undefined;
 }
 
 export interface Authenticator {
-  /** Throws a GatewayError: `unauthorized` or `malformed_authorization`. */
-  authenticate(request: IncomingMessage): Principal;
+  /**
+   * At once when the credential is known, else a promise (a token is looked up, or keys are fetched). Throws or rejects
+   * with a GatewayError: `unauthorized` or `malformed_authorization`; whatever else fails inside becomes `unauthorized`.
+   */
+  authenticate(request: IncomingMessage): Principal | Promise<Principal>;
   /** True while somebody may still call as this subject. */
   knows(subject: string): boolean;
 }

@@ -2,7 +2,8 @@
 import type { ListenerTlsConfig } from '../config/tls-config.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { clientCertificateOf, isAllowedClient, type ClientCertificate } from '../tls/client-certificate.ts';
-import type { Authenticator } from './authenticator.ts';
+import { AGENT } from './agent-id.ts';
+import type { Authenticator, Principal } from './authenticator.ts';
 
 const PREFIX = 'mtls:';
 
@@ -21,10 +22,12 @@ export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: A
         );
       }
       if (tls.certificateLogin && certificate !== undefined && request.headers.authorization === undefined) {
-        return { subject: subjectOf(certificate), issuer: 'mtls', certificate };
+        return { subject: subjectOf(certificate), issuer: 'mtls', certificate, ...AGENT };
       }
       const principal = agents.authenticate(request);
-      return certificate === undefined ? principal : { ...principal, certificate };
+      if (certificate === undefined) return principal;
+      const certified = (known: Principal): Principal => ({ ...known, certificate });
+      return principal instanceof Promise ? principal.then(certified) : certified(principal);
     },
     knows: (subject) => (subject.startsWith(PREFIX) ? tls.certificateLogin : agents.knows(subject)),
   };

@@ -1,6 +1,7 @@
 /** `gatehouse connect <url>`: an MCP server on stdio that forwards everything to a gateway. */
 import pino from 'pino';
 import type { HttpServerConfig } from '../config/config.ts';
+import { registrationOfFile } from '../config/registration.ts';
 import { LineReader, toLine } from '../mcp/framing.ts';
 import { within } from '../shared/async.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
@@ -86,6 +87,7 @@ function serverOf(url: string, headers: Readonly<Record<string, string>>): HttpS
     kind: 'http',
     start: 'boot',
     name: 'gateway',
+    registration: registrationOfFile('gateway', '--url'),
     url,
     headers,
     auth: undefined,

@@ -1,11 +1,16 @@
 /** The validated configuration: the only form in which the rest of the program sees what the operator wrote. */
 
+import type { ItemOverride, Registration, VirtualServer } from './registration.ts';
 import type { ListenerTlsConfig, UpstreamTlsConfig } from './tls-config.ts';
 
 export interface Config {
   readonly gateway: GatewayConfig;
   /** In the order in which they were written; names are unique. */
   readonly servers: readonly ServerConfig[];
+  /** Named selections of what the servers offer; ids and names are unique. */
+  readonly virtualServers: readonly VirtualServer[];
+  /** What operators have changed about single items. */
+  readonly overrides: readonly ItemOverride[];
 }
 
 export interface GatewayConfig {
@@ -66,6 +71,7 @@ export type ServerConfig = ContainerServerConfig | HttpServerConfig;
 interface ServerCommon {
   /** The key under `servers` or `mcpServers`; one URL path segment. */
   readonly name: string;
+  readonly registration: Registration;
   /** Names of the tools that clients may see and call; undefined = all. */
   readonly tools: readonly string[] | undefined;
   /** `boot`: together with the gateway. `lazy`: with the first request that needs it. */

@@ -11,6 +11,7 @@ import { applyOverrides, type GatewayOverrides } from './build/overrides.ts';
 import { refuseMisplacedCommand, serverType } from './build/server-type.ts';
 import { checkGroups } from './check-groups.ts';
 import type { Config, Diagnostic, ServerConfig } from './config.ts';
+import { registrationOfFile } from './registration.ts';
 import { Diagnostics } from './diagnostics.ts';
 import { readScope, reportUnknown, type Scope, spell, writtenPath } from './dialect.ts';
 import { type Environment, expand } from './expand.ts';
@@ -115,11 +116,12 @@ async function build(
       env: input.env,
       mountPolicy: policy,
       log,
+      registrationOf: (server) => registrationOfFile(server, input.source.name),
     },
     input.fetchSchema ?? fetchNothing,
   );
   checkGroups(gatewayScope, gateway.groups, servers, log);
-  return { gateway, servers };
+  return { gateway, servers, virtualServers: [], overrides: [] };
 }
 
 /** Fields beside servers and gateway. Returns the value of the older top-level `sequential_launch`. */

@@ -172,7 +172,7 @@ export class Listener implements AsyncDisposable {
       using held = front.hold();
       const { runtime } = held;
       runtime.signatures?.check(request, '');
-      const principal = runtime.authenticator.authenticate(request);
+      const principal = await runtime.authenticator.authenticate(request);
       checkEndpoint(route, runtime);
       webSockets.accept(front, request, socket, head, { requestId, route, principal, runtime });
     } catch (error) {
@@ -197,7 +197,7 @@ export class Listener implements AsyncDisposable {
     }
     using held = front.hold();
     const { runtime } = held;
-    const principal = runtime.authenticator.authenticate(request);
+    const principal = await runtime.authenticator.authenticate(request);
     if (route.kind === 'operation') return await handleOperation(operations, route.name, request, response);
     checkEndpoint(route, runtime);
     refuseModernVerb(request);

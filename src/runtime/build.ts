@@ -177,7 +177,7 @@ async function openContainers(gateway: Config['gateway'], log: Telemetry['log'])
 }
 
 /** Everything that a server's conversations depend on: while it is the same, they go on as they are. */
-export function whatMakes(server: ServerConfig, { gateway }: Config): unknown {
+export function whatMakes({ registration: _whoMaySeeIt, ...server }: ServerConfig, { gateway }: Config): unknown {
   const { keepaliveIntervalMs, containerRuntime } = gateway;
   return server.kind === 'container' ? { server, containerRuntime } : { server, keepaliveIntervalMs };
 }

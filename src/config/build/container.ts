@@ -1,6 +1,7 @@
 /** Turns an entry that runs in a container into ContainerServerConfig, from its fields and its arguments alike. */
 import { check, named } from './check.ts';
 import type { ContainerServerConfig, ContainerSpec, GatewayConfig } from '../config.ts';
+import type { Registration } from '../registration.ts';
 import { type ParsedArguments, parseOptionArguments, parseRunArguments } from '../container-arguments.ts';
 import type { ContainerOptions, Given } from '../container-options.ts';
 import { DEFAULT_CPUS, DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, DEFAULT_PIDS, MIN_MEMORY_BYTES } from '../defaults.ts';
@@ -24,6 +25,8 @@ export interface ServerContext {
   readonly env: Environment;
   readonly mountPolicy: MountPolicy;
   readonly log: Diagnostics;
+  /** What is said of a server beside how it is reached. */
+  readonly registrationOf: (server: string) => Registration;
 }
 
 type Sound = Partial<RawContainerServer>;
@@ -62,6 +65,7 @@ export async function buildContainerServer(
   return {
     kind: 'container',
     name,
+    registration: context.registrationOf(name),
     customType,
     isolation: raw.isolation ?? 'auto',
     tools: toolFilter(scope, raw.tools, log),

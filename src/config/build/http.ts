@@ -32,7 +32,11 @@ const OWN_HEADERS = new Set([
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 /** Builds one server; reports every fault. The result may be used only when no error was reported. */
-export function buildHttpServer(name: string, whole: Scope, { gateway, env, log }: ServerContext): HttpServerConfig {
+export function buildHttpServer(
+  name: string,
+  whole: Scope,
+  { gateway, env, log, registrationOf }: ServerContext,
+): HttpServerConfig {
   refuseContainerFields(name, whole, gateway.containerRuntime.engine, log);
   const scope = without(whole, CONTAINER_ONLY_FIELDS);
   const raw: Partial<RawHttpServer> = check(httpServerSchema, scope, log);
@@ -48,6 +52,7 @@ export function buildHttpServer(name: string, whole: Scope, { gateway, env, log 
   return {
     kind: 'http',
     name,
+    registration: registrationOf(name),
     url,
     tls: upstreamTls(scope, raw.tls, url, log),
     headers: headers(scope, raw.headers ?? {}, log),

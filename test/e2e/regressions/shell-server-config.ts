@@ -1,9 +1,11 @@
 /** The configuration of a container server that a test never starts. */
 import type { ContainerServerConfig } from '../../../src/config/config.ts';
+import { registrationOfFile } from '../../../src/config/registration.ts';
 
 export const shellServerConfig: ContainerServerConfig = {
   kind: 'container',
   name: 'hung',
+  registration: registrationOfFile('hung', 'test.toml'),
   tools: undefined,
   start: 'boot',
   startupTimeoutMs: 30_000,

@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { pino } from 'pino';
 import type { HttpServerConfig } from '../../../src/config/config.ts';
+import { registrationOfFile } from '../../../src/config/registration.ts';
 import type { GatewayError } from '../../../src/shared/errors.ts';
 import { plainIdentity, type UpstreamIdentity } from '../../../src/tls/upstream-identity.ts';
 import { GithubOidcTokens } from '../../../src/upstream/credentials/github-oidc.ts';
@@ -35,6 +36,7 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
   return {
     kind: 'http',
     name: 'remote',
+    registration: registrationOfFile('remote', 'test.toml'),
     tools: undefined,
     start: 'boot',
     startupTimeoutMs: 10_000,

@@ -25,6 +25,13 @@ export async function shellServer(options: ServerOptions = {}): Promise<Containe
   return {
     kind: 'container',
     name,
+    registration: {
+      id: name,
+      origin: { kind: 'file', name: 'test.toml' },
+      access: { visibility: 'public', owner: undefined, team: undefined },
+      description: undefined,
+      tags: [],
+    },
     tools: undefined,
     start: 'boot',
     startupTimeoutMs: 30_000,
