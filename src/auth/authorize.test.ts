@@ -4,7 +4,7 @@ import type { Principal } from './authenticator.ts';
 import {
   isConfined,
   may,
-  maySomewhere,
+  mayAnywhere,
   sees,
   seesInApi,
   seesVirtualServer,
@@ -34,7 +34,7 @@ describe('what a principal may do', () => {
     for (const permission of Object.keys(PERMISSIONS) as Permission[]) {
       expect(may(NOBODY, permission)).toBe(false);
       expect(may(NOBODY, permission, PUBLIC)).toBe(false);
-      expect(maySomewhere(NOBODY, permission)).toBe(false);
+      expect(mayAnywhere(NOBODY, permission)).toBe(false);
     }
   });
 
@@ -50,7 +50,7 @@ describe('what a principal may do', () => {
     expect(may(principal, 'gateways.write', { ...TEAM, team: 'blue' })).toBe(false);
     expect(may(principal, 'gateways.write', { ...TEAM, team: undefined })).toBe(false);
     expect(may(principal, 'gateways.write')).toBe(false);
-    expect(maySomewhere(principal, 'gateways.write')).toBe(true);
+    expect(mayAnywhere(principal, 'gateways.write')).toBe(true);
   });
 
   it('adds up over grants', () => {

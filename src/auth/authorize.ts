@@ -18,7 +18,7 @@ export function may({ grants }: Principal, permission: Permission, object?: Owne
 }
 
 /** True when there may be objects with which it may do this: whoever lists, or creates, then asks `may` for each one. */
-export function maySomewhere({ grants }: Principal, permission: Permission): boolean {
+export function mayAnywhere({ grants }: Principal, permission: Permission): boolean {
   return grants.some(({ permissions }) => permissions.has(permission));
 }
 
