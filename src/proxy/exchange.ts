@@ -7,6 +7,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { ReplyChannel } from './downstream/reply.ts';
 import type { Route } from './route.ts';
 import type { Session } from './session.ts';
+import type { View } from './view/view.ts';
 
 /** What of a request is known before its body is read. */
 export interface Admitted {
@@ -15,6 +16,8 @@ export interface Admitted {
   readonly principal: Principal;
   /** The Runtime that was current when the request came: a reload never changes a request in flight. */
   readonly runtime: Runtime;
+  /** What exists for the principal on the route. */
+  readonly view: View;
 }
 
 export interface Exchange {
@@ -24,6 +27,8 @@ export interface Exchange {
   readonly runtime: Runtime;
   readonly principal: Principal;
   readonly route: Route;
+  /** As in Admitted. */
+  readonly view: View;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
   /** What a modern request says of its sender; undefined for legacy clients. */
