@@ -1,7 +1,8 @@
 /** The half of the composition root that puts one Runtime in the place of another. */
 import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
-import { announceServers, endLostSessions } from './proxy/sessions-after-reload.ts';
+import { renewSessions, renewSubscriptions } from './proxy/sessions-after-reload.ts';
+import type { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
@@ -17,6 +18,7 @@ export interface NextRuntimeOptions {
   /** The Runtime that the gateway started with. */
   readonly first: BuiltRuntime;
   readonly sessions: SessionStore;
+  readonly subscriptions: OpenSubscriptions;
 }
 
 /** How a reload makes the next Runtime, starts what is new in it, and puts it in the place of the one before. */
@@ -27,6 +29,7 @@ export function createNextRuntime({
   current,
   first,
   sessions,
+  subscriptions,
 }: NextRuntimeOptions): ReloaderOptions['build'] {
   let inUse = first;
   return async (config, changes, stopping) => {
@@ -46,13 +49,13 @@ export function createNextRuntime({
       discard: () => next[Symbol.asyncDispose](),
       swap() {
         inUse = next;
-        void current.replace(next).then(() => endLostSessions(sessions, current.runtime));
+        void current.replace(next).then(() => renewSessions(sessions, current.runtime));
         for (const name of changes.changed) {
           const old = previous.pools.get(name);
           if (old !== undefined) next.pools.get(name)?.takeOver(old);
         }
-        endLostSessions(sessions, next);
-        if (changes.added.length + changes.removed.length > 0) announceServers(sessions);
+        renewSessions(sessions, next);
+        renewSubscriptions(subscriptions, next);
       },
     };
   };

@@ -18,7 +18,7 @@ import type { HostCheck } from './host-check.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeOf, type Route, type SsePart } from './route.ts';
+import { routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
 import { viewsOf } from './view/views.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -148,6 +148,7 @@ export class Listener implements AsyncDisposable {
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
       const failure = expected(error, requestId);
+      deps.front.metrics.refusal(failure.code);
       if (failure.code === 'internal')
         deps.front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
       else
@@ -178,6 +179,7 @@ export class Listener implements AsyncDisposable {
       webSockets.accept(front, request, socket, head, { requestId, principal, runtime, ...endpoint });
     } catch (error) {
       const failure = expected(error, requestId);
+      front.metrics.refusal(failure.code);
       if (failure.code === 'internal')
         front.log.error({ err: error, requestId }, 'a WebSocket failed through a fault of the gateway');
       else front.log.info({ requestId, url: pathOnly(request), outcome: failure.code }, 'websocket refused');
@@ -226,7 +228,7 @@ export class Listener implements AsyncDisposable {
 
 /** Where a route leads. Throws when it leads to nothing in this Runtime, or to nothing that exists for the principal. */
 function endpointOf(
-  asked: Exclude<Route, { kind: 'operation' }>,
+  asked: Endpoint,
   runtime: Runtime,
   principal: Principal,
 ): Pick<Admitted, 'route' | 'view'> {
@@ -241,7 +243,7 @@ function endpointOf(
   return { route, view: views.view(principal, route) };
 }
 
-function isUnified(route: Route): boolean {
+function isUnified(route: Endpoint): boolean {
   return route.kind === 'unified' && route.group === undefined;
 }
 

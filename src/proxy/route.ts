@@ -11,7 +11,10 @@ export type Route =
   | { readonly kind: 'virtual'; readonly id: string; readonly sse?: SsePart }
   | { readonly kind: 'operation'; readonly name: OperationName };
 
-export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level';
+/** Where MCP is spoken. */
+export type Endpoint = Exclude<Route, { readonly kind: 'operation' }>;
+
+export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level' | 'metrics' | 'certs';
 
 const OPERATIONS: Readonly<Record<string, OperationName>> = {
   '/health': 'health',
@@ -20,6 +23,8 @@ const OPERATIONS: Readonly<Record<string, OperationName>> = {
   '/reload': 'reload',
   '/status': 'status',
   '/log-level': 'log-level',
+  '/metrics': 'metrics',
+  '/certs': 'certs',
 };
 
 /** The route of a request target such as `/mcp/github?x`; undefined when nothing lives there. */
@@ -42,6 +47,11 @@ export function routeOf(target: string): Route | undefined {
   }
   const name = OPERATIONS[path];
   return name === undefined ? undefined : { kind: 'operation', name };
+}
+
+/** What kind of endpoint it is, for metrics. */
+export function kindOf(route: Route): string {
+  return route.kind === 'unified' && route.group !== undefined ? 'group' : route.kind;
 }
 
 /** Sessions belong to the route on which they were opened. */

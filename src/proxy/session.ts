@@ -8,13 +8,13 @@ import type { Attachment } from '../upstream/attachment.ts';
 import type { Asker, PendingCall } from '../upstream/upstream.ts';
 import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
-import { routeKey, type Route } from './route.ts';
+import { routeKey, type Endpoint } from './route.ts';
 import type { View } from './view/view.ts';
 
 export interface SessionInit {
   readonly sessionId: string;
   readonly caller: Principal;
-  readonly route: Route;
+  readonly route: Endpoint;
   readonly view: View;
   readonly unified: boolean;
   readonly clientInfo: string;
@@ -51,7 +51,7 @@ const MAX_STREAMS = 8;
 export class Session implements Attachment {
   readonly sessionId: string;
   readonly principal: string;
-  readonly route: Route;
+  readonly route: Endpoint;
   readonly routeKey: string;
   /** Its principal with the rights that it had last. */
   caller: Principal;

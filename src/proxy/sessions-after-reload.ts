@@ -1,5 +1,6 @@
 /** What a new Runtime means for the sessions and subscriptions that are open: which of them end, and which hear of it. */
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Endpoint } from './route.ts';
 import { moveToView } from './session-view.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
@@ -17,12 +18,24 @@ export function renewSessions(sessions: SessionStore, runtime: Runtime): void {
     const view = viewNow(session, runtime);
     if (view !== undefined) moveToView(session, view);
     else if (!session.working) void sessions.end(session);
+    // A request that was under way may have brought back a server that does not exist any more for its principal.
+    if (view?.restricted === true) leaveHidden(session, view, runtime);
   }
 }
 
 /** Subscriptions hear of what existed when they were opened: those for whom that has changed end, and are opened anew by their clients. */
 export function renewSubscriptions(subscriptions: OpenSubscriptions, runtime: Runtime): void {
   subscriptions.endUnless((exchange) => viewNow({ ...exchange, caller: exchange.principal }, runtime));
+}
+
+function leaveHidden(session: Session, view: View, { pools }: Runtime): void {
+  for (const pool of pools.values()) {
+    if (!view.pools.has(pool.name) && pool.routing.has(session)) void pool.detach(session).catch(() => undefined);
+  }
+}
+
+function isUnified(route: Endpoint): boolean {
+  return route.kind === 'unified' && route.group === undefined;
 }
 
 /** What exists for somebody in this Runtime; undefined when not even the endpoint does. */

@@ -6,7 +6,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
 import { namesOf, PLAIN, type Names } from '../names.ts';
-import { routeKey, type Route } from '../route.ts';
+import { routeKey, type Endpoint } from '../route.ts';
 import { ServerView } from './server-view.ts';
 import { View } from './view.ts';
 
@@ -56,7 +56,7 @@ export class Views {
   }
 
   /** The route under the names that sessions are kept by: groups look like servers, and virtual servers have names beside their ids. */
-  resolve(route: Route): Route {
+  resolve(route: Endpoint): Endpoint {
     if (route.kind === 'server' && Object.hasOwn(this.#runtime.config.gateway.groups, route.server))
       return { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) };
     if (route.kind !== 'virtual' || this.#virtualServers.has(route.id)) return route;
@@ -65,7 +65,7 @@ export class Views {
   }
 
   /** Throws `unknown_server` or `not_found` for what does not exist, or not for this principal: it cannot tell the two apart. */
-  view(principal: Principal, route: Route): View {
+  view(principal: Principal, route: Endpoint): View {
     switch (route.kind) {
       case 'server':
         return this.#ofServer(principal, route.server);
@@ -74,10 +74,17 @@ export class Views {
       case 'unified':
         if (isConfined(principal))
           throw new GatewayError('not_found', 'This token leads to virtual servers only; use /servers/{id}/mcp.');
-        return this.#shared(principal, route, route.group === undefined ? undefined : this.#runtime.config.gateway.groups[route.group]);
-      case 'operation':
-        throw new Error('an operation has no view');
+        return this.#shared(principal, route, this.#members(route.group));
     }
+  }
+
+  /** The servers of a group; undefined = all. */
+  #members(group: string | undefined): readonly string[] | undefined {
+    const { groups } = this.#runtime.config.gateway;
+    if (group === undefined) return undefined;
+    const members = Object.hasOwn(groups, group) ? groups[group] : undefined;
+    if (members === undefined) throw new GatewayError('unknown_server', `No group "${group}" is configured.`);
+    return members;
   }
 
   #ofServer(principal: Principal, server: string): View {
@@ -95,7 +102,7 @@ export class Views {
     return view;
   }
 
-  #ofVirtual(principal: Principal, route: Extract<Route, { kind: 'virtual' }>): View {
+  #ofVirtual(principal: Principal, route: Extract<Endpoint, { kind: 'virtual' }>): View {
     const virtual = this.#virtualServers.get(route.id);
     if (virtual === undefined || !seesVirtualServer(principal, virtual))
       throw new GatewayError('unknown_server', `No virtual server "${route.id.slice(0, 100)}" exists.`);
@@ -104,7 +111,7 @@ export class Views {
   }
 
   /** The view of an endpoint that several servers share: those of `among` that exist for the principal. */
-  #shared(principal: Principal, route: Route, among: Iterable<string> | undefined, virtual?: VirtualServer): View {
+  #shared(principal: Principal, route: Endpoint, among: Iterable<string> | undefined, virtual?: VirtualServer): View {
     const reach = this.#reach(principal);
     const key = routeKey(route);
     let view = reach.views.get(key);
