@@ -33,6 +33,8 @@ export interface LoadedMaterial {
 interface LoadedUpstream {
   readonly config: UpstreamTlsConfig;
   readonly users: readonly string[];
+  /** False when only registered servers use it: whatever is wrong with it then concerns nobody else. */
+  readonly ofFile: boolean;
   readonly state: UpstreamGeneration | MaterialError;
 }
 
@@ -50,6 +52,11 @@ interface Current {
 }
 
 const NOTHING: Current = { listener: undefined, upstream: new Map() };
+
+export interface PrepareOptions {
+  /** False takes material that is in use as it is and reads only what is new: nobody has said that files have changed. */
+  readonly readAgain: boolean;
+}
 
 /** Reads and checks everything that the configuration names; starts nothing. Rejects only when files do not come to rest. */
 export async function loadMaterial(config: Config, current: Current = NOTHING): Promise<LoadedMaterial> {
