@@ -50,7 +50,7 @@ export function joinSecrets(
     let here = whole;
     for (const step of steps) {
       const inner = Object.hasOwn(here, step) ? here[step] : undefined;
-      const next: Record<string, unknown> = isTable(inner) ? (inner as Record<string, unknown>) : {};
+      const next: Record<string, unknown> = isTable(inner) ? inner : {};
       put(here, step, next);
       here = next;
     }

@@ -5,7 +5,15 @@ import type { Telemetry } from '../telemetry/log.ts';
 import type { Identities } from '../tls/identities.ts';
 import type { ContainerHost } from '../upstream/container/container-host.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import { type BuiltRuntime, containersFor, mountPolicyOf, type OpenedParts, servePool, type ServedPool, whatMakes } from './build.ts';
+import {
+  type BuiltRuntime,
+  containersFor,
+  mountPolicyOf,
+  type OpenedParts,
+  servePool,
+  type ServedPool,
+  whatMakes,
+} from './build.ts';
 import type { Part } from './part.ts';
 import { Shared } from '../shared/shared-lease.ts';
 
@@ -25,7 +33,11 @@ export interface Candidate extends AsyncDisposable {
 
 export class Candidates {
   readonly #options: CandidatesOptions;
-  readonly #open = new Set<{ readonly name: string; readonly server: Part<ServedPool>; readonly containers: Part<ContainerHost> | undefined }>();
+  readonly #open = new Set<{
+    readonly name: string;
+    readonly server: Part<ServedPool>;
+    readonly containers: Part<ContainerHost> | undefined;
+  }>();
 
   constructor(options: CandidatesOptions) {
     this.#options = options;

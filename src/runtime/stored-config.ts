@@ -22,6 +22,11 @@ export interface CombinedConfig {
   readonly revision: number;
 }
 
+export type Registrable = Pick<
+  GatewayRecord,
+  'id' | 'name' | 'document' | 'secrets' | 'access' | 'description' | 'tags'
+>;
+
 interface Known {
   readonly version: number;
   readonly gateway: Config['gateway'];
@@ -31,15 +36,18 @@ interface Known {
 export class StoredConfig {
   readonly #store: Store;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #onBuilt: (server: ServerConfig) => void;
   /** What was built from each record. A change of one of hundreds must not cost the price of all. */
   #known: ReadonlyMap<string, Known> = new Map();
   #virtualServers: readonly VirtualServerRecord[] = [];
   #overrides: readonly OverrideRecord[] = [];
   #used: CombinedConfig | undefined;
 
-  constructor(store: Store, env: NodeJS.ProcessEnv) {
+  /** `onBuilt` is told of each server before anything is done with it: its secrets must not reach a log. */
+  constructor(store: Store, env: NodeJS.ProcessEnv, onBuilt: (server: ServerConfig) => void) {
     this.#store = store;
     this.#env = env;
+    this.#onBuilt = onBuilt;
   }
 
   /** What is wrong with registered servers that are in the store and not in the Config that is in use. */
@@ -87,7 +95,7 @@ export class StoredConfig {
       const built =
         earlier?.version === record.version && earlier.gateway === file.gateway
           ? earlier.built
-          : await buildRecord(record, context);
+          : await this.build(record, context);
       known.set(record.id, { version: record.version, gateway: file.gateway, built });
       if (built.ok) servers.push(built.server);
       else leftOut.set(record.id, { why: 'invalid', reason: built.errors.map(sentence).join('; ') });
@@ -107,21 +115,20 @@ export class StoredConfig {
     return { config, leftOut, revision };
   }
 
+  /** Builds the server of a record, which need not be in the store. */
+  async build(record: Registrable, context: StoredServerContext): Promise<BuiltServer> {
+    const { id, name, access, description, tags } = record;
+    const registration = { id, origin: { kind: 'store', id }, access, description, tags } as const;
+    const built = await buildStoredServer({ name, entry: joinSecrets(record), registration }, context);
+    if (built.ok) this.#onBuilt(built.server);
+    return built;
+  }
+
   /** What entries of registered servers are checked against. */
   async context({ gateway }: Config): Promise<StoredServerContext> {
     const { policy } = await mountPolicyFrom(this.#env, hostDirectories());
     return { gateway, mountPolicy: policy, materialRoots: await materialRoots(gateway, this.#env) };
   }
-}
-
-/** Builds the server of a record. */
-export function buildRecord(
-  record: Pick<GatewayRecord, 'id' | 'name' | 'document' | 'secrets' | 'access' | 'description' | 'tags'>,
-  context: StoredServerContext,
-): Promise<BuiltServer> {
-  const { id, name, access, description, tags } = record;
-  const registration = { id, origin: { kind: 'store', id }, access, description, tags } as const;
-  return buildStoredServer({ name, entry: joinSecrets(record), registration }, context);
 }
 
 /** The rows before where they have not changed, and their very list when none has: what is worked out from them need not be again. */
