@@ -195,9 +195,7 @@ function unifiedAnswer(
   if (result === undefined) return answer.text;
   return responseText(
     id,
-    renameResultUris(message.method ?? '', withOrigins(result, pool.name), (uri) =>
-      view.names.uri(pool.name, uri),
-    ),
+    renameResultUris(message.method ?? '', withOrigins(result, pool.name), (uri) => view.names.uri(pool.name, uri)),
   );
 }
 

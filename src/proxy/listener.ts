@@ -227,11 +227,7 @@ export class Listener implements AsyncDisposable {
 }
 
 /** Where a route leads. Throws when it leads to nothing in this Runtime, or to nothing that exists for the principal. */
-function endpointOf(
-  asked: Endpoint,
-  runtime: Runtime,
-  principal: Principal,
-): Pick<Admitted, 'route' | 'view'> {
+function endpointOf(asked: Endpoint, runtime: Runtime, principal: Principal): Pick<Admitted, 'route' | 'view'> {
   const views = viewsOf(runtime);
   const route = views.resolve(asked);
   const { mode } = runtime.config.gateway;

@@ -123,8 +123,7 @@ async function handleBatch(
   const { principal, route, requestId } = admitted;
   const sessionId = sessionIdOf(request);
   const session =
-    link?.session ??
-    (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal, routeKey(route)));
+    link?.session ?? (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal, routeKey(route)));
   checkBatches(session, request.headers['mcp-protocol-version']?.toString());
   const reply = link?.reply(response, requestId) ?? openReply(request, response, requestId);
   const batch = new Batch(reply, session);

@@ -60,10 +60,7 @@ const ASK_TIMEOUT_MS = 30_000;
 const LISTS = ['tools', 'prompts', 'resources'] as const;
 
 /** Runs a subscription until the client or the gateway ends it; resolves with the final answer. Rejects with a GatewayError. */
-export async function listen(
-  open: OpenSubscriptions,
-  exchange: Exchange,
-): Promise<string> {
+export async function listen(open: OpenSubscriptions, exchange: Exchange): Promise<string> {
   if (!exchange.reply.open)
     throw new GatewayError('not_acceptable', 'A subscription needs an Accept header with text/event-stream.');
   const ended = Promise.withResolvers<void>();

@@ -1,12 +1,6 @@
 /** What one endpoint shows of one server: which of its items, under which names, and with what operators say of them. */
 import type { ItemKind, ItemOverride, ItemReference } from '../../config/registration.ts';
-import {
-  renameItem,
-  type Listing,
-  type ListingItem,
-  type ListingKind,
-  type ListingRow,
-} from '../../mcp/listing.ts';
+import { renameItem, type Listing, type ListingItem, type ListingKind, type ListingRow } from '../../mcp/listing.ts';
 import { renameToolPage, toolPages } from '../../mcp/result-uris.ts';
 import type { Names } from '../names.ts';
 import { editItem } from './item-edits.ts';

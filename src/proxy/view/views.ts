@@ -48,7 +48,9 @@ export class Views {
     this.#virtualIds = new Map(virtualServers.map(({ name, id }) => [name, id]));
     const accesses = [...this.#access.values()];
     this.restricted = accesses.some(({ visibility }) => visibility !== 'public');
-    this.#teams = new Set(accesses.flatMap(({ visibility, team }) => (visibility === 'team' && team !== undefined ? [team] : [])));
+    this.#teams = new Set(
+      accesses.flatMap(({ visibility, team }) => (visibility === 'team' && team !== undefined ? [team] : [])),
+    );
     this.#owners = new Set(
       accesses.flatMap(({ visibility, owner }) => (visibility === 'private' && owner !== undefined ? [owner] : [])),
     );
@@ -117,8 +119,7 @@ export class Views {
     let view = reach.views.get(key);
     if (view === undefined) {
       const wanted = among && new Set(among);
-      const pools =
-        wanted === undefined ? reach.pools : new Map([...reach.pools].filter(([name]) => wanted.has(name)));
+      const pools = wanted === undefined ? reach.pools : new Map([...reach.pools].filter(([name]) => wanted.has(name)));
       const restricted = this.restricted || (virtual !== undefined && virtual.access.visibility !== 'public');
       view = this.#make(pools, namesOf(this.#runtime), virtual, restricted);
       reach.views.set(key, view);
