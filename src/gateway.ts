@@ -90,7 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const watch = new ContentWatch({
     files: () =>
       options.watch
-        ? [...(options.source === undefined ? [] : [options.source.name]), ...(certificates.identities?.files() ?? [])]
+        ? [...(options.source?.files ?? []), ...(certificates.identities?.files() ?? [])]
         : [],
     onChange: (files) => {
       telemetry.log.info({ files }, 'files have changed');
