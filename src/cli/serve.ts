@@ -65,7 +65,10 @@ async function run(
   const { version } = buildInformation();
   const overrides = overridesOf(options);
   const hasStore = options.store !== undefined;
-  const load = createLoader({ env, overrides, hasStore, fetchSchema: schemaFetcher() }, randomBytes(32).toString('hex'));
+  const load = createLoader(
+    { env, overrides, hasStore, fetchSchema: schemaFetcher() },
+    randomBytes(32).toString('hex'),
+  );
   const config = await readConfig(options, load, telemetry, signals.first);
   if (signals.first.aborted) return EXIT_OK;
   if (config === undefined) return EXIT_FAILURE;
@@ -74,7 +77,8 @@ async function run(
   if (options.validateEnv && !(await environmentIsFit(options, config, env, telemetry))) return EXIT_FAILURE;
   if (signals.first.aborted) return EXIT_OK;
 
-  const location = options.store ?? (config.gateway.dataDir === undefined ? undefined : { dataDir: config.gateway.dataDir });
+  const location =
+    options.store ?? (config.gateway.dataDir === undefined ? undefined : { dataDir: config.gateway.dataDir });
   const store = location && (await openStore(location));
   let gateway: Gateway;
   try {

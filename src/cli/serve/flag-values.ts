@@ -15,7 +15,9 @@ export type Given = Readonly<Record<string, unknown>>;
 export interface ServeOptions {
   /** `defaults`: no configuration was named, and everything else comes from the store. */
   readonly source:
-    { readonly from: 'stdin' } | { readonly from: 'file'; readonly path: string } | { readonly from: 'defaults' };
+    | { readonly from: 'stdin' }
+    | { readonly from: 'file'; readonly path: string }
+    | { readonly from: 'defaults' };
   /** undefined = as the configuration says. */
   readonly store: StoreLocation | undefined;
   /** Reload when the content of the configuration file or of a certificate changes. */
@@ -86,27 +88,9 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
   return options;
 }
 
-function storeOf(
-  values: FlagValues,
-  source: ServeOptions['source'],
-  env: Environment,
-): ServeOptions['store'] {
+function storeOf(values: FlagValues, source: ServeOptions['source'], env: Environment): ServeOptions['store'] {
   const key = keyOf(values, env);
-  const databaseUrl = values.text('databaseUrl');
-  // It is never quoted: it holds a password.
-  if (databaseUrl !== undefined && !/^postgres(?:ql)?:\/\/\S+$/.test(databaseUrl))
-    values.problem('--database-url (DATABASE_URL) is not a URL such as postgres://user:password@host/database');
   const dataDir = values.text('dataDir');
-  if (databaseUrl !== undefined) {
-    if (dataDir !== undefined) values.problem('--data-dir and --database-url (DATABASE_URL) exclude each other');
-    if (key === undefined) {
-      values.problem(
-        'PostgreSQL needs a key: set MCP_GATEWAY_SECRET_KEY_FILE or MCP_GATEWAY_SECRET_KEY, the same for every gateway that shares the database',
-      );
-      return undefined;
-    }
-    return { databaseUrl, key };
-  }
   const folder = dataDir ?? (source.from === 'defaults' ? defaultDataDir(env) : undefined);
   return folder === undefined ? undefined : { dataDir: resolve(folder), ...(key && { key }) };
 }
