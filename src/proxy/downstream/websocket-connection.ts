@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
 import { errorText, type Message } from '../../mcp/message.ts';
+import { Cancellation } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
@@ -133,7 +134,7 @@ export class WebSocketConnection implements ClientStream, Beating {
         modern: undefined,
         message,
         reply: this.#reply(),
-        abort: new AbortController(),
+        abort: new Cancellation(),
         notes,
       };
       if (message.kind === 'response') await this.#session?.answer(message);
