@@ -88,10 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const certificates: { identities?: Identities } = {};
   const changes = Promise.withResolvers<() => void>();
   const watch = new ContentWatch({
-    files: () =>
-      options.watch
-        ? [...(options.source === undefined ? [] : [options.source.name]), ...(certificates.identities?.files() ?? [])]
-        : [],
+    files: () => (options.watch ? [...(options.source?.files ?? []), ...(certificates.identities?.files() ?? [])] : []),
     onChange: (files) => {
       telemetry.log.info({ files }, 'files have changed');
       void changes.promise.then((reload) => reload());
@@ -153,7 +150,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, current, inUse, sessions, candidates }),
+    build: createNextRuntime({ ...options, identities, current, inUse, sessions, subscriptions, candidates }),
   });
   stack.defer(() => reloader.stop());
   if (management !== undefined) stack.defer(management.store.onChange(() => void reloader.request('store')));

@@ -36,6 +36,8 @@ export interface PreparedPart {
 export interface ReloadSource {
   /** File name, for people. */
   readonly name: string;
+  /** Files whose change calls for a reload. */
+  readonly files: readonly string[];
   read(): Promise<LoadResult>;
 }
 
