@@ -15,6 +15,7 @@ import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
+import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, type Part } from './part.ts';
 import { connectionFor, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
@@ -71,6 +72,7 @@ export async function buildRuntime({
     oidc: stack.use(tokens.shared.lease()).value.oidc,
     containers: containers && stack.use(containers.shared.lease()).value,
     mountPolicy: await mountPolicyOf(telemetry.log),
+    addresses: addressPolicyFor(config.gateway),
   };
   const clientInfo = JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version });
   const servers = new Map<string, Part<ServedPool>>();
@@ -177,9 +179,11 @@ async function openContainers(gateway: Config['gateway'], log: Telemetry['log'])
 }
 
 /** Everything that a server's conversations depend on: while it is the same, they go on as they are. */
-export function whatMakes({ registration: _whoMaySeeIt, ...server }: ServerConfig, { gateway }: Config): unknown {
+export function whatMakes({ registration: { origin }, ...server }: ServerConfig, { gateway }: Config): unknown {
   const { keepaliveIntervalMs, containerRuntime } = gateway;
-  return server.kind === 'container' ? { server, containerRuntime } : { server, keepaliveIntervalMs };
+  if (server.kind === 'container') return { server, containerRuntime };
+  const places = origin.kind === 'store' ? allowedPlaces(gateway) : undefined;
+  return { server, keepaliveIntervalMs, places };
 }
 
 interface PoolContext {
