@@ -25,8 +25,8 @@ import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
-import { routeKey } from './route.ts';
-import { poolsOf } from './scope.ts';
+import { kindOf, routeKey } from './route.ts';
+import { moveToView } from './session-view.ts';
 import type { Session } from './session.ts';
 
 /** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
@@ -38,7 +38,7 @@ export async function handlePost(
   link?: ClientLink,
 ): Promise<void> {
   // 3. The Runtime was taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
-  const { requestId, route, principal, runtime } = admitted;
+  const { requestId, route, principal, runtime, view } = admitted;
   const startedAt = performance.now();
   const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   let message: Message | undefined;
@@ -57,6 +57,7 @@ export async function handlePost(
     const found =
       modern === undefined && link === undefined ? findSession(front, request, admitted, message) : undefined;
     const session = link === undefined ? found : link.session;
+    if (session !== undefined && session.view !== view) moveToView(session, view);
     const opened =
       link?.reply(response, requestId) ??
       openReply(request, response, requestId, message.kind === 'request' ? session : undefined);
@@ -66,6 +67,7 @@ export async function handlePost(
       runtime,
       principal,
       route,
+      view,
       session,
       modern,
       message,
@@ -104,7 +106,7 @@ export async function handlePost(
       respondError(response, failure, requestId, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
-    logRequest(front, { requestId, principal, message, notes, outcome, startedAt });
+    logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
   }
 }
 
@@ -121,8 +123,7 @@ async function handleBatch(
   const { principal, route, requestId } = admitted;
   const sessionId = sessionIdOf(request);
   const session =
-    link?.session ??
-    (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal.subject, routeKey(route)));
+    link?.session ?? (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal, routeKey(route)));
   checkBatches(session, request.headers['mcp-protocol-version']?.toString());
   const reply = link?.reply(response, requestId) ?? openReply(request, response, requestId);
   const batch = new Batch(reply, session);
@@ -130,7 +131,7 @@ async function handleBatch(
   batch.end();
 }
 
-export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'notes'> {
+export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'route' | 'notes'> {
   /** undefined when it could not be read. */
   readonly message: Message | undefined;
   readonly outcome: string;
@@ -138,8 +139,10 @@ export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' 
   readonly startedAt: number;
 }
 
-export function logRequest({ log }: Front, record: RequestRecord): void {
-  const { requestId, principal, message, notes, outcome, startedAt } = record;
+export function logRequest({ log, metrics }: Front, record: RequestRecord): void {
+  const { requestId, principal, route, message, notes, outcome, startedAt } = record;
+  const ms = performance.now() - startedAt;
+  metrics.request(kindOf(route), notes.server, message?.method, outcome, ms);
   log.info(
     {
       requestId,
@@ -147,7 +150,7 @@ export function logRequest({ log }: Front, record: RequestRecord): void {
       method: message?.method ?? message?.kind,
       ...notes,
       outcome,
-      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
     },
     'request',
   );
@@ -214,7 +217,7 @@ function findSession(
   const sessionId = sessionIdOf(request);
   // A second handshake opens a second session; the old one ends by itself.
   if (sessionId === undefined || message.method === 'initialize') return undefined;
-  return front.sessions.find(sessionId, principal.subject, routeKey(route));
+  return front.sessions.find(sessionId, principal, routeKey(route));
 }
 
 /** What a client says without expecting an answer. */
@@ -229,7 +232,7 @@ export async function hearNotification(exchange: Exchange): Promise<void> {
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);
   // Anything else concerns the servers of the session: its roots have changed, or something that we do not know.
-  const upstreams = [...poolsOf(exchange).values()].flatMap((pool) => {
+  const upstreams = [...exchange.view.pools.values()].flatMap((pool) => {
     const upstream = pool.ownsUpstream(session) ? pool.present(session) : undefined;
     return upstream === undefined || upstream.era === 'modern' ? [] : [upstream];
   });
