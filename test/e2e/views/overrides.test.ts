@@ -41,7 +41,11 @@ const OVERRIDES = [
   override('next', 'tool', 'neighbour_name', { name: 'ask_next_door' }),
 ];
 
-async function either(url: string, authorization: string, era: 'legacy' | 'modern'): Promise<ConnectedV1 | ConnectedV2> {
+async function either(
+  url: string,
+  authorization: string,
+  era: 'legacy' | 'modern',
+): Promise<ConnectedV1 | ConnectedV2> {
   if (era === 'legacy') return connectV1(url, { authorization });
   return connectV2(url, { authorization, clientOptions: { versionNegotiation: { mode: { pin: '2026-07-28' } } } });
 }
@@ -120,7 +124,9 @@ describe('overrides', () => {
       expect(resourceTemplates.map(({ uriTemplate }) => uriTemplate)).not.toEqual(
         expect.arrayContaining([at('fixture://greeting/{name}')]),
       );
-      expect(await client.readResource({ uri: at('fixture://text/1') })).toMatchObject({ contents: [{ text: 'Text 1.' }] });
+      expect(await client.readResource({ uri: at('fixture://text/1') })).toMatchObject({
+        contents: [{ text: 'Text 1.' }],
+      });
       // Also under another spelling of its URI, and through a template that would lead there.
       for (const uri of ['fixture://text/2', 'fixture://text/%32', 'fixture://text/x/../2', 'fixture://greeting/Ada'])
         await expect(client.readResource({ uri: at(uri) })).rejects.toThrow(/Unknown resource/);
@@ -129,9 +135,9 @@ describe('overrides', () => {
 
   it('reach the only other server of an endpoint under the given name, and not under its own', async () => {
     const raw = await rawClient(gateway.url(), gateway.authorization);
-    expect((await raw.request('tools/call', { name: 'next___neighbour_name', arguments: {} })).answer.error?.message).toBe(
-      'Unknown tool "next___neighbour_name".',
-    );
+    expect(
+      (await raw.request('tools/call', { name: 'next___neighbour_name', arguments: {} })).answer.error?.message,
+    ).toBe('Unknown tool "next___neighbour_name".');
     const { answer } = await raw.request('tools/call', { name: 'ask_next_door', arguments: {} });
     // It was reached: it asks for what this client did not declare.
     expect(answer.error?.data).toMatchObject({ requiredCapabilities: { elicitation: {} } });
@@ -148,7 +154,9 @@ describe('overrides', () => {
     await using unified = await connectV1(both.url(), { authorization: both.authorization });
     const { tools } = await unified.client.listTools();
     expect(tools.map(({ name }) => name)).not.toEqual(expect.arrayContaining(['same']));
-    await expect(unified.client.callTool({ name: 'same', arguments: {} })).rejects.toThrow(/offered by several servers/);
+    await expect(unified.client.callTool({ name: 'same', arguments: {} })).rejects.toThrow(
+      /offered by several servers/,
+    );
     await using routed = await connectV1(both.url('web'), { authorization: both.authorization });
     expect(await routed.client.callTool({ name: 'same', arguments: { text: 'x' } })).toMatchObject({
       structuredContent: { arguments: { text: 'x' } },

@@ -33,7 +33,11 @@ const DESK = virtual('desk', [
 const TOOLS_ONLY = virtual('tools only', [item('web', 'tool', 'echo')]);
 const OF_NOTHING = virtual('empty', []);
 
-async function either(url: string, authorization: string, era: 'legacy' | 'modern'): Promise<ConnectedV1 | ConnectedV2> {
+async function either(
+  url: string,
+  authorization: string,
+  era: 'legacy' | 'modern',
+): Promise<ConnectedV1 | ConnectedV2> {
   if (era === 'legacy') return connectV1(url, { authorization });
   return connectV2(url, { authorization, clientOptions: { versionNegotiation: { mode: { pin: '2026-07-28' } } } });
 }
