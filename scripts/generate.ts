@@ -5,12 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { renderReference } from '../src/cli/reference.ts';
 import { configurationReference } from '../src/config/reference.ts';
 import { ERRORS } from '../src/shared/errors.ts';
+import { metricsReference } from '../src/telemetry/metric-table.ts';
 
 /** Path from the root → content. */
 const PAGES: Readonly<Record<string, () => string>> = {
   'docs/reference/cli.md': renderReference,
   'docs/reference/configuration.md': configurationReference,
   'docs/reference/errors.md': renderErrors,
+  'docs/reference/metrics.md': metricsReference,
 };
 
 const check = process.argv.includes('--check');

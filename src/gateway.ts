@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
+import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
@@ -20,6 +21,7 @@ import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } fr
 import { bootServers, startResiliently, startStrictly } from './runtime/start-servers.ts';
 import { ContentWatch } from './shared/content-watch.ts';
 import type { Telemetry } from './telemetry/log.ts';
+import { Metrics } from './telemetry/metrics.ts';
 import { Identities } from './tls/identities.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -122,6 +124,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions,
     heartbeat,
     log: telemetry.log,
+    metrics: stack.use(new Metrics(options.version)),
     version: options.version,
     exchanges,
     bridge,
@@ -157,6 +160,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
+    metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
+    certificates: () => identities.inventory(),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
   listener.serve({

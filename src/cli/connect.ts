@@ -90,6 +90,8 @@ function serverOf(url: string, headers: Readonly<Record<string, string>>): HttpS
     registration: registrationOfFile('gateway', '--url'),
     url,
     headers,
+    query: undefined,
+    passthroughHeaders: undefined,
     auth: undefined,
     tls: undefined,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,

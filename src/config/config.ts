@@ -29,7 +29,7 @@ export interface GatewayConfig {
   readonly naming: 'prefixed' | 'plain';
   /** Servers by the name of their group, each an endpoint of its own at `/mcp/{group}`. */
   readonly groups: Readonly<Record<string, readonly string[]>>;
-  /** Accepted agent ids, at least one. Secret. */
+  /** Accepted agent ids; at least one unless a store has accounts. Secret. */
   readonly agentIds: readonly string[];
   /** `strict`: a server that fails to start ends the gateway with exit status 1 (specification 1.17). `resilient`: serve the others and keep trying. */
   readonly startup: 'strict' | 'resilient';
@@ -54,6 +54,10 @@ export interface GatewayConfig {
   readonly payloadDir: string | undefined;
   readonly payloadPathPrefix: string | undefined;
   readonly payloadSizeThreshold: number;
+  /** Images of containers must be pinned by digest. */
+  readonly requireDigests: boolean;
+  /** Where the embedded store keeps its file and its key; undefined = nothing is stored here. */
+  readonly dataDir: string | undefined;
   /** undefined = the listener speaks plain HTTP. */
   readonly tls: ListenerTlsConfig | undefined;
   /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */
@@ -145,6 +149,10 @@ export interface HttpServerConfig extends ServerCommon {
   readonly url: string;
   /** Sent with every request to the server. Values are secret. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Added to the query of every request to the server; undefined = nothing. Values are secret. */
+  readonly query: Readonly<Record<string, string>> | undefined;
+  /** Lower-case names of headers that a client's own request hands on to the server; undefined = none. */
+  readonly passthroughHeaders: readonly string[] | undefined;
   readonly auth: GithubOidcAuth | undefined;
   readonly connectTimeoutMs: number;
   /** undefined = the authorities of the system and no client certificate; always so for an http URL. */

@@ -3,12 +3,10 @@
  * parse → expand variables → one spelling → schemas → rules about several fields → Config.
  */
 import { randomBytes } from 'node:crypto';
-import { type ServerContext, buildContainerServer } from './build/container.ts';
+import type { ServerContext } from './build/container.ts';
 import { createTypeChecker, readCustomTypes } from './build/custom-types.ts';
 import { buildGateway } from './build/gateway.ts';
-import { buildHttpServer } from './build/http.ts';
 import { applyOverrides, type GatewayOverrides } from './build/overrides.ts';
-import { refuseMisplacedCommand, serverType } from './build/server-type.ts';
 import { checkGroups } from './check-groups.ts';
 import type { Config, Diagnostic, ServerConfig } from './config.ts';
 import { registrationOfFile } from './registration.ts';
@@ -19,7 +17,7 @@ import { type HostDirectories, hostDirectories, MOUNT_ROOTS_VARIABLE, mountPolic
 import type { SchemaFetcher } from './build/schema-fetcher.ts';
 import { documentSchema } from './schema/document.ts';
 import { gatewaySchema } from './schema/gateway.ts';
-import { anyServerFields, anyServerSchema } from './schema/server.ts';
+import { checkName, type EntryContext, exampleOf, readServer } from './read-server.ts';
 import { type Dialect, isTable, type Path } from './sources/document.ts';
 import { parseJson } from './sources/json.ts';
 import { parseToml } from './sources/toml.ts';
@@ -42,6 +40,8 @@ export interface LoadInput {
   readonly directories?: HostDirectories;
   /** Reads on where `requireDigests` is not met: for the command that finds the digests. Default false. */
   readonly allowUnpinned?: boolean;
+  /** There is a store with servers and accounts of its own: the text needs neither servers nor agent ids. Default false. */
+  readonly hasStore?: boolean;
   /** Makes the id of a TOML configuration that has none; by default 64 random hexadecimal digits. */
   readonly randomId?: () => string;
 }
@@ -92,8 +92,11 @@ async function build(
   }
   const root = readScope(value, documentSchema, [], dialect, log);
   const isSequential = readTopLevel(root, log);
-  const gatewayScope = readGateway(root, log);
-  const { config: written, requireDigests } = buildGateway(gatewayScope, input.env, log, input.randomId ?? randomHexId);
+  const gatewayScope = readGateway(root, input.hasStore ?? false, log);
+  const written = buildGateway(gatewayScope, input.env, log, {
+    randomId: input.randomId ?? randomHexId,
+    hasStore: input.hasStore ?? false,
+  });
   const file =
     isSequential === undefined || 'sequentialLaunch' in gatewayScope.values
       ? written
@@ -112,13 +115,16 @@ async function build(
     root,
     {
       gateway,
-      requireDigests: requireDigests && input.allowUnpinned !== true,
+      requireDigests: gateway.requireDigests && input.allowUnpinned !== true,
       env: input.env,
       mountPolicy: policy,
       log,
       registrationOf: (server) => registrationOfFile(server, input.source.name),
     },
-    input.fetchSchema ?? fetchNothing,
+    {
+      fetchSchema: input.fetchSchema ?? fetchNothing,
+      mayBeNone: input.hasStore === true || gateway.dataDir !== undefined,
+    },
   );
   checkGroups(gatewayScope, gateway.groups, servers, log);
   return { gateway, servers, virtualServers: [], overrides: [] };
@@ -155,12 +161,12 @@ function refuseGuards(path: Path, name: string, log: Diagnostics): void {
 }
 
 /** The gateway's table; an empty one where TOML leaves it out. */
-function readGateway(root: Scope, log: Diagnostics): Scope {
+function readGateway(root: Scope, hasStore: boolean, log: Diagnostics): Scope {
   const inner = root.inner.get('gateway');
   if (inner !== undefined) return inner;
   const path = writtenPath(root, ['gateway']);
   if (!('gateway' in root.values)) {
-    if (root.dialect === 'toml') return readScope({}, gatewaySchema, path, root.dialect, log);
+    if (root.dialect === 'toml' || hasStore) return readScope({}, gatewaySchema, path, 'toml', log);
     log.error({
       path,
       message: "'gateway' is required",
@@ -182,7 +188,7 @@ function readGateway(root: Scope, log: Diagnostics): Scope {
 async function readServers(
   root: Scope,
   context: ServerContext,
-  fetchSchema: SchemaFetcher,
+  { fetchSchema, mayBeNone }: { readonly fetchSchema: SchemaFetcher; readonly mayBeNone: boolean },
 ): Promise<readonly ServerConfig[]> {
   const { log } = context;
   const typesPath = writtenPath(root, ['customSchemas']);
@@ -191,44 +197,27 @@ async function readServers(
   const path = writtenPath(root, ['servers']);
   const name = String(path.at(-1));
   const entries = root.values['servers'];
-  const example =
-    root.dialect === 'json'
-      ? 'Add for example "mcpServers": {"time": {"container": "mcp/time"}}.'
-      : 'Add for example a table [servers.time] with container = "mcp/time".';
+  const example = exampleOf(root.dialect);
+  if (entries === undefined && mayBeNone) return [];
   if (entries === undefined)
     log.error({ path, message: `'${name}' is required: no servers defined in configuration`, suggestion: example });
   else if (!isTable(entries))
     log.error({ path, message: `${name} must be an object, got ${log.shown(path, entries)}`, suggestion: example });
   if (!isTable(entries)) return [];
-  if (Object.keys(entries).length === 0)
+  if (Object.keys(entries).length === 0 && !mayBeNone)
     log.warn({ path, message: 'no servers defined in configuration', suggestion: example });
 
+  const reading: EntryContext = {
+    ...context,
+    dialect: root.dialect,
+    custom: { names: new Set(types.keys()), checkType },
+  };
   const servers: ServerConfig[] = [];
-  const customNames = new Set(types.keys());
   for (const [serverName, entry] of Object.entries(entries)) {
     const at = [...path, serverName];
     checkName(serverName, at, log);
-    if (!isTable(entry)) {
-      log.error({ path: at, message: `a server must be an object, got ${log.shown(at, entry)}`, suggestion: example });
-      continue;
-    }
-    const scope = readScope(entry, anyServerSchema, at, root.dialect, log);
-    const type = serverType(scope, customNames, log);
-    if (type?.kind !== 'custom')
-      for (const stray of scope.unknown) reportUnknown(scope, stray, log, Object.keys(anyServerFields));
-    refuseServerGuards(scope, log);
-    if (type?.kind === 'custom') await checkType(scope, type.name);
-    if (type === undefined) {
-      if ('command' in scope.values) {
-        refuseMisplacedCommand(scope, serverName, context.gateway.containerRuntime.engine, log);
-      }
-      continue;
-    }
-    if (type.kind === 'http') servers.push(buildHttpServer(serverName, scope, context));
-    else
-      servers.push(
-        await buildContainerServer(serverName, scope, type.kind === 'custom' ? type.name : undefined, context),
-      );
+    const server = await readServer(serverName, entry, at, reading);
+    if (server !== undefined) servers.push(server);
   }
   return servers;
 }
@@ -249,41 +238,6 @@ function refusePrototypeNames(value: unknown, path: Path, log: Diagnostics): voi
       });
       log.silence(at);
     } else refusePrototypeNames(inner, at, log);
-  }
-}
-
-/** A name is a segment of a URL path, part of file names in the log directory and of tool names. */
-function checkName(name: string, path: Path, log: Diagnostics): void {
-  if (['constructor', 'prototype'].includes(name)) {
-    log.error({
-      path,
-      message: `a server cannot have the name '${name}'`,
-      suggestion: 'Rename the server.',
-      atKey: true,
-    });
-    return;
-  }
-  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(name)) return;
-  log.error({
-    path,
-    message:
-      'a server name must be 1 to 64 letters, digits, dots, hyphens or underscores, starting with a letter, digit or underscore',
-    suggestion: 'Rename the server; its name becomes part of its URL.',
-    atKey: true,
-  });
-}
-
-function refuseServerGuards(scope: Scope, log: Diagnostics): void {
-  for (const field of ['guard', 'guardPolicies', 'toolResponseFilters'] as const) {
-    if (!(field in scope.values)) continue;
-    const path = writtenPath(scope, [field]);
-    const what = field === 'toolResponseFilters' ? 'response filters' : 'guards';
-    log.error({
-      path,
-      message: `this version of Gatehouse does not have ${what}, so '${String(path.at(-1))}' would protect nothing`,
-      suggestion: `Remove '${String(path.at(-1))}'.`,
-      atKey: true,
-    });
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
 import type { Heartbeat } from './downstream/heartbeat.ts';
 import type { SseLinks } from './downstream/sse-link.ts';
@@ -17,6 +18,7 @@ export interface Front {
   readonly sessions: SessionStore;
   readonly heartbeat: Heartbeat;
   readonly log: Logger;
+  readonly metrics: Metrics;
   /** Version of the gateway, for clients. */
   readonly version: string;
   /** Requests that are being worked on. */

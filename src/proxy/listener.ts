@@ -147,6 +147,7 @@ export class Listener implements AsyncDisposable {
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
       const failure = expected(error, requestId);
+      deps.front.metrics.refusal(failure.code);
       if (failure.code === 'internal')
         deps.front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
       else
@@ -177,6 +178,7 @@ export class Listener implements AsyncDisposable {
       webSockets.accept(front, request, socket, head, { requestId, route, principal, runtime });
     } catch (error) {
       const failure = expected(error, requestId);
+      front.metrics.refusal(failure.code);
       if (failure.code === 'internal')
         front.log.error({ err: error, requestId }, 'a WebSocket failed through a fault of the gateway');
       else front.log.info({ requestId, url: pathOnly(request), outcome: failure.code }, 'websocket refused');

@@ -1,13 +1,14 @@
-/** The endpoints for operators: health, readiness, status, log level, reload, close. */
+/** The endpoints for operators: health, readiness, status, metrics, certificates, log level, reload, close. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GATEWAY_SPEC_VERSION } from '../mcp/versions.ts';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { CONTENT_TYPE } from '../telemetry/exposition.ts';
 import type { HealthState } from '../upstream/health.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Front } from './front.ts';
 import { readBody } from './read-body.ts';
-import { respondJson } from './respond.ts';
+import { respondJson, respondText } from './respond.ts';
 import type { OperationName } from './route.ts';
 
 export interface OperationsDeps {
@@ -19,6 +20,10 @@ export interface OperationsDeps {
   /** Reads configuration and certificates again; resolves with what became of it. */
   readonly reload: () => Promise<ReloadResult>;
   readonly reloads: () => ReloadStatus;
+  /** In the text format of Prometheus. */
+  readonly metrics: () => string;
+  /** Certificates, authorities and revocation lists, with who uses them. */
+  readonly certificates: () => object;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;
 }
@@ -47,6 +52,12 @@ export async function handleOperation(
     case 'status':
       allow(request, 'GET', 'HEAD');
       return respondJson(response, 200, JSON.stringify(statusDocument(deps)));
+    case 'metrics':
+      allow(request, 'GET', 'HEAD');
+      return respondText(response, CONTENT_TYPE, deps.metrics());
+    case 'certs':
+      allow(request, 'GET', 'HEAD');
+      return respondJson(response, 200, JSON.stringify(deps.certificates()));
     case 'log-level':
       allow(request, 'PUT');
       return changeLogLevel(deps, request, response);

@@ -25,7 +25,7 @@ import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
-import { routeKey } from './route.ts';
+import { kindOf, routeKey } from './route.ts';
 import { poolsOf } from './scope.ts';
 import type { Session } from './session.ts';
 
@@ -104,7 +104,7 @@ export async function handlePost(
       respondError(response, failure, requestId, message?.id);
   } finally {
     // 9. One line in the access log, whatever happened.
-    logRequest(front, { requestId, principal, message, notes, outcome, startedAt });
+    logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
   }
 }
 
@@ -130,7 +130,7 @@ async function handleBatch(
   batch.end();
 }
 
-export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'notes'> {
+export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'route' | 'notes'> {
   /** undefined when it could not be read. */
   readonly message: Message | undefined;
   readonly outcome: string;
@@ -138,8 +138,10 @@ export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' 
   readonly startedAt: number;
 }
 
-export function logRequest({ log }: Front, record: RequestRecord): void {
-  const { requestId, principal, message, notes, outcome, startedAt } = record;
+export function logRequest({ log, metrics }: Front, record: RequestRecord): void {
+  const { requestId, principal, route, message, notes, outcome, startedAt } = record;
+  const ms = performance.now() - startedAt;
+  metrics.request(kindOf(route), notes.server, message?.method, outcome, ms);
   log.info(
     {
       requestId,
@@ -147,7 +149,7 @@ export function logRequest({ log }: Front, record: RequestRecord): void {
       method: message?.method ?? message?.kind,
       ...notes,
       outcome,
-      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
     },
     'request',
   );

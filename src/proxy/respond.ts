@@ -64,9 +64,22 @@ export function respondJson(
   body: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  respond(response, status, body, { 'content-type': 'application/json', ...headers });
+}
+
+/** HTTP 200 with a text. */
+export function respondText(response: ServerResponse, contentType: string, body: string): void {
+  respond(response, 200, body, { 'content-type': contentType });
+}
+
+function respond(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): void {
   if (response.destroyed) return;
   response.writeHead(status, {
-    'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     ...headers,

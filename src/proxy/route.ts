@@ -9,7 +9,7 @@ export type Route =
   | { readonly kind: 'unified'; readonly group: string | undefined; readonly sse?: SsePart }
   | { readonly kind: 'operation'; readonly name: OperationName };
 
-export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level';
+export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level' | 'metrics' | 'certs';
 
 const OPERATIONS: Readonly<Record<string, OperationName>> = {
   '/health': 'health',
@@ -18,6 +18,8 @@ const OPERATIONS: Readonly<Record<string, OperationName>> = {
   '/reload': 'reload',
   '/status': 'status',
   '/log-level': 'log-level',
+  '/metrics': 'metrics',
+  '/certs': 'certs',
 };
 
 /** The route of a request target such as `/mcp/github?x`; undefined when nothing lives there. */
@@ -34,6 +36,11 @@ export function routeOf(target: string): Route | undefined {
   }
   const name = OPERATIONS[path];
   return name === undefined ? undefined : { kind: 'operation', name };
+}
+
+/** What kind of endpoint it is, for metrics. */
+export function kindOf(route: Route): string {
+  return route.kind === 'unified' && route.group !== undefined ? 'group' : route.kind;
 }
 
 /** Sessions belong to the route on which they were opened. */

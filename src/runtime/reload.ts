@@ -58,6 +58,10 @@ export interface ReloadResult {
 export interface ReloadStatus {
   readonly succeeded: number;
   readonly failed: number;
+  /** How often each part has refused what was new, by its name. */
+  readonly refusedBy: Readonly<Record<string, number>>;
+  /** ISO 8601. */
+  readonly lastSuccess: string | undefined;
   readonly last: ReloadResult | undefined;
 }
 
@@ -105,7 +109,7 @@ export class Reloader {
   #running: Promise<ReloadResult> | undefined;
   #next: Promise<ReloadResult> | undefined;
   readonly #stopping = new AbortController();
-  #status: ReloadStatus = { succeeded: 0, failed: 0, last: undefined };
+  #status: ReloadStatus = { succeeded: 0, failed: 0, refusedBy: {}, lastSuccess: undefined, last: undefined };
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -191,9 +195,9 @@ export class Reloader {
     await using undo = new AsyncDisposableStack();
     const prepared: PreparedPart[] = [];
     for (const part of this.#options.parts) {
-      const made = await part.prepare(next);
+      const made = await this.#noting(part, () => part.prepare(next));
       undo.defer(() => made.discard());
-      prepared.push(made);
+      prepared.push({ ...made, commit: () => this.#noting(part, () => made.commit()) });
     }
     let built: BuiltReload | undefined;
     if (!isDeepStrictEqual(current, next)) {
@@ -210,6 +214,17 @@ export class Reloader {
     return notes;
   }
 
+  /** Counts what a part refuses. */
+  async #noting<T>(part: ReloadPart, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const { refusedBy } = this.#status;
+      this.#status = { ...this.#status, refusedBy: { ...refusedBy, [part.name]: (refusedBy[part.name] ?? 0) + 1 } };
+      throw error;
+    }
+  }
+
   #refuseWhenStopping(): void {
     if (this.#stopping.signal.aborted) throw new ReloadRefused(['the gateway is shutting down']);
   }
@@ -217,8 +232,8 @@ export class Reloader {
   #report(result: ReloadResult): void {
     const { succeeded, failed } = this.#status;
     this.#status = result.ok
-      ? { succeeded: succeeded + 1, failed, last: result }
-      : { succeeded, failed: failed + 1, last: result };
+      ? { ...this.#status, succeeded: succeeded + 1, lastSuccess: result.at, last: result }
+      : { ...this.#status, failed: failed + 1, last: result };
     const { log } = this.#options;
     const { ok, trigger, ms, servers, notes, errors } = result;
     if (ok) log.info({ trigger, ms, servers, ...(notes.length === 0 ? {} : { notes }) }, 'reloaded');

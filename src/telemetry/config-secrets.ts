@@ -13,7 +13,12 @@ export function configSecrets({ gateway, servers }: Config): readonly string[] {
     ...servers.flatMap((server) =>
       server.kind === 'container'
         ? Object.values(server.container.env)
-        : [...Object.values(server.headers), ...urlSecrets(server.url), ...keySecrets(server.tls)],
+        : [
+            ...Object.values(server.headers),
+            ...Object.values(server.query ?? {}),
+            ...urlSecrets(server.url),
+            ...keySecrets(server.tls),
+          ],
     ),
   ];
 }

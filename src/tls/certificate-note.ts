@@ -3,8 +3,15 @@ import type { X509Certificate } from 'node:crypto';
 import { alternativeNames, nameOf } from './certificate.ts';
 import type { RevocationList } from './revocation-list.ts';
 
+export type CertificateRole =
+  | 'listener-certificate'
+  | 'sni-certificate'
+  | 'client-certificate'
+  | 'authority'
+  | 'revocation-list';
+
 export interface CertificateNote {
-  readonly kind: 'certificate' | 'authority' | 'revocation-list';
+  readonly role: CertificateRole;
   /** Path of the file, or the name of the field for PEM text. */
   readonly where: string;
   readonly subject: string;
@@ -18,13 +25,21 @@ export interface CertificateNote {
   readonly notAfter: Date | undefined;
 }
 
+/** One of them, with who uses it. */
+export interface NoteOfUse {
+  readonly note: CertificateNote;
+  readonly listener: boolean;
+  /** Names of servers. */
+  readonly servers: readonly string[];
+}
+
 export function certificateNote(
-  kind: 'certificate' | 'authority',
+  role: Exclude<CertificateRole, 'revocation-list'>,
   certificate: X509Certificate,
   where: string,
 ): CertificateNote {
   return {
-    kind,
+    role,
     where,
     subject: nameOf(certificate).slice(1, -1),
     names: alternativeNames(certificate),
@@ -40,7 +55,7 @@ export function revocationListNote(
   where: string,
 ): CertificateNote {
   return {
-    kind: 'revocation-list',
+    role: 'revocation-list',
     where,
     subject: nameOf(authority).slice(1, -1),
     names: [],

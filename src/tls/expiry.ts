@@ -1,6 +1,6 @@
 /** Warns of certificates, authorities and revocation lists that end soon: 30, 7 and 1 days ahead, and when they have ended. */
 import type { Logger } from 'pino';
-import type { CertificateNote } from './certificate-note.ts';
+import type { NoteOfUse } from './certificate-note.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const THRESHOLDS_DAYS = [0, 1, 7, 30];
@@ -13,7 +13,7 @@ export function expiryThreshold(notAfter: Date, now: Date): number | undefined {
 }
 
 export class ExpiryWatch implements Disposable {
-  readonly #notes: () => readonly { readonly note: CertificateNote; readonly users: readonly string[] }[];
+  readonly #notes: () => readonly NoteOfUse[];
   readonly #log: Logger;
   readonly #now: () => Date;
   /** What was said last of each, so that it is said once. */
@@ -21,7 +21,7 @@ export class ExpiryWatch implements Disposable {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: {
-    readonly notes: () => readonly { readonly note: CertificateNote; readonly users: readonly string[] }[];
+    readonly notes: () => readonly NoteOfUse[];
     readonly log: Logger;
     readonly now?: () => Date;
   }) {
@@ -38,20 +38,25 @@ export class ExpiryWatch implements Disposable {
   /** Says what has come closer since the last look. */
   look(): void {
     const said = new Map<string, number>();
-    for (const { note, users } of this.#notes()) {
-      const { kind, where, subject, notAfter } = note;
+    for (const { note, listener, servers } of this.#notes()) {
+      const { role, where, subject, notAfter } = note;
       const threshold = notAfter === undefined ? undefined : expiryThreshold(notAfter, this.#now());
       if (notAfter === undefined || threshold === undefined) continue;
-      const key = JSON.stringify([kind, where, subject, notAfter.getTime()]);
+      const key = JSON.stringify([role, where, subject, notAfter.getTime()]);
       said.set(key, threshold);
       if (this.#said.get(key) === threshold) continue;
       const what =
-        kind === 'revocation-list'
+        role === 'revocation-list'
           ? 'a revocation list'
-          : kind === 'authority'
+          : role === 'authority'
             ? 'the certificate of an authority'
             : 'a certificate';
-      const fields = { file: where, subject, notAfter: notAfter.toISOString(), usedBy: users };
+      const fields = {
+        file: where,
+        subject,
+        notAfter: notAfter.toISOString(),
+        ...(listener ? { listener } : { servers }),
+      };
       if (threshold === 0) this.#log.error(fields, `${what} has expired`);
       else
         this.#log.warn(

@@ -2,10 +2,11 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { UpstreamTlsConfig } from '../config/tls-config.ts';
-import type { CertificateNote } from './certificate-note.ts';
+import type { NoteOfUse } from './certificate-note.ts';
 import { contentKey } from './content-key.ts';
 import { ExpiryWatch } from './expiry.ts';
 import { checkSuccession, type ListenerGeneration, listenerPaths, loadListener } from './listener-generation.ts';
+import { type Inventory, inventory } from './inventory.ts';
 import { ListenerTls } from './listener-tls.ts';
 import { MaterialError, MaterialErrors } from './material-error.ts';
 import { type Files, readStable } from './read-stable.ts';
@@ -16,12 +17,6 @@ import {
   type UpstreamGeneration,
   upstreamPaths,
 } from './upstream-identity.ts';
-
-export interface NoteOfUse {
-  readonly note: CertificateNote;
-  /** `listener`, or names of servers as `server "name"`. */
-  readonly users: readonly string[];
-}
 
 /** What a configuration leads to, read and checked. */
 export interface LoadedMaterial {
@@ -72,11 +67,9 @@ export async function loadMaterial(config: Config, current: Current = NOTHING): 
 /** What is known of all certificates, authorities and lists of loaded material. */
 export function notesOf({ listener, upstream }: Omit<LoadedMaterial, 'problems'>): readonly NoteOfUse[] {
   return [
-    ...(listener?.notes ?? []).map((note) => ({ note, users: ['listener'] })),
+    ...(listener?.notes ?? []).map((note) => ({ note, listener: true, servers: [] })),
     ...[...upstream.values()].flatMap(({ state, users }) =>
-      state instanceof MaterialError
-        ? []
-        : state.notes.map((note) => ({ note, users: users.map((name) => `server "${name}"`) })),
+      state instanceof MaterialError ? [] : state.notes.map((note) => ({ note, listener: false, servers: users })),
     ),
   ];
 }
@@ -100,7 +93,7 @@ export class Identities implements Disposable {
       [...loaded.upstream].map(([key, each]) => [key, new UpstreamIdentity(each.config, each.state)]),
     );
     this.#users = new Map([...loaded.upstream].map(([key, { users }]) => [key, users]));
-    this.#expiry = new ExpiryWatch({ notes: () => this.notes(), log });
+    this.#expiry = new ExpiryWatch({ notes: () => this.#notes(), log });
   }
 
   /**
@@ -141,7 +134,13 @@ export class Identities implements Disposable {
     return [...new Set([...(tls === undefined ? [] : listenerPaths(tls)), ...upstream])];
   }
 
-  notes(): readonly NoteOfUse[] {
+  /** Everything that is in use, with what cannot be used. */
+  inventory(): Inventory {
+    const problems = [...this.#upstream.values()].flatMap(({ failure }) => failure ?? []);
+    return inventory(this.#notes(), problems, new Date());
+  }
+
+  #notes(): readonly NoteOfUse[] {
     const upstream = new Map<string, LoadedUpstream>();
     for (const [key, identity] of this.#upstream) {
       const state = identity.failure ?? identity.current();

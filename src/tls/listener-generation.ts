@@ -98,9 +98,8 @@ export async function loadListener(
     context: (tickets) => ({ ...pair.options, ...shared, ticketKeys: tickets }),
     sni: sni.map((entry) => ({ ...entry, pair: { ...entry.pair, options: { ...shared, ...entry.pair.options } } })),
     notes: [
-      ...[pair, ...sni.map((entry) => entry.pair)].map(({ leaf, where }) =>
-        certificateNote('certificate', leaf, where),
-      ),
+      certificateNote('listener-certificate', pair.leaf, pair.where),
+      ...sni.map((entry) => certificateNote('sni-certificate', entry.pair.leaf, entry.pair.where)),
       ...(trust?.authorities ?? []).map((each) => certificateNote('authority', each, trust?.caWhere ?? '')),
       ...(trust?.lists ?? []).map((each) => revocationListNote(each, trust?.crlWhere ?? '')),
     ],

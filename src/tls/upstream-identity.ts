@@ -82,7 +82,7 @@ export async function loadUpstream(
       ...(serverName === undefined ? {} : { servername: serverName }),
     },
     notes: [
-      ...(pair === undefined ? [] : [certificateNote('certificate', pair.leaf, pair.where)]),
+      ...(pair === undefined ? [] : [certificateNote('client-certificate', pair.leaf, pair.where)]),
       ...authorities.map((authority) => certificateNote('authority', authority, ca?.where ?? '')),
     ],
   };

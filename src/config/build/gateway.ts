@@ -25,53 +25,55 @@ import { listenerTls } from './tls.ts';
 
 type Sound = Partial<RawGateway>;
 
-export interface BuiltGateway {
-  readonly config: GatewayConfig;
-  readonly requireDigests: boolean;
-}
-
 /**
  * Reads the gateway's settings. Always returns a whole GatewayConfig so that servers can be checked against it;
  * it may be used only when no error was reported.
  */
-export function buildGateway(scope: Scope, env: Environment, log: Diagnostics, randomId: () => string): BuiltGateway {
+export function buildGateway(
+  scope: Scope,
+  env: Environment,
+  log: Diagnostics,
+  { randomId, hasStore }: { readonly randomId: () => string; readonly hasStore: boolean },
+): GatewayConfig {
   const raw: Sound = scope.dialect === 'json' ? check(gatewaySchemaJson, scope, log) : check(gatewaySchema, scope, log);
   const toolSeconds = raw.toolTimeout ?? toolTimeoutFrom(env, log) ?? DEFAULT_TOOL_TIMEOUT_SECONDS;
   const keepalive = raw.keepaliveInterval ?? 0;
   refuseUnbuilt(scope, raw, log);
   return {
+    port: raw.port ?? DEFAULT_PORT,
+    host: DEFAULT_HOST,
+    domain: raw.domain ?? DEFAULT_DOMAIN,
+    mode: raw.mode ?? 'both',
+    naming: raw.naming ?? 'prefixed',
+    groups: raw.groups ?? {},
+    agentIds: agentIds(scope, raw, log, hasStore || raw.dataDir !== undefined ? undefined : randomId),
+    startup: raw.startup ?? 'strict',
+    sequentialLaunch: raw.sequentialLaunch ?? false,
+    startupTimeoutMs: (raw.startupTimeout ?? DEFAULT_STARTUP_TIMEOUT_SECONDS) * 1000,
+    toolTimeoutMs: toolSeconds * 1000,
+    keepaliveIntervalMs:
+      keepalive === -1 ? undefined : (keepalive === 0 ? DEFAULT_KEEPALIVE_SECONDS : keepalive) * 1000,
+    sessionTimeoutMs: sessionTimeout(scope, raw, env, log),
+    shutdownTimeoutMs: duration(scope, 'shutdownTimeout', raw.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT, log),
+    maxBodyBytes: raw.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+    allowedOrigins: (raw.allowedOrigins ?? []).map((origin, index) => asBrowsersSendIt(scope, origin, index, log)),
+    allowedHosts: (raw.allowedHosts ?? []).map((host) => host.toLowerCase()),
+    containerRuntime: containerRuntime(scope, raw, env, log),
+    payloadDir: raw.payloadDir,
+    payloadPathPrefix: raw.payloadPathPrefix,
+    payloadSizeThreshold: raw.payloadSizeThreshold ?? DEFAULT_PAYLOAD_SIZE_THRESHOLD,
+    tls: listenerTls(scope, raw.tls, log),
+    hmacSecret: raw.hmacSecret,
     requireDigests: raw.requireDigests ?? false,
-    config: {
-      port: raw.port ?? DEFAULT_PORT,
-      host: DEFAULT_HOST,
-      domain: raw.domain ?? DEFAULT_DOMAIN,
-      mode: raw.mode ?? 'both',
-      naming: raw.naming ?? 'prefixed',
-      groups: raw.groups ?? {},
-      agentIds: agentIds(scope, raw, log, randomId),
-      startup: raw.startup ?? 'strict',
-      sequentialLaunch: raw.sequentialLaunch ?? false,
-      startupTimeoutMs: (raw.startupTimeout ?? DEFAULT_STARTUP_TIMEOUT_SECONDS) * 1000,
-      toolTimeoutMs: toolSeconds * 1000,
-      keepaliveIntervalMs:
-        keepalive === -1 ? undefined : (keepalive === 0 ? DEFAULT_KEEPALIVE_SECONDS : keepalive) * 1000,
-      sessionTimeoutMs: sessionTimeout(scope, raw, env, log),
-      shutdownTimeoutMs: duration(scope, 'shutdownTimeout', raw.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT, log),
-      maxBodyBytes: raw.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
-      allowedOrigins: (raw.allowedOrigins ?? []).map((origin, index) => asBrowsersSendIt(scope, origin, index, log)),
-      allowedHosts: (raw.allowedHosts ?? []).map((host) => host.toLowerCase()),
-      containerRuntime: containerRuntime(scope, raw, env, log),
-      payloadDir: raw.payloadDir,
-      payloadPathPrefix: raw.payloadPathPrefix,
-      payloadSizeThreshold: raw.payloadSizeThreshold ?? DEFAULT_PAYLOAD_SIZE_THRESHOLD,
-      tls: listenerTls(scope, raw.tls, log),
-      hmacSecret: raw.hmacSecret,
-    },
+    dataDir: raw.dataDir,
   };
 }
 
-/** Exactly one of the two fields. TOML may leave both out and gets a random id for each start, so authentication is never off. */
-function agentIds(scope: Scope, raw: Sound, log: Diagnostics, randomId: () => string): readonly string[] {
+/**
+ * Exactly one of the two fields. TOML may leave both out and gets a random id for each start, so authentication is never
+ * off. Without `randomId` there are accounts, and no agent id is needed.
+ */
+function agentIds(scope: Scope, raw: Sound, log: Diagnostics, randomId: (() => string) | undefined): readonly string[] {
   const hasOne = 'agentId' in scope.values;
   const hasSeveral = 'agentIds' in scope.values;
   const [one, several] = [named(scope, 'agentId'), named(scope, 'agentIds')];
@@ -95,7 +97,7 @@ function agentIds(scope: Scope, raw: Sound, log: Diagnostics, randomId: () => st
     return unique;
   }
   if (raw.agentId !== undefined) return [raw.agentId];
-  if (hasOne || hasSeveral) return [];
+  if (hasOne || hasSeveral || randomId === undefined) return [];
   if (scope.dialect === 'json') {
     log.error({
       path: writtenPath(scope, ['agentId']),

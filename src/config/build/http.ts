@@ -56,6 +56,8 @@ export function buildHttpServer(
     url,
     tls: upstreamTls(scope, raw.tls, url, log),
     headers: headers(scope, raw.headers ?? {}, log),
+    query: raw.query,
+    passthroughHeaders: passthroughHeaders(scope, raw.passthroughHeaders, log),
     auth: auth(scope, raw, env, log),
     tools: toolFilter(scope, raw.tools, log),
     start: raw.start ?? 'boot',
@@ -144,6 +146,35 @@ function headers(
     seen.add(lower);
   }
   return { ...given };
+}
+
+/** Headers by which a client proves itself to the gateway, or that only the gateway may set: no server ever gets them. */
+const NEVER_PASSED = new Set(['authorization', 'cookie', 'forwarded', 'proxy-authorization', 'via']);
+
+function passthroughHeaders(
+  scope: Scope,
+  names: readonly string[] | undefined,
+  log: Diagnostics,
+): readonly string[] | undefined {
+  for (const [index, name] of (names ?? []).entries()) {
+    const path = writtenPath(scope, ['passthroughHeaders', index]);
+    const lower = name.toLowerCase();
+    if (!HEADER_NAME.test(name)) {
+      log.error({
+        path,
+        message: 'this cannot be the name of an HTTP header',
+        suggestion: 'Use letters, digits and hyphens.',
+      });
+    } else if (NEVER_PASSED.has(lower) || OWN_HEADERS.has(lower) || /^(?:mcp|x-mcp|x-forwarded)-/.test(lower)) {
+      log.error({
+        path,
+        message: `the header '${name}' belongs to the way between client and gateway and is never handed on`,
+        suggestion: "Remove it. What the server needs from the gateway itself goes into 'headers'.",
+      });
+    }
+  }
+  const unique = [...new Set(names?.map((name) => name.toLowerCase()))];
+  return unique.length === 0 ? undefined : unique;
 }
 
 function auth(

@@ -16,7 +16,8 @@ type Settable =
   | 'payloadDir'
   | 'payloadPathPrefix'
   | 'payloadSizeThreshold'
-  | 'hmacSecret';
+  | 'hmacSecret'
+  | 'dataDir';
 
 /** Fields of GatewayConfig that flags can set; undefined = not set. Port 0 means any free port. */
 export type GatewayOverrides = { readonly [K in Settable]?: GatewayConfig[K] | undefined } & {
@@ -74,6 +75,12 @@ const RULES: readonly Rule[] = [
     flag: '--payload-dir',
     expects: 'an absolute path',
     isValid: ({ payloadDir }) => payloadDir === undefined || isAbsolute(payloadDir),
+  },
+  {
+    field: 'dataDir',
+    flag: '--data-dir',
+    expects: 'an absolute path',
+    isValid: ({ dataDir }) => dataDir === undefined || isAbsolute(dataDir),
   },
   {
     field: 'payloadPathPrefix',

@@ -212,6 +212,12 @@ export const gatewayFields = {
     expects: 'a positive integer (>= 1)',
     fallback: String(DEFAULT_PAYLOAD_SIZE_THRESHOLD),
   }).optional(),
+  dataDir: field(absolutePath, {
+    description:
+      'Absolute path of the directory in which registered servers, accounts and the audit log are kept. It turns the management API on.',
+    expects: 'an absolute path',
+    hint: 'Write a path that starts with "/" (or "C:\\" on Windows), or leave the field out to store nothing.',
+  }).optional(),
   tls: field(listenerTlsSchema, {
     description: 'TLS of the gateway itself. Without it the gateway speaks plain HTTP.',
     expects: 'an object with at least cert and key',

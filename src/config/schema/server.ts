@@ -221,6 +221,25 @@ const httpOnlyFields = {
       fallback: 'none',
     },
   ).optional(),
+  query: field(
+    z.record(
+      field(z.string().regex(/^[^\0]+$/), { description: 'One name.', expects: 'a non-empty string' }),
+      field(z.string(), { description: 'One value.', expects: 'a string', secret: true }),
+    ),
+    {
+      description:
+        'Parameters added to the query of every request to the server, for keys that it takes nowhere else. They can end up in its logs.',
+      expects: 'an object of strings',
+      secret: true,
+      fallback: 'none',
+    },
+  ).optional(),
+  passthroughHeaders: field(textList, {
+    description:
+      "Names of headers that are handed on from a client's request to the server. Credentials for the gateway and headers of the protocol never are.",
+    expects: 'an array of header names',
+    fallback: 'none',
+  }).optional(),
   auth: field(
     z.strictObject({
       type: field(z.enum(['github-oidc']), {

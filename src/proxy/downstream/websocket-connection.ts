@@ -143,7 +143,7 @@ export class WebSocketConnection implements ClientStream, Beating {
       if (message === undefined || message.kind === 'request')
         this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
     } finally {
-      logRequest(this.#front, { requestId, principal, message, notes, outcome, startedAt });
+      logRequest(this.#front, { ...this.#admitted, requestId, message, notes, outcome, startedAt });
     }
   }
 

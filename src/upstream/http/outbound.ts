@@ -38,7 +38,7 @@ export class Outbound {
    * `signal` when that is one. `headers` win over what was configured.
    */
   async request(request: PeerRequest): Promise<OutboundResponse> {
-    const url = request.url ?? this.url;
+    const url = this.#withQuery(request.url ?? this.url);
     try {
       const { server, connector, oidc } = this.#options;
       if (this.#configured.problem !== undefined) throw peerError('server_unavailable', this.#configured.problem, this);
@@ -57,6 +57,15 @@ export class Outbound {
     } catch (error) {
       throw this.explain(error, url);
     }
+  }
+
+  /** The place itself, wherever the server has told us to send messages, needs what the operator added to its query. */
+  #withQuery(url: URL): URL {
+    const added = Object.entries(this.#options.server.query ?? {});
+    if (added.length === 0) return url;
+    const complete = new URL(url);
+    for (const [name, value] of added) complete.searchParams.set(name, value);
+    return complete;
   }
 
   /** Any failure of a request or of reading its answer, as a GatewayError. */

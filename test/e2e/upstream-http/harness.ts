@@ -44,6 +44,8 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
     registry: undefined,
     url,
     headers: {},
+    query: undefined,
+    passthroughHeaders: undefined,
     auth: undefined,
     connectTimeoutMs: 5_000,
     tls: undefined,

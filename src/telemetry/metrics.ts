@@ -1,0 +1,168 @@
+/** What the gateway counts and measures, as text for Prometheus. */
+import { ERRORS, type ErrorCode } from '../shared/errors.ts';
+import { family, histogram, type Sample } from './exposition.ts';
+import { ProcessSamples } from './process-samples.ts';
+import { DURATION_BUCKETS, RequestSeries, type Series } from './request-series.ts';
+
+/** What is looked at only when somebody asks. */
+export interface MetricSources {
+  readonly requestsInFlight: number;
+  readonly sessions: number;
+  readonly webSockets: number;
+  readonly servers: readonly ServerSample[];
+  readonly reloads: ReloadSample;
+  readonly certificates: readonly CertificateSample[];
+}
+
+export interface ServerSample {
+  readonly name: string;
+  readonly state: string;
+  /** It can take requests. */
+  readonly up: boolean;
+  /** When the state began, in ms since the epoch. */
+  readonly since: number;
+  readonly conversations: number;
+}
+
+export interface ReloadSample {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Those that failed because of certificates, keys or revocation lists. */
+  readonly tlsFailures: number;
+  /** In ms since the epoch. */
+  readonly lastSuccess: number | undefined;
+}
+
+export interface CertificateSample {
+  readonly subject: string;
+  /** Empty for revocation lists. */
+  readonly fingerprint: string;
+  readonly role: string;
+  readonly user: string;
+  readonly notAfter: Date;
+}
+
+/** Where requests are counted. One for each gateway: two in one process do not share a number. */
+export class Metrics implements Disposable {
+  readonly #version: string;
+  readonly #requests = new RequestSeries();
+  readonly #process = new ProcessSamples();
+  readonly #refused = new Map<ErrorCode, number>();
+  readonly #denied = new Map<ErrorCode, number>();
+
+  constructor(version: string) {
+    this.#version = version;
+  }
+
+  /** One message of a client, when it is answered. `server` and `method` are undefined where there was none. */
+  request(route: string, server: string | undefined, method: string | undefined, outcome: string, ms: number): void {
+    this.#requests.add(route, server ?? '', method, outcome, ms);
+    if (isErrorCode(outcome)) this.#countDenial(outcome);
+  }
+
+  /** A request or WebSocket that was refused before any message was read. */
+  refusal(code: ErrorCode): void {
+    increase(this.#refused, code);
+    this.#countDenial(code);
+  }
+
+  /** The text format of Prometheus. */
+  text(sources: MetricSources): string {
+    const requests = this.#requests.take(new Set(sources.servers.map(({ name }) => name)));
+    return [
+      family('gatehouse_build_info', [{ labels: [this.#version], value: 1 }]),
+      ...requestFamilies(requests),
+      family('gatehouse_requests_in_flight', [plain(sources.requestsInFlight)]),
+      family('gatehouse_refused_total', samplesOf(this.#refused)),
+      family('gatehouse_denied_total', samplesOf(this.#denied)),
+      family('gatehouse_sessions', [plain(sources.sessions)]),
+      family('gatehouse_websockets', [plain(sources.webSockets)]),
+      ...serverFamilies(sources.servers),
+      ...reloadFamilies(sources.reloads),
+      family(
+        'gatehouse_certificate_expiry_timestamp_seconds',
+        sources.certificates.map(({ subject, fingerprint, role, user, notAfter }) => ({
+          labels: [subject, fingerprint, role, user],
+          value: notAfter.getTime() / 1000,
+        })),
+      ),
+      this.#process.text(),
+    ].join('');
+  }
+
+  [Symbol.dispose](): void {
+    this.#process[Symbol.dispose]();
+  }
+
+  #countDenial(code: ErrorCode): void {
+    const { status } = ERRORS[code];
+    if (status === 401 || status === 403) increase(this.#denied, code);
+  }
+}
+
+function requestFamilies(series: readonly Series[]): readonly string[] {
+  return [
+    family(
+      'gatehouse_requests_total',
+      series.flatMap(({ route, server, method, outcomes }) =>
+        [...outcomes].map(([outcome, value]) => ({ labels: [route, server, method, outcome], value })),
+      ),
+    ),
+    histogram(
+      'gatehouse_request_duration_seconds',
+      DURATION_BUCKETS,
+      series.map(({ route, server, method, buckets, sum }) => ({ labels: [route, server, method], buckets, sum })),
+    ),
+  ];
+}
+
+function serverFamilies(servers: readonly ServerSample[]): readonly string[] {
+  const states = new Map<string, number>();
+  for (const { state } of servers) increase(states, state);
+  return [
+    family('gatehouse_servers', samplesOf(states)),
+    family(
+      'gatehouse_server_up',
+      servers.map(({ name, up }) => ({ labels: [name], value: up ? 1 : 0 })),
+    ),
+    family(
+      'gatehouse_server_state',
+      servers.map(({ name, state }) => ({ labels: [name, state], value: 1 })),
+    ),
+    family(
+      'gatehouse_server_state_since_timestamp_seconds',
+      servers.map(({ name, since }) => ({ labels: [name], value: since / 1000 })),
+    ),
+    family(
+      'gatehouse_server_conversations',
+      servers.map(({ name, conversations }) => ({ labels: [name], value: conversations })),
+    ),
+  ];
+}
+
+function reloadFamilies({ succeeded, failed, tlsFailures, lastSuccess }: ReloadSample): readonly string[] {
+  return [
+    family('gatehouse_reloads_total', [
+      { labels: ['succeeded'], value: succeeded },
+      { labels: ['failed'], value: failed },
+    ]),
+    family('gatehouse_reload_last_success_timestamp_seconds', [plain((lastSuccess ?? 0) / 1000)]),
+    family('gatehouse_tls_reload_failures_total', [plain(tlsFailures)]),
+  ];
+}
+
+function isErrorCode(outcome: string): outcome is ErrorCode {
+  return Object.hasOwn(ERRORS, outcome);
+}
+
+function plain(value: number): Sample {
+  return { labels: [], value };
+}
+
+function samplesOf(counts: ReadonlyMap<string, number>): readonly Sample[] {
+  return [...counts].map(([label, value]) => ({ labels: [label], value }));
+}
+
+function increase<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
