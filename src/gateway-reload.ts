@@ -2,7 +2,7 @@
 import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { announceServers, endLostSessions } from './proxy/sessions-after-reload.ts';
-import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
+import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/build.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
 import { bootServers, StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
@@ -13,6 +13,7 @@ export interface NextRuntimeOptions {
   readonly telemetry: Telemetry;
   readonly version: string;
   readonly identities: Identities;
+  readonly authenticatorFor: BuildOptions['authenticatorFor'];
   readonly current: CurrentRuntime;
   /** The Runtime that the gateway started with. */
   readonly first: BuiltRuntime;
@@ -24,6 +25,7 @@ export function createNextRuntime({
   telemetry,
   version,
   identities,
+  authenticatorFor,
   current,
   first,
   sessions,
@@ -32,7 +34,7 @@ export function createNextRuntime({
   return async (config, changes, stopping) => {
     const previous = inUse;
     await using undo = new AsyncDisposableStack();
-    const next = undo.use(await buildRuntime({ config, telemetry, version, identities, previous }));
+    const next = undo.use(await buildRuntime({ config, telemetry, version, identities, authenticatorFor, previous }));
     const onStop = (): void => void next[Symbol.asyncDispose]().catch(() => undefined);
     stopping.addEventListener('abort', onStop, { once: true });
     undo.defer(() => stopping.removeEventListener('abort', onStop));

@@ -1,5 +1,7 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
+import { Authentication } from './auth/authentication.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
 import { metricSources } from './gateway-metrics.ts';
@@ -14,17 +16,22 @@ import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
+import { endSessionsOfLost } from './proxy/sessions-after-reload.ts';
 import { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
 import { bootServers, startResiliently, startStrictly } from './runtime/start-servers.ts';
 import { ContentWatch } from './shared/content-watch.ts';
+import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { Identities } from './tls/identities.ts';
+import { Connector } from './upstream/http/connector.ts';
+import { jsonFetcher } from './upstream/http/json-fetcher.ts';
 
 const HEARTBEAT_MS = 15_000;
+const KEY_CONNECT_TIMEOUT_MS = 10_000;
 /** `/close` lets requests in flight go on for so long (specification 1.17, section 5). */
 const CLOSE_TIMEOUT_MS = 30_000;
 
@@ -33,6 +40,8 @@ export interface GatewayOptions {
   readonly telemetry: Telemetry;
   /** Version of the program, for clients and `/health`. */
   readonly version: string;
+  /** What is kept between starts; undefined = the gateway runs from its configuration alone. */
+  readonly store?: Store | undefined;
   /** Told what clients need once the socket is bound and before the first request is answered. */
   readonly announce: (document: ClientConfiguration) => Promise<void>;
   /** What a reload reads; undefined when the configuration came from stdin. */
@@ -96,7 +105,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
-  const first = await buildRuntime({ config, telemetry, version: options.version, identities });
+  const keyRequests = stack.use(
+    new Connector({ connectTimeoutMs: KEY_CONNECT_TIMEOUT_MS, identity: identities.plain() }),
+  );
+  const authentication = stack.use(
+    new Authentication({
+      store: options.store,
+      fetchJson: jsonFetcher(keyRequests),
+      log: telemetry.log,
+      baseUrl: (of) => clientUrl(of, address.port),
+    }),
+  );
+  const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
+  const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   const atBoot = bootServers(first);
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
@@ -115,6 +136,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const webSockets = stack.use(new WebSocketEndpoint());
   const bridge = stack.use(new ModernBridge());
   const subscriptions = new OpenSubscriptions();
+  authentication.onLoss(() => {
+    const remains = (principal: string): boolean => current.runtime.authenticator.knows(principal);
+    endSessionsOfLost(sessions, remains);
+    webSockets.endLost(remains);
+    subscriptions.endLost(remains);
+  });
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -141,7 +168,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, current, first, sessions }),
+    build: createNextRuntime({ ...options, identities, authenticatorFor, current, first, sessions }),
   });
   stack.defer(() => reloader.stop());
   changes.resolve(() => void reloader.request('changed files'));

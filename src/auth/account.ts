@@ -46,9 +46,7 @@ export async function permissionsOf(
   store: Pick<StoreReader, 'role'> | undefined,
   role: RoleBindingRecord['role'],
 ): Promise<ReadonlySet<Permission>> {
-  const builtIn = Object.hasOwn(BUILT_IN_ROLES, role)
-    ? BUILT_IN_ROLES[role as keyof typeof BUILT_IN_ROLES]
-    : undefined;
+  const builtIn = Object.hasOwn(BUILT_IN_ROLES, role) ? BUILT_IN_ROLES[role as keyof typeof BUILT_IN_ROLES] : undefined;
   const names: readonly string[] = builtIn ?? (await store?.role(role))?.permissions ?? [];
   return new Set(names.filter(isPermission));
 }

@@ -9,8 +9,10 @@ import { createApiTokenVerifier } from './api-token.ts';
 import type { Authenticator } from './authenticator.ts';
 import { createCertificateAuthenticator } from './client-certificate.ts';
 import { createCredentialAuthenticator } from './credentials.ts';
+import { failClosed } from './fail-closed.ts';
 import { KeySet, type FetchJson } from './jwt/key-set.ts';
 import { createJwtVerifier } from './jwt/verifier.ts';
+import { createProtectedResource } from './protected-resource.ts';
 import { Standings } from './standings.ts';
 import { TokenUses } from './token-uses.ts';
 import type { Verifier } from './verified.ts';
@@ -59,10 +61,13 @@ export class Authentication implements AsyncDisposable {
       agents: createAgentIds(agentIds),
       verifiers: await this.#verifiers(auth.issuers, resource),
       standings: this.#standings,
-      log: this.#options.log,
       now: this.#now,
     });
-    const authenticator = tls === undefined ? credentials : createCertificateAuthenticator(tls, credentials);
+    const authenticator = failClosed(
+      tls === undefined ? credentials : createCertificateAuthenticator(tls, credentials),
+      createProtectedResource(resource, auth),
+      this.#options.log,
+    );
     this.#last = { madeFrom, authenticator };
     const needed = new Set(auth.issuers.map(keySetName));
     for (const name of this.#keySets.keys()) if (!needed.has(name)) this.#keySets.delete(name);

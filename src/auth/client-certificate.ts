@@ -5,13 +5,15 @@ import { clientCertificateOf, isAllowedClient, type ClientCertificate } from '..
 import { AGENT } from './agent-id.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
 
+type Credentials = Pick<Authenticator, 'authenticate' | 'knows'>;
+
 const PREFIX = 'mtls:';
 
 /**
  * With `certificateLogin`, a request without an Authorization header is that of its certificate; a header that is there
  * must be right in any case. A certificate that has none of the `allowedClients` names opens nothing.
  */
-export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: Authenticator): Authenticator {
+export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: Credentials): Credentials {
   return {
     authenticate(request) {
       const certificate = clientCertificateOf(request.socket);

@@ -1,7 +1,6 @@
 /** Authentication by the Authorization header: agent id, API token or JWT, found good once and remembered for as long as it is. */
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Logger } from 'pino';
 import { GatewayError } from '../shared/errors.ts';
 import type { AgentIds } from './agent-id.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
@@ -13,7 +12,6 @@ export interface CredentialsOptions {
   readonly agents: AgentIds;
   readonly verifiers: readonly Verifier[];
   readonly standings: Standings;
-  readonly log: Pick<Logger, 'error'>;
   /** ms since the epoch. */
   readonly now: () => number;
 }
@@ -30,8 +28,10 @@ interface Remembered {
  * What was found good is found again by its hash, in constant time whoever calls. Whether it still counts is asked at
  * each request: its end, the epoch (which moves with every change in the store), and limits of place and time.
  */
-export function createCredentialAuthenticator(options: CredentialsOptions): Authenticator {
-  const { agents, verifiers, standings, log, now } = options;
+export function createCredentialAuthenticator(
+  options: CredentialsOptions,
+): Pick<Authenticator, 'authenticate' | 'knows'> {
+  const { agents, verifiers, standings, now } = options;
   const remembered = new Map<string, Remembered>();
 
   function authenticate(request: IncomingMessage): Principal | Promise<Principal> {
@@ -89,26 +89,10 @@ export function createCredentialAuthenticator(options: CredentialsOptions): Auth
   }
 
   return {
-    authenticate: (request) => closed(() => authenticate(request), log),
+    authenticate,
     knows: (subject) =>
       agents.knows(subject) || (verifiers.some((verifier) => verifier.issues(subject)) && standings.has(subject)),
   };
-}
-
-/** Whatever goes wrong inside, nobody gets in: a fault is written down here, and outside it is a refusal. */
-function closed(work: () => Principal | Promise<Principal>, log: Pick<Logger, 'error'>): Principal | Promise<Principal> {
-  const refuse = (error: unknown): never => {
-    if (error instanceof GatewayError && (error.code === 'unauthorized' || error.code === 'malformed_authorization'))
-      throw error;
-    log.error({ err: error }, 'a credential could not be checked; the request is refused');
-    throw new GatewayError('unauthorized', 'The credential cannot be checked at present.', { cause: error });
-  };
-  try {
-    const principal = work();
-    return principal instanceof Promise ? principal.catch(refuse) : principal;
-  } catch (error) {
-    return refuse(error);
-  }
 }
 
 function forgetOldest(remembered: Map<string, Remembered>): void {

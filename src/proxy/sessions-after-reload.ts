@@ -21,6 +21,11 @@ export function endLostSessions(sessions: SessionStore, { config, authenticator,
   }
 }
 
+/** Ends the sessions of those who may not call any more, whatever they are doing. */
+export function endSessionsOfLost(sessions: SessionStore, remains: (principal: string) => boolean): void {
+  for (const session of sessions.all()) if (!remains(session.principal)) void sessions.end(session);
+}
+
 /** Sessions on the unified endpoint learn that servers have come or gone. */
 export function announceServers(sessions: SessionStore): void {
   const notices = LISTS.map((list) => parseMessage(notificationText(`notifications/${list}/list_changed`)));

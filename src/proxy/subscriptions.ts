@@ -38,6 +38,11 @@ export class OpenSubscriptions {
     return { [Symbol.dispose]: () => void this.#ends.delete(end) };
   }
 
+  /** Those of principals of which `remains` says no. */
+  endLost(remains: (principal: string) => boolean): void {
+    for (const [end, principal] of [...this.#ends]) if (!remains(principal)) end();
+  }
+
   endAll(): void {
     for (const end of [...this.#ends.keys()]) end();
   }

@@ -69,6 +69,13 @@ export const ERRORS = {
     -32003,
     'The Authorization header has characters that no credential can have.',
   ),
+  forbidden: row(
+    'client',
+    false,
+    403,
+    -32003,
+    'The credential is good but does not allow this; the message names the permission that is missing.',
+  ),
   forbidden_host: row(
     'client',
     false,
@@ -166,6 +173,8 @@ export interface ErrorContext {
   /** One line that says exactly what happened. Shown to the caller: never put a secret in it. */
   readonly detail?: string;
   readonly cause?: unknown;
+  /** Value of the WWW-Authenticate header of the answer, for 401 and 403. */
+  readonly challenge?: string | undefined;
   /** Further members of `error.data`, such as `requiredCapabilities`. Shown to the caller. */
   readonly data?: Readonly<Record<string, object | string>>;
 }
@@ -176,6 +185,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly server: string | undefined;
   readonly detail: string | undefined;
+  readonly challenge: string | undefined;
   readonly data: Readonly<Record<string, object | string>>;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
@@ -183,6 +193,7 @@ export class GatewayError extends Error {
     this.code = code;
     this.server = context.server;
     this.detail = context.detail;
+    this.challenge = context.challenge;
     this.data = context.data ?? {};
   }
 

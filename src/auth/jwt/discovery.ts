@@ -26,7 +26,10 @@ function metadataLocations(issuer: string): readonly URL[] {
 }
 
 function keysIn(metadata: unknown, issuer: string): URL {
-  const { issuer: named, jwks_uri: uri } = (metadata ?? {}) as { readonly issuer?: unknown; readonly jwks_uri?: unknown };
+  const { issuer: named, jwks_uri: uri } = (metadata ?? {}) as {
+    readonly issuer?: unknown;
+    readonly jwks_uri?: unknown;
+  };
   // Mix-up: metadata of another issuer would let it sign for this one.
   if (named !== issuer) throw new Error('the metadata are those of another issuer');
   const url = typeof uri === 'string' ? URL.parse(uri) : null;

@@ -75,7 +75,9 @@ async function publicKey(text: string): Promise<PublicKey> {
   const key = createPublicKey(pem);
   const algorithm = algorithmOf(key);
   if (algorithm === undefined)
-    throw new Error(`a public key of type ${key.asymmetricKeyType ?? 'unknown'} cannot be used; RSA (2048 bits or more), P-256 and Ed25519 can`);
+    throw new Error(
+      `a public key of type ${key.asymmetricKeyType ?? 'unknown'} cannot be used; RSA (2048 bits or more), P-256 and Ed25519 can`,
+    );
   return { key, algorithm };
 }
 

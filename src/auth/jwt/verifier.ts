@@ -51,13 +51,11 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
   async function checked(claims: TokenClaims, issuer: Issuer): Promise<Verified> {
     if (claims.id !== undefined && (await store?.isRevoked(claims.id)) === true)
       throw refused('The token was revoked.');
-    const account = claims.user === undefined || store === undefined ? undefined : await readAccount(store, claims.user);
+    const account =
+      claims.user === undefined || store === undefined ? undefined : await readAccount(store, claims.user);
     if (account === 'disabled') throw refused('The user of the token is disabled.');
     const roles = await Promise.all(claims.roles.map((role) => permissionsOf(store, role)));
-    const grants = [
-      ...(account?.grants ?? []),
-      ...roles.map((permissions) => ({ permissions, team: undefined })),
-    ];
+    const grants = [...(account?.grants ?? []), ...roles.map((permissions) => ({ permissions, team: undefined }))];
     return {
       principal: {
         subject: claims.subject,
@@ -108,7 +106,7 @@ function issuerOf(token: string): string {
 async function signed(token: string, { config, keys }: Issuer, now: number): Promise<JWTPayload> {
   try {
     const { typ } = decodeProtectedHeader(token);
-    if (typ !== undefined && !TYPES.has(String(typ).toLowerCase())) throw refused('This kind of JWT is no access token.');
+    if (typ !== undefined && !TYPES.has(typ.toLowerCase())) throw refused('This kind of JWT is no access token.');
     return await keys.verify(token, {
       issuer: config.issuer,
       requiredClaims: ['exp', 'sub'],
@@ -151,7 +149,9 @@ function endpointsOf(target: string): readonly string[] {
 
 /** Hexadecimal with colons becomes base64url. */
 function thumbprintOf(fingerprint: string | undefined): string | undefined {
-  return fingerprint === undefined ? undefined : Buffer.from(fingerprint.replaceAll(':', ''), 'hex').toString('base64url');
+  return fingerprint === undefined
+    ? undefined
+    : Buffer.from(fingerprint.replaceAll(':', ''), 'hex').toString('base64url');
 }
 
 function refused(message: string): GatewayError {
