@@ -1,11 +1,12 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
-import { Authentication } from './auth/authentication.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
+import { endWithCredentials, openAuthentication } from './gateway-auth.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
+import { readStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -16,9 +17,9 @@ import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
-import { endSessionsOfLost } from './proxy/sessions-after-reload.ts';
 import { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
+import { Candidates } from './runtime/candidates.ts';
 import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
 import { bootServers, startResiliently, startStrictly } from './runtime/start-servers.ts';
@@ -27,21 +28,19 @@ import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { Identities } from './tls/identities.ts';
-import { Connector } from './upstream/http/connector.ts';
-import { jsonFetcher } from './upstream/http/json-fetcher.ts';
 
 const HEARTBEAT_MS = 15_000;
-const KEY_CONNECT_TIMEOUT_MS = 10_000;
 /** `/close` lets requests in flight go on for so long (specification 1.17, section 5). */
 const CLOSE_TIMEOUT_MS = 30_000;
 
 export interface GatewayOptions {
+  /** What the operator wrote. */
   readonly config: Config;
+  /** What is registered and managed while the gateway runs; undefined = nothing is. It is closed with the gateway. */
+  readonly store?: Store | undefined;
   readonly telemetry: Telemetry;
   /** Version of the program, for clients and `/health`. */
   readonly version: string;
-  /** What is kept between starts; undefined = the gateway runs from its configuration alone. */
-  readonly store?: Store | undefined;
   /** Told what clients need once the socket is bound and before the first request is answered. */
   readonly announce: (document: ClientConfiguration) => Promise<void>;
   /** What a reload reads; undefined when the configuration came from stdin. */
@@ -83,16 +82,15 @@ export class StartInterrupted extends Error {
  * running then.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, telemetry } = options;
+  const { config: file, telemetry } = options;
   await using stack = new AsyncDisposableStack();
+  const management = options.store && (await readStore(stack.use(options.store), file, telemetry));
+  const { config } = management ?? { config: file };
   // Watched before anything is started: what changes meanwhile is loaded when there is something to reload.
   const certificates: { identities?: Identities } = {};
   const changes = Promise.withResolvers<() => void>();
   const watch = new ContentWatch({
-    files: () =>
-      options.watch
-        ? [...(options.source === undefined ? [] : [options.source.name]), ...(certificates.identities?.files() ?? [])]
-        : [],
+    files: () => (options.watch ? [...(options.source?.files ?? []), ...(certificates.identities?.files() ?? [])] : []),
     onChange: (files) => {
       telemetry.log.info({ files }, 'files have changed');
       void changes.promise.then((reload) => reload());
@@ -105,21 +103,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
-  const keyRequests = stack.use(
-    new Connector({ connectTimeoutMs: KEY_CONNECT_TIMEOUT_MS, identity: identities.plain() }),
-  );
-  const authentication = stack.use(
-    new Authentication({
-      store: options.store,
-      fetchJson: jsonFetcher(keyRequests),
-      log: telemetry.log,
-      baseUrl: (of) => clientUrl(of, address.port),
-    }),
+  const authentication = openAuthentication(
+    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+    stack,
   );
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
   const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
-  const atBoot = bootServers(first);
+  const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
     throw new StartInterrupted('The gateway was told to stop while it was starting.');
@@ -136,12 +127,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const webSockets = stack.use(new WebSocketEndpoint());
   const bridge = stack.use(new ModernBridge());
   const subscriptions = new OpenSubscriptions();
-  authentication.onLoss(() => {
-    const remains = (principal: string): boolean => current.runtime.authenticator.knows(principal);
-    endSessionsOfLost(sessions, remains);
-    webSockets.endLost(remains);
-    subscriptions.endLost(remains);
-  });
+  endWithCredentials(authentication, { current, sessions, webSockets, subscriptions });
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -160,17 +146,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
+  const inUse = { runtime: first };
+  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime });
   const reloader = new Reloader({
     source: options.source,
+    file,
+    stored: management?.stored,
     parts: [identities],
     log: telemetry.log,
     onBegin: () => watch.acknowledge(),
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, authenticatorFor, current, first, sessions }),
+    build: createNextRuntime({ ...options, identities, authenticatorFor, current, inUse, sessions, candidates }),
   });
   stack.defer(() => reloader.stop());
+  if (management !== undefined) stack.defer(management.store.onChange(() => void reloader.request('store')));
   changes.resolve(() => void reloader.request('changed files'));
   const gateway = new RunningGateway({
     state,
@@ -198,7 +189,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
   const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);
-  void attempted.then(() => {
+  void Promise.all([attempted, startResiliently(first, bootServers(first, 'store'))]).then(() => {
     if (state.phase === 'starting') state.phase = 'ready';
   });
   return gateway;
