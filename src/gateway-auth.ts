@@ -1,9 +1,11 @@
 /** The part of the composition root that finds out who calls: what authentication needs of the other rooms, and what follows when somebody may not call any more. */
+import { isDeepStrictEqual } from 'node:util';
 import { Authentication } from './auth/authentication.ts';
+import type { Principal } from './auth/authenticator.ts';
 import type { Config } from './config/config.ts';
 import type { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { SessionStore } from './proxy/session-store.ts';
-import { endSessionsOfLost } from './proxy/sessions-after-reload.ts';
+import { renewSessions } from './proxy/sessions-after-reload.ts';
 import type { OpenSubscriptions } from './proxy/subscriptions.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import type { Store } from './store/store.ts';
@@ -38,13 +40,29 @@ export interface OpenByPrincipal {
   readonly subscriptions: OpenSubscriptions;
 }
 
-/** Whoever is locked out loses at once what he has open. */
-export function endWithCredentials(authentication: Authentication, open: OpenByPrincipal): void {
+/** Whoever is locked out loses at once what is open; whose rights have changed goes on with those of now. */
+export function followCredentials(authentication: Authentication, open: OpenByPrincipal): void {
   const { current, sessions, webSockets, subscriptions } = open;
-  authentication.onLoss(() => {
-    const remains = (principal: string): boolean => current.runtime.authenticator.knows(principal);
-    endSessionsOfLost(sessions, remains);
+  authentication.onChange(() => {
+    const { runtime } = current;
+    const remains = (subject: string): boolean => runtime.authenticator.knows(subject);
+    for (const session of sessions.all()) {
+      const now = authentication.principal(session.principal);
+      // Also while something is being worked on for it: what is revoked is revoked.
+      if (!remains(session.principal)) void sessions.end(session);
+      else if (now !== undefined) session.caller = now;
+    }
+    renewSessions(sessions, runtime);
     webSockets.endLost(remains);
-    subscriptions.endLost(remains);
+    subscriptions.endWhere(({ principal }) => {
+      const now = authentication.principal(principal.subject);
+      return !remains(principal.subject) || (now !== undefined && !haveSameRights(now, principal));
+    });
   });
+}
+
+function haveSameRights(one: Principal, other: Principal): boolean {
+  const { certificate: _one, ...rights } = one;
+  const { certificate: _other, ...others } = other;
+  return isDeepStrictEqual(rights, others);
 }

@@ -1,7 +1,8 @@
 /** The half of the composition root that puts one Runtime in the place of another. */
 import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
-import { announceServers, endLostSessions } from './proxy/sessions-after-reload.ts';
+import { renewSessions, renewSubscriptions } from './proxy/sessions-after-reload.ts';
+import type { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/build.ts';
 import type { Candidates } from './runtime/candidates.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
@@ -19,6 +20,7 @@ export interface NextRuntimeOptions {
   /** The newest Runtime; kept up to date here. */
   readonly inUse: { runtime: BuiltRuntime };
   readonly sessions: SessionStore;
+  readonly subscriptions: OpenSubscriptions;
   /** Servers that a registration has opened; undefined without a store. */
   readonly candidates: Candidates | undefined;
 }
@@ -32,6 +34,7 @@ export function createNextRuntime({
   current,
   inUse,
   sessions,
+  subscriptions,
   candidates,
 }: NextRuntimeOptions): ReloaderOptions['build'] {
   return async (config, changes, stopping) => {
@@ -67,13 +70,13 @@ export function createNextRuntime({
       discard: () => next[Symbol.asyncDispose](),
       swap() {
         inUse.runtime = next;
-        void current.replace(next).then(() => endLostSessions(sessions, current.runtime));
+        void current.replace(next).then(() => renewSessions(sessions, current.runtime));
         for (const name of changes.changed) {
           const old = previous.pools.get(name);
           if (old !== undefined) next.pools.get(name)?.takeOver(old);
         }
-        endLostSessions(sessions, next);
-        if (changes.added.length + changes.removed.length > 0) announceServers(sessions);
+        renewSessions(sessions, next);
+        renewSubscriptions(subscriptions, next);
       },
     };
   };

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Authenticator } from './auth/authenticator.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
-import { endWithCredentials, openAuthentication } from './gateway-auth.ts';
+import { followCredentials, openAuthentication } from './gateway-auth.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { readStore } from './gateway-store.ts';
@@ -127,7 +127,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const webSockets = stack.use(new WebSocketEndpoint());
   const bridge = stack.use(new ModernBridge());
   const subscriptions = new OpenSubscriptions();
-  endWithCredentials(authentication, { current, sessions, webSockets, subscriptions });
+  followCredentials(authentication, { current, sessions, webSockets, subscriptions });
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -158,7 +158,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, authenticatorFor, current, inUse, sessions, candidates }),
+    build: createNextRuntime({
+      ...options,
+      identities,
+      authenticatorFor,
+      current,
+      inUse,
+      sessions,
+      subscriptions,
+      candidates,
+    }),
   });
   stack.defer(() => reloader.stop());
   if (management !== undefined) stack.defer(management.store.onChange(() => void reloader.request('store')));

@@ -6,7 +6,7 @@ import type { JwtIssuerConfig } from '../config/auth-config.ts';
 import type { Store } from '../store/store.ts';
 import { createAgentIds } from './agent-id.ts';
 import { createApiTokenVerifier } from './api-token.ts';
-import type { Authenticator } from './authenticator.ts';
+import type { Authenticator, Principal } from './authenticator.ts';
 import { createCertificateAuthenticator } from './client-certificate.ts';
 import { createCredentialAuthenticator } from './credentials.ts';
 import { failClosed } from './fail-closed.ts';
@@ -45,9 +45,14 @@ export class Authentication implements AsyncDisposable {
     this.#uses = store && new TokenUses({ store, log });
   }
 
-  /** `listener` is called when a credential that was accepted is not any more: revoked, expired, its user disabled. */
-  onLoss(listener: () => void): void {
-    this.#standings.onLoss(listener);
+  /** `listener` is called when somebody may not call any more (revoked, expired, disabled) or has other rights than before. */
+  onChange(listener: () => void): void {
+    this.#standings.onChange(listener);
+  }
+
+  /** With the rights of now; undefined for those whose rights come from the configuration, and for those who are gone. */
+  principal(subject: string): Principal | undefined {
+    return this.#standings.principal(subject);
   }
 
   /** The same one while nothing that it is made from changes, with all that it remembers. Rejects when keys cannot be read. */

@@ -68,9 +68,9 @@ export function createCredentialAuthenticator(
       remembered.delete(key);
       throw error;
     }
-    remember(key, { verified: found, epoch });
-    standings.add(found);
-    return admitted(found, request);
+    const known = standings.add(found);
+    remember(key, { verified: known, epoch });
+    return admitted(known, request);
   }
 
   function remember(key: string, entry: Remembered): void {

@@ -1,7 +1,9 @@
 /** Whether those who were let in may still be here: looked at again after each change in the store, for sessions and streams that stay open. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { Store } from '../store/store.ts';
 import { GatewayError } from '../shared/errors.ts';
+import type { Principal } from './authenticator.ts';
 import type { Verified } from './verified.ts';
 
 const MAX_SUBJECTS = 50_000;
@@ -42,10 +44,19 @@ export class Standings implements Disposable {
     return this.#epoch;
   }
 
-  add(verified: Verified): void {
+  /** Resolves to the same with the principal that is known already, when it is equal: others keep things by it. */
+  add(verified: Verified): Verified {
     const { subject } = verified.principal;
-    if (!this.#standing.has(subject) && this.#standing.size >= MAX_SUBJECTS) this.#makeRoom();
-    this.#standing.set(subject, verified);
+    const before = this.#standing.get(subject);
+    if (before === undefined && this.#standing.size >= MAX_SUBJECTS) this.#makeRoom();
+    const kept = before === undefined ? verified : withPrincipalOf(before, verified);
+    this.#standing.set(subject, kept);
+    return kept;
+  }
+
+  /** With the rights that it had when it was looked at last; undefined when it is not in standing. */
+  principal(subject: string): Principal | undefined {
+    return this.has(subject) ? this.#standing.get(subject)?.principal : undefined;
   }
 
   has(subject: string): boolean {
@@ -53,8 +64,8 @@ export class Standings implements Disposable {
     return verified !== undefined && this.#options.now() < verified.validUntil;
   }
 
-  /** `listener` is called when somebody is not in standing any more. */
-  onLoss(listener: () => void): void {
+  /** `listener` is called when somebody is not in standing any more, or has other rights than before. */
+  onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
@@ -73,20 +84,22 @@ export class Standings implements Disposable {
   }
 
   async #checkAll(): Promise<void> {
-    let lost = false;
+    let changed = false;
     for (const [subject, before] of this.#standing) {
       if (this.#ended) return;
       try {
-        const verified = await before.recheck();
+        const verified = withPrincipalOf(before, await before.recheck());
         // Whoever has come again meanwhile was looked at then.
-        if (this.#standing.get(subject) === before) this.#standing.set(subject, verified);
+        if (this.#standing.get(subject) !== before) continue;
+        this.#standing.set(subject, verified);
+        changed ||= verified.principal !== before.principal;
       } catch (error) {
         if (!(error instanceof GatewayError))
           this.#options.log.error({ err: error }, 'a credential could not be looked at again; its sessions end');
-        if (this.#standing.get(subject) === before) lost = this.#standing.delete(subject);
+        if (this.#standing.get(subject) === before) changed = this.#standing.delete(subject);
       }
     }
-    if (lost) this.#tell();
+    if (changed) this.#tell();
   }
 
   #dropExpired(): void {
@@ -116,4 +129,10 @@ export class Standings implements Disposable {
     this.#unsubscribe?.();
     this.#listeners.clear();
   }
+}
+
+function withPrincipalOf(before: Verified, verified: Verified): Verified {
+  return isDeepStrictEqual(before.principal, verified.principal)
+    ? { ...verified, principal: before.principal }
+    : verified;
 }

@@ -10,7 +10,9 @@ import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
 import { answerRequest, hearNotification, logRequest, readMessage } from '../pipeline.ts';
 import { expected, rpcErrorOf } from '../respond.ts';
+import { moveToView } from '../session-view.ts';
 import type { ClientStream, Session } from '../session.ts';
+import { viewsOf } from '../view/views.ts';
 import type { Beating } from './heartbeat.ts';
 
 /** Close codes (RFC 6455, section 7.4.1). */
@@ -132,9 +134,12 @@ export class WebSocketConnection implements ClientStream, Beating {
       const now = current instanceof Promise ? await current : current;
       if (now === undefined) return this.close(POLICY_VIOLATION, NO_LONGER_VALID);
       message = readMessage(text);
+      const view = viewsOf(held.runtime).view(now, this.#admitted.route);
+      if (this.#session !== undefined && this.#session.view !== view) moveToView(this.#session, view);
       const exchange: Exchange = {
         ...this.#admitted,
         principal: now,
+        view,
         requestId,
         runtime: held.runtime,
         session: message.method === 'initialize' ? undefined : this.#session,
