@@ -159,13 +159,7 @@ export const ERRORS = {
     -32600,
     'The management API needs a store. Start the gateway with --data-dir DIR, or with DATABASE_URL set.',
   ),
-  no_such_object: row(
-    'client',
-    false,
-    404,
-    -32600,
-    'There is no such object, or it is not visible to the caller.',
-  ),
+  no_such_object: row('client', false, 404, -32600, 'There is no such object, or it is not visible to the caller.'),
   already_exists: row(
     'client',
     false,

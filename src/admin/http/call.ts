@@ -91,7 +91,10 @@ export class Call<P = unknown, Q = unknown, B = unknown> {
    * Runs `work` in one transaction, with its line in the audit log, and makes the answer. When the client has sent an
    * Idempotency-Key, the answer is remembered in the same transaction.
    */
-  async change<T>(work: (tx: StoreWriter) => Promise<Changed<T>>, answer: (result: T) => JsonAnswer): Promise<JsonAnswer> {
+  async change<T>(
+    work: (tx: StoreWriter) => Promise<Changed<T>>,
+    answer: (result: T) => JsonAnswer,
+  ): Promise<JsonAnswer> {
     return this.context.store.change({ actor: this.actor, action: this.#route.action }, async (tx) => {
       const changed = await work(tx);
       const made = answer(changed.result);

@@ -47,11 +47,16 @@ export class IdempotentRequests {
     }
     const identity = JSON.stringify([subject, key]);
     if (this.#open.has(identity)) {
-      throw new GatewayError('idempotency_in_progress', 'A request with this Idempotency-Key is still being worked on.');
+      throw new GatewayError(
+        'idempotency_in_progress',
+        'A request with this Idempotency-Key is still being worked on.',
+      );
     }
     this.#open.add(identity);
     try {
-      const fingerprint = createHash('sha256').update(JSON.stringify([method, target, body])).digest('hex');
+      const fingerprint = createHash('sha256')
+        .update(JSON.stringify([method, target, body]))
+        .digest('hex');
       const before = await this.#store.idempotent({ subject, key });
       if (before !== undefined && before.fingerprint !== fingerprint) {
         throw new GatewayError('idempotency_mismatch', 'This Idempotency-Key was used before, for another request.');

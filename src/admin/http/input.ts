@@ -16,7 +16,8 @@ export function queryOf(target: string): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = {};
   for (const [name, value] of new URLSearchParams(start === -1 ? '' : target.slice(start + 1))) {
     const before = Object.hasOwn(values, name) ? values[name] : undefined;
-    const next = before === undefined ? value : Array.isArray(before) ? [...(before as unknown[]), value] : [before, value];
+    const next =
+      before === undefined ? value : Array.isArray(before) ? [...(before as unknown[]), value] : [before, value];
     Object.defineProperty(values, name, { value: next, enumerable: true, configurable: true, writable: true });
   }
   return values;

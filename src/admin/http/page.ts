@@ -27,7 +27,9 @@ export interface PageQuery {
 }
 
 /** The answer of a list. */
-export function pageOf<T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T>; nextCursor: z.ZodOptional<z.ZodString> }> {
+export function pageOf<T extends z.ZodType>(
+  item: T,
+): z.ZodObject<{ items: z.ZodArray<T>; nextCursor: z.ZodOptional<z.ZodString> }> {
   return z.object({
     items: z.array(item),
     nextCursor: z.string().optional().meta({ description: 'Leads to the next page; missing on the last one.' }),

@@ -16,7 +16,8 @@ export function respondAnswer(
   ifNoneMatch: string | undefined,
 ): void {
   if (etag !== undefined) response.setHeader('etag', `"${etag}"`);
-  if (status === 200 && etag !== undefined && isUnchanged(ifNoneMatch, etag)) return write(response, 304, undefined, {});
+  if (status === 200 && etag !== undefined && isUnchanged(ifNoneMatch, etag))
+    return write(response, 304, undefined, {});
   const text = body === undefined ? undefined : JSON.stringify(body);
   write(response, text === undefined && status === 200 ? 204 : status, text, { 'content-type': JSON_TYPE, ...headers });
 }

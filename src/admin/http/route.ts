@@ -84,7 +84,8 @@ export interface StreamedAnswer {
   readonly stream: (response: ServerResponse) => Promise<void>;
 }
 
-type Empty = Record<never, z.ZodType>;
+/** No parameters. */
+type Empty = Readonly<Record<string, never>>;
 
 export interface RouteDeclaration<
   P extends Readonly<Record<string, z.ZodType>>,
@@ -110,9 +111,7 @@ export interface RouteDeclaration<
   readonly answers: Answers;
   readonly errors?: readonly ErrorCode[];
   readonly idempotent?: boolean;
-  readonly handle: (
-    call: Call<z.output<z.ZodObject<P>>, z.output<z.ZodObject<Q>>, z.output<B>>,
-  ) => Promise<Answer>;
+  readonly handle: (call: Call<z.output<z.ZodObject<P>>, z.output<z.ZodObject<Q>>, z.output<B>>) => Promise<Answer>;
 }
 
 const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;

@@ -39,7 +39,12 @@ export const VIRTUAL_SERVER_ROUTES: readonly Route[] = [
       const visible = listable(call, all, 'servers.read', seesVirtualServerInApi).filter(
         (record) => (tag === undefined || record.tags.includes(tag)) && (name === undefined || record.name === name),
       );
-      const page = paged(visible, ({ id }) => id, call.query, (record) => record);
+      const page = paged(
+        visible,
+        ({ id }) => id,
+        call.query,
+        (record) => record,
+      );
       const ids = await selectionIds(call, page.items);
       return { body: { ...page, items: page.items.map((record) => present(call, record, ids)) } };
     },
@@ -167,8 +172,7 @@ export const VIRTUAL_SERVER_ROUTES: readonly Route[] = [
 /** By id, or by name. */
 async function find(call: Call, key: string, permission: Permission): Promise<VirtualServerRecord> {
   const { store } = call.context;
-  const record =
-    (await store.virtualServer(key)) ?? (await store.virtualServers()).find(({ name }) => name === key);
+  const record = (await store.virtualServer(key)) ?? (await store.virtualServers()).find(({ name }) => name === key);
   return admitted(call, record, { kind: 'server', key, permission, sees: seesVirtualServerInApi });
 }
 
