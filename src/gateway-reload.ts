@@ -1,8 +1,10 @@
 /** The half of the composition root that puts one Runtime in the place of another. */
 import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
-import { announceServers, endLostSessions } from './proxy/sessions-after-reload.ts';
+import { renewSessions, renewSubscriptions } from './proxy/sessions-after-reload.ts';
+import type { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
+import type { Candidates } from './runtime/candidates.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
 import { bootServers, StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
@@ -14,9 +16,12 @@ export interface NextRuntimeOptions {
   readonly version: string;
   readonly identities: Identities;
   readonly current: CurrentRuntime;
-  /** The Runtime that the gateway started with. */
-  readonly first: BuiltRuntime;
+  /** The newest Runtime; kept up to date here. */
+  readonly inUse: { runtime: BuiltRuntime };
   readonly sessions: SessionStore;
+  readonly subscriptions: OpenSubscriptions;
+  /** Servers that a registration has opened; undefined without a store. */
+  readonly candidates: Candidates | undefined;
 }
 
 /** How a reload makes the next Runtime, starts what is new in it, and puts it in the place of the one before. */
@@ -25,34 +30,43 @@ export function createNextRuntime({
   version,
   identities,
   current,
-  first,
+  inUse,
   sessions,
+  subscriptions,
+  candidates,
 }: NextRuntimeOptions): ReloaderOptions['build'] {
-  let inUse = first;
   return async (config, changes, stopping) => {
-    const previous = inUse;
+    const previous = inUse.runtime;
     await using undo = new AsyncDisposableStack();
-    const next = undo.use(await buildRuntime({ config, telemetry, version, identities, previous }));
+    const opened = candidates?.opened;
+    const next = undo.use(
+      await buildRuntime({ config, telemetry, version, identities, previous, ...(opened && { opened }) }),
+    );
     const onStop = (): void => void next[Symbol.asyncDispose]().catch(() => undefined);
     stopping.addEventListener('abort', onStop, { once: true });
     undo.defer(() => stopping.removeEventListener('abort', onStop));
     const isNew = new Set([...changes.added, ...changes.changed]);
-    const fresh = bootServers(next).filter((name) => isNew.has(name));
+    const fresh = bootServers(next, 'file').filter((name) => isNew.has(name));
+    const registered = bootServers(next, 'store').filter(
+      (name) => isNew.has(name) && next.pools.get(name)?.connectedAt === 0,
+    );
     if (config.gateway.startup === 'strict') await startStrictly(next, fresh, { telemetry }).catch(refuseReload);
     else await startResiliently(next, fresh);
     stopping.removeEventListener('abort', onStop);
     undo.move();
+    // What is registered was reached before, or is being tried: nobody waits for it here.
+    void startResiliently(next, registered);
     return {
       discard: () => next[Symbol.asyncDispose](),
       swap() {
-        inUse = next;
-        void current.replace(next).then(() => endLostSessions(sessions, current.runtime));
+        inUse.runtime = next;
+        void current.replace(next).then(() => renewSessions(sessions, current.runtime));
         for (const name of changes.changed) {
           const old = previous.pools.get(name);
           if (old !== undefined) next.pools.get(name)?.takeOver(old);
         }
-        endLostSessions(sessions, next);
-        if (changes.added.length + changes.removed.length > 0) announceServers(sessions);
+        renewSessions(sessions, next);
+        renewSubscriptions(subscriptions, next);
       },
     };
   };
@@ -67,7 +81,7 @@ function refuseReload(error: unknown): never {
 
 /** The socket is bound once: another address needs another start. */
 export function restartNeeded({ gateway: current }: Config, { gateway: next }: Config): readonly string[] {
-  return (['host', 'port'] as const).flatMap((field) =>
+  return (['host', 'port', 'dataDir'] as const).flatMap((field) =>
     current[field] === next[field]
       ? []
       : [

@@ -4,6 +4,7 @@ import { clientConfiguration, type ClientConfiguration } from './client-configur
 import type { Config } from './config/config.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
+import { readStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -16,10 +17,12 @@ import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
 import { OpenSubscriptions } from './proxy/subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
+import { Candidates } from './runtime/candidates.ts';
 import { CurrentRuntime } from './runtime/current.ts';
 import { Reloader, type ReloadResult, type ReloadSource, type ReloadTrigger } from './runtime/reload.ts';
 import { bootServers, startResiliently, startStrictly } from './runtime/start-servers.ts';
 import { ContentWatch } from './shared/content-watch.ts';
+import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { Identities } from './tls/identities.ts';
@@ -29,7 +32,10 @@ const HEARTBEAT_MS = 15_000;
 const CLOSE_TIMEOUT_MS = 30_000;
 
 export interface GatewayOptions {
+  /** What the operator wrote. */
   readonly config: Config;
+  /** What is registered and managed while the gateway runs; undefined = nothing is. It is closed with the gateway. */
+  readonly store?: Store | undefined;
   readonly telemetry: Telemetry;
   /** Version of the program, for clients and `/health`. */
   readonly version: string;
@@ -74,16 +80,15 @@ export class StartInterrupted extends Error {
  * running then.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, telemetry } = options;
+  const { config: file, telemetry } = options;
   await using stack = new AsyncDisposableStack();
+  const management = options.store && (await readStore(stack.use(options.store), file, telemetry));
+  const { config } = management ?? { config: file };
   // Watched before anything is started: what changes meanwhile is loaded when there is something to reload.
   const certificates: { identities?: Identities } = {};
   const changes = Promise.withResolvers<() => void>();
   const watch = new ContentWatch({
-    files: () =>
-      options.watch
-        ? [...(options.source === undefined ? [] : [options.source.name]), ...(certificates.identities?.files() ?? [])]
-        : [],
+    files: () => (options.watch ? [...(options.source?.files ?? []), ...(certificates.identities?.files() ?? [])] : []),
     onChange: (files) => {
       telemetry.log.info({ files }, 'files have changed');
       void changes.promise.then((reload) => reload());
@@ -98,7 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const address = await listener.bind();
   const first = await buildRuntime({ config, telemetry, version: options.version, identities });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
-  const atBoot = bootServers(first);
+  const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
     throw new StartInterrupted('The gateway was told to stop while it was starting.');
@@ -133,17 +138,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
+  const inUse = { runtime: first };
+  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime });
   const reloader = new Reloader({
     source: options.source,
+    file,
+    stored: management?.stored,
     parts: [identities],
     log: telemetry.log,
     onBegin: () => watch.acknowledge(),
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, current, first, sessions }),
+    build: createNextRuntime({ ...options, identities, current, inUse, sessions, subscriptions, candidates }),
   });
   stack.defer(() => reloader.stop());
+  if (management !== undefined) stack.defer(management.store.onChange(() => void reloader.request('store')));
   changes.resolve(() => void reloader.request('changed files'));
   const gateway = new RunningGateway({
     state,
@@ -171,7 +181,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
   const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);
-  void attempted.then(() => {
+  void Promise.all([attempted, startResiliently(first, bootServers(first, 'store'))]).then(() => {
     if (state.phase === 'starting') state.phase = 'ready';
   });
   return gateway;

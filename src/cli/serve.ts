@@ -4,7 +4,9 @@ import type { Config, Diagnostic } from '../config/config.ts';
 import type { ConfigSource, GatewayOverrides, LoadResult } from '../config/load.ts';
 import { errorPayload, formatDiagnostics, formatWarning } from '../config/report.ts';
 import { startGateway, StartInterrupted, type Gateway } from '../gateway.ts';
+import type { ReloadSource } from '../runtime/reload.ts';
 import { StartupFailure } from '../runtime/start-servers.ts';
+import { openStore } from '../store/open-store.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
 import { schemaFetcher } from '../upstream/http/schema-fetcher.ts';
@@ -14,12 +16,14 @@ import { onHangup } from './hangup.ts';
 import { nameServingProcess } from './process-title.ts';
 import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
 import { type Given, readServeOptions, type ServeOptions } from './serve/flag-values.ts';
-import { createLoader, createReloadSource } from './serve/reload-source.ts';
+import { createDefaultSource, createLoader, createReloadSource, NO_CONFIGURATION } from './serve/reload-source.ts';
 import { startupFailurePayload } from './serve/startup-failure.ts';
 import { StopSignals } from './serve/stop-signals.ts';
 import { validateEnvironment } from './serve/validate-environment.ts';
 import { writeDocument } from './stdout-document.ts';
 import { UsageError } from './usage-error.ts';
+
+const PORT_WITHOUT_CONFIGURATION = 8080;
 
 /** Runs until the gateway has ended; resolves with the exit status. Throws a UsageError before anything is started. */
 export async function serve(given: Given, env: NodeJS.ProcessEnv): Promise<number> {
@@ -60,7 +64,11 @@ async function run(
   const { log } = telemetry;
   const { version } = buildInformation();
   const overrides = overridesOf(options);
-  const load = createLoader({ env, overrides, fetchSchema: schemaFetcher() }, randomBytes(32).toString('hex'));
+  const hasStore = options.store !== undefined;
+  const load = createLoader(
+    { env, overrides, hasStore, fetchSchema: schemaFetcher() },
+    randomBytes(32).toString('hex'),
+  );
   const config = await readConfig(options, load, telemetry, signals.first);
   if (signals.first.aborted) return EXIT_OK;
   if (config === undefined) return EXIT_FAILURE;
@@ -69,15 +77,19 @@ async function run(
   if (options.validateEnv && !(await environmentIsFit(options, config, env, telemetry))) return EXIT_FAILURE;
   if (signals.first.aborted) return EXIT_OK;
 
+  const location =
+    options.store ?? (config.gateway.dataDir === undefined ? undefined : { dataDir: config.gateway.dataDir });
+  const store = location && (await openStore(location));
   let gateway: Gateway;
   try {
     const { source: from } = options;
     gateway = await startGateway({
       config,
+      store,
       telemetry,
       version,
       announce: (document) => announce(document, telemetry),
-      source: from.from === 'file' ? createReloadSource(from.path, load, telemetry) : undefined,
+      source: reloadSource(from, load, telemetry),
       watch: options.watch,
       signal: signals.first,
     });
@@ -109,6 +121,7 @@ async function readConfig(
   stopped: AbortSignal,
 ): Promise<Config | undefined> {
   const { source: from } = options;
+  if (from.from === 'defaults') return loaded(await load(NO_CONFIGURATION), NO_CONFIGURATION.name, log);
   log.info(`Reading configuration from ${from.from === 'stdin' ? 'stdin' : from.path}...`);
   if (from.from === 'stdin' && process.stdin.isTTY) {
     log.warn('stdin is a terminal: type the JSON configuration and end it with Ctrl-D, or use --config FILE');
@@ -125,11 +138,14 @@ async function readConfig(
     await reportErrors([error.diagnostic], error.source);
     return undefined;
   }
-  const result = await load(source);
-  for (const warning of result.warnings) log.warn(formatWarning(warning, source.name));
+  return loaded(await load(source), source.name, log);
+}
+
+async function loaded(result: LoadResult, name: string, log: Telemetry['log']): Promise<Config | undefined> {
+  for (const warning of result.warnings) log.warn(formatWarning(warning, name));
   if (result.ok) return result.config;
   log.fatal({ errors: result.errors.length }, 'the configuration is invalid; nothing was started');
-  await reportErrors(result.errors, source.name);
+  await reportErrors(result.errors, name);
   return undefined;
 }
 
@@ -139,10 +155,20 @@ async function reportErrors(errors: readonly Diagnostic[], source: string): Prom
   await writeDocument(errorPayload(errors, source));
 }
 
+function reloadSource(
+  from: ServeOptions['source'],
+  load: ReturnType<typeof createLoader>,
+  telemetry: Telemetry,
+): ReloadSource | undefined {
+  if (from.from === 'defaults') return createDefaultSource(load);
+  return from.from === 'file' ? createReloadSource(from.path, load, telemetry) : undefined;
+}
+
 function overridesOf(options: ServeOptions): GatewayOverrides {
   return {
     host: options.listen?.host,
-    port: options.listen?.port,
+    port: options.listen?.port ?? (options.source.from === 'defaults' ? PORT_WITHOUT_CONFIGURATION : undefined),
+    dataDir: options.store !== undefined && 'dataDir' in options.store ? options.store.dataDir : undefined,
     tls: options.tls,
     hmacSecret: options.hmacSecret,
     mode: options.mode,

@@ -20,10 +20,21 @@ export function renameResultUris(method: string, result: string, rename: Rename)
 
 /** Renames the page that a tool names for MCP Apps (`_meta.ui.resourceUri`, formerly `_meta["ui/resourceUri"]`). */
 export function renameToolPage(tool: string, rename: Rename): string {
+  if (!tool.includes('"_meta"')) return tool;
   const edits: Edit[] = [];
   editString(tool, findSpan(tool, ['_meta', 'ui', 'resourceUri']), rename, edits);
   editString(tool, findSpan(tool, ['_meta', 'ui/resourceUri']), rename, edits);
   return splice(tool, edits);
+}
+
+/** The URIs of the pages that a tool names for MCP Apps. */
+export function toolPages(tool: string): readonly string[] {
+  const pages: string[] = [];
+  renameToolPage(tool, (uri) => {
+    pages.push(uri);
+    return uri;
+  });
+  return pages;
 }
 
 /** The content of a prompt message is one block or, in later versions, several. */

@@ -47,3 +47,16 @@ export function matchesTemplate(template: string, uri: string): boolean {
     .join('');
   return parts.length < MAX_TEMPLATE_PARTS && new RegExp(`^${pattern}$`, 's').test(uri);
 }
+
+/** True when two URIs name one resource although they may be spelled differently: case of scheme and host, `..`, escapes. */
+export function isSameUri(one: string, other: string): boolean {
+  return one === other || canonical(one) === canonical(other);
+}
+
+function canonical(uri: string): string {
+  try {
+    return decodeURIComponent(new URL(decodeURIComponent(uri)).href);
+  } catch {
+    return uri;
+  }
+}

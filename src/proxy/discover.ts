@@ -6,8 +6,7 @@ import { modernResult, UNCACHED } from '../mcp/modern/results.ts';
 import { ALL_VERSIONS } from '../mcp/versions.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
-import { gatewayInfo, unifiedOffer } from './fan-out.ts';
-import { poolsOf } from './scope.ts';
+import { endpointInfo, unifiedOffer } from './fan-out.ts';
 import { TASKS_EXTENSION } from './task-ids.ts';
 
 /** The result, raw JSON text. `pool` = the server of a routed endpoint. */
@@ -40,12 +39,12 @@ async function unified(exchange: Exchange, version: string): Promise<string> {
     capabilities: tasks === undefined ? capabilities : { ...capabilities, extensions: { [TASKS_EXTENSION]: tasks } },
     ...(instructions === undefined ? {} : { instructions }),
   });
-  return modernResult('server/discover', result, JSON.stringify(gatewayInfo(version)), UNCACHED);
+  return modernResult('server/discover', result, JSON.stringify(endpointInfo(exchange.view, version)), UNCACHED);
 }
 
 /** Tasks are the one extension that the unified endpoint can route, by their ids; its settings are those of the first server. */
 async function tasksSettings(exchange: Exchange): Promise<JsonObject | undefined> {
-  for (const pool of poolsOf(exchange).values()) {
+  for (const pool of exchange.view.pools.values()) {
     const upstream = await pool.modern().catch(() => undefined);
     const extensions = upstream?.capabilities['extensions'];
     const settings = isObject(extensions) ? extensions[TASKS_EXTENSION] : undefined;

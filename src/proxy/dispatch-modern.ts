@@ -4,23 +4,23 @@ import { isObject, paramsOf, parseMessage, responseText, resultText, type Messag
 import { statusOfCode } from '../mcp/modern/errors.ts';
 import { withOrigins } from '../mcp/modern/origin.ts';
 import { checkParamHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
-import { modernResult, UNCACHED } from '../mcp/modern/results.ts';
+import { modernResult, privateResult, UNCACHED } from '../mcp/modern/results.ts';
 import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
 import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from '../upstream/modern-upstream.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Answer } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
-import { gatewayInfo, list, SERVER_DEADLINE_MS, unifiedItems, visible } from './fan-out.ts';
+import { endpointInfo, list, SERVER_DEADLINE_MS, unifiedItems } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
-import { namesOf } from './names.ts';
-import { poolsOf, routedPool } from './scope.ts';
 import { listen } from './subscriptions.ts';
 import { targetOf, type Target } from './target.ts';
+import { solePool } from './view/view.ts';
 import { isTaskMethod, openTaskId, requireTasks, sealTaskId } from './task-ids.ts';
 
 export interface ModernAnswer {
@@ -34,14 +34,14 @@ const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/su
 
 /** The answer to a modern request. Rejects with a GatewayError. */
 export async function dispatchModern(front: Front, exchange: Exchange, modern: ModernRequest): Promise<ModernAnswer> {
-  const { message, runtime, route } = exchange;
+  const { message, route, view } = exchange;
   const id = message.id ?? 'null';
-  const pool = route.kind === 'server' ? routedPool({ runtime }, route.server) : undefined;
+  const pool = route.kind === 'server' ? solePool(view) : undefined;
   if (message.method === 'server/discover') {
     return found(responseText(id, await discover(exchange, pool, front.version)));
   }
   if (message.method === 'subscriptions/listen') {
-    return found(await listen(front.subscriptions, exchange, [...poolsOf(exchange).values()]));
+    return found(await listen(front.subscriptions, exchange));
   }
   if (route.kind !== 'server' && REMOVED.has(message.method ?? '')) {
     throw new GatewayError('method_not_found', `Modern clients have no "${message.method ?? ''}".`);
@@ -68,7 +68,7 @@ async function listed(
     const text = modernResult(
       row.method,
       listingText('{}', row, items),
-      JSON.stringify(gatewayInfo(front.version)),
+      JSON.stringify(endpointInfo(exchange.view, front.version)),
       hint,
     );
     return found(responseText(id, text));
@@ -81,7 +81,7 @@ async function listed(
   return found(responseText(id, text));
 }
 
-/** The server's own page, with its cursor and its time to live, without the tools that may not be shown. */
+/** The server's own page, with its cursor and its time to live, as the endpoint shows it. */
 async function relayListing(
   exchange: Exchange,
   row: ListingRow,
@@ -89,18 +89,27 @@ async function relayListing(
   upstream: ModernUpstream,
 ): Promise<ModernAnswer> {
   exchange.notes.server = pool.name;
+  const serverView = exchange.view.of(pool.name);
   const answer = await upstream.call(exchange.message, callOptions(exchange, pool));
-  const page = row.kind === 'tools' ? readPage(resultText(answer.message) ?? '', row) : undefined;
-  if (page === undefined) return relayed(answer.text, answer.message);
-  const shown = visible(pool, row, page.items).filter((item) => scanTool(item).valid);
-  if (shown.length === page.items.length) return found(answer.text);
+  const isEdited = row.kind === 'tools' || !serverView.untouched;
+  const page = isEdited ? readPage(resultText(answer.message) ?? '', row) : undefined;
+  if (page === undefined) return relayed(ownOnly(exchange, answer), answer.message);
+  const valid = row.kind === 'tools' ? page.items.filter((item) => scanTool(item).valid) : page.items;
+  const shown = serverView.showItems(row, valid).items;
+  if (serverView.untouched && shown.length === page.items.length) return found(ownOnly(exchange, answer));
   const frame = listingText(
     page.frame,
     row,
     shown.map(({ text }) => text),
   );
   const result = page.nextCursor === undefined ? frame : withCursor(frame, page.nextCursor);
-  return found(responseText(exchange.message.id ?? 'null', result));
+  return found(responseText(exchange.message.id ?? 'null', exchange.view.restricted ? privateResult(result) : result));
+}
+
+/** What not everybody may see must not be kept for others, whatever its server says. */
+function ownOnly({ view, message }: Exchange, { text, message: answer }: Answer): string {
+  const result = view.restricted ? resultText(answer) : undefined;
+  return result === undefined ? text : responseText(message.id ?? 'null', privateResult(result));
 }
 
 function withCursor(frame: string, cursor: string): string {
@@ -108,11 +117,11 @@ function withCursor(frame: string, cursor: string): string {
 }
 
 async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target> {
-  const { message, route, principal, modern } = exchange;
+  const { message, route, principal, modern, view } = exchange;
   if (route.kind === 'server' || !isTaskMethod(message.method)) return targetOf(exchange);
   requireTasks(modern?.envelope.capabilities ?? {});
   const opened = openTaskId(bridge.sealer, principal.subject, message);
-  const pool = poolsOf(exchange).get(opened.server);
+  const pool = view.pools.get(opened.server);
   if (pool === undefined) throw new GatewayError('invalid_params', 'Unknown task.');
   exchange.notes.server = pool.name;
   return { pool, message: opened.message, name: undefined };
@@ -128,7 +137,7 @@ async function forward(front: Front, exchange: Exchange, modern: ModernRequest, 
     text = await callLegacy(front.bridge, exchange, modern, target);
   } else {
     const headers = unexplained(modern, declared);
-    text = (await upstream.call(target.message, { ...callOptions(exchange, pool), headers })).text;
+    text = ownOnly(exchange, await upstream.call(target.message, { ...callOptions(exchange, pool), headers }));
   }
   const answer =
     exchange.runtime.guards.length === 0 ? parseMessage(text) : await guardResponse(exchange, target, text);
@@ -176,7 +185,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool) {
 /** On the unified endpoint URIs and tasks carry their server; everywhere else the answer passes as it is. */
 function unifiedAnswer(
   { bridge }: Front,
-  { route, principal, message, runtime }: Exchange,
+  { route, principal, message, view }: Exchange,
   { pool }: Target,
   answer: Message,
 ): string {
@@ -186,9 +195,7 @@ function unifiedAnswer(
   if (result === undefined) return answer.text;
   return responseText(
     id,
-    renameResultUris(message.method ?? '', withOrigins(result, pool.name), (uri) =>
-      namesOf(runtime).uri(pool.name, uri),
-    ),
+    renameResultUris(message.method ?? '', withOrigins(result, pool.name), (uri) => view.names.uri(pool.name, uri)),
   );
 }
 

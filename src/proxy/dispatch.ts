@@ -18,8 +18,6 @@ import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
-import { namesOf } from './names.ts';
-import { poolsOf } from './scope.ts';
 import { targetOf, type Target } from './target.ts';
 
 const MAX_SUBSCRIPTIONS = 1_000;
@@ -75,8 +73,8 @@ function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
 }
 
 /** On the unified endpoint the URIs in a result carry their server; everywhere else the answer passes as it is. */
-function finished({ route, message, runtime }: Exchange, { pool }: Target, text: string, answer: Message): string {
-  const names = namesOf(runtime);
+function finished({ route, message, view }: Exchange, { pool }: Target, text: string, answer: Message): string {
+  const { names } = view;
   const result = route.kind === 'server' || names.mode === 'plain' ? undefined : resultText(answer);
   if (result === undefined) return text;
   const renamed = renameResultUris(message.method ?? '', result, (uri) => names.uri(pool.name, uri));
@@ -92,7 +90,7 @@ async function setLogLevel(exchange: Exchange): Promise<string> {
   }
   if (session === undefined) return '{}';
   session.logLevel = level;
-  await Promise.allSettled([...poolsOf(exchange).values()].map((pool) => tellLevel(exchange, pool)));
+  await Promise.allSettled([...exchange.view.pools.values()].map((pool) => tellLevel(exchange, pool)));
   return '{}';
 }
 

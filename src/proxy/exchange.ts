@@ -5,16 +5,19 @@ import type { Envelope } from '../mcp/modern/envelope.ts';
 import type { McpHeaders } from '../mcp/modern/headers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ReplyChannel } from './downstream/reply.ts';
-import type { Route } from './route.ts';
+import type { Endpoint } from './route.ts';
 import type { Session } from './session.ts';
+import type { View } from './view/view.ts';
 
 /** What of a request is known before its body is read. */
 export interface Admitted {
   readonly requestId: string;
-  readonly route: Route;
+  readonly route: Endpoint;
   readonly principal: Principal;
   /** The Runtime that was current when the request came: a reload never changes a request in flight. */
   readonly runtime: Runtime;
+  /** What exists for the principal on the route. */
+  readonly view: View;
 }
 
 export interface Exchange {
@@ -23,7 +26,9 @@ export interface Exchange {
   /** As in Admitted. */
   readonly runtime: Runtime;
   readonly principal: Principal;
-  readonly route: Route;
+  readonly route: Endpoint;
+  /** As in Admitted. */
+  readonly view: View;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
   /** What a modern request says of its sender; undefined for legacy clients. */

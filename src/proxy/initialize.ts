@@ -7,10 +7,8 @@ import { GatewayError } from '../shared/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { unifiedInitializeResult } from './fan-out.ts';
 import type { Front } from './front.ts';
-import { namesOf } from './names.ts';
-import { routeKey } from './route.ts';
-import { routedPool } from './scope.ts';
 import type { Session } from './session.ts';
+import { solePool } from './view/view.ts';
 
 const MAX_DECLARATION_LENGTH = 64 * 1024;
 
@@ -19,7 +17,7 @@ export async function initialize(
   front: Front,
   exchange: Exchange,
 ): Promise<{ readonly session: Session; readonly result: string }> {
-  const { route, message, principal } = exchange;
+  const { route, message, principal, view } = exchange;
   const params = paramsOf(message);
   if (typeof params['protocolVersion'] !== 'string') {
     throw new GatewayError('invalid_params', 'initialize needs the string parameter "protocolVersion".');
@@ -27,14 +25,15 @@ export async function initialize(
   const protocolVersion = negotiateLegacy(params['protocolVersion']);
   const result =
     route.kind === 'server'
-      ? await routedResult(exchange, route.server, protocolVersion)
+      ? await routedResult(exchange, protocolVersion)
       : await unifiedInitializeResult(exchange, protocolVersion, front.version);
   // A client that has left in the meantime would never use the session.
   exchange.abort.signal.throwIfAborted();
   const session = front.sessions.create({
-    principal: principal.subject,
-    routeKey: routeKey(route),
-    unified: route.kind !== 'server' && namesOf(exchange.runtime).mode === 'prefixed',
+    caller: principal,
+    route,
+    view,
+    unified: view.names.mode === 'prefixed',
     protocolVersion,
     clientInfo: rawParam(message, 'clientInfo') ?? '{"name":"unknown","version":"0"}',
     clientCapabilities: rawParam(message, 'capabilities') ?? '{}',
@@ -44,8 +43,8 @@ export async function initialize(
 }
 
 /** What the server itself answered, with the version that this client speaks. */
-async function routedResult({ runtime }: Exchange, server: string, protocolVersion: string): Promise<string> {
-  const upstream = await routedPool({ runtime }, server).shared();
+async function routedResult({ view }: Exchange, protocolVersion: string): Promise<string> {
+  const upstream = await solePool(view).shared();
   return setMember(upstream.initializeResult, 'protocolVersion', JSON.stringify(protocolVersion));
 }
 

@@ -5,7 +5,7 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
-import type { GatewayConfig } from '../config/config.ts';
+import type { Principal } from '../auth/authenticator.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
@@ -18,7 +18,8 @@ import type { HostCheck } from './host-check.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeOf, type Route, type SsePart } from './route.ts';
+import { routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
+import { viewsOf } from './view/views.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -137,7 +138,7 @@ export class Listener implements AsyncDisposable {
     this.#occupy(request.socket, response);
     const requestId = randomBytes(8).toString('hex');
     try {
-      const route = withGroups(routeOf(request.url ?? ''), deps.front.runtime().config.gateway.groups);
+      const route = routeOf(request.url ?? '');
       if (route?.kind === 'operation' && isPublic(route.name)) {
         return await handleOperation(deps.operations, route.name, request, response);
       }
@@ -166,16 +167,16 @@ export class Listener implements AsyncDisposable {
     const requestId = randomBytes(8).toString('hex');
     try {
       hostCheck.check(request);
-      const route = routeOf(request.url ?? '');
-      if (route === undefined || route.kind === 'operation') {
+      const asked = routeOf(request.url ?? '');
+      if (asked === undefined || asked.kind === 'operation') {
         throw new GatewayError('not_found', 'There is no WebSocket endpoint at this path.');
       }
       using held = front.hold();
       const { runtime } = held;
       runtime.signatures?.check(request, '');
       const principal = await runtime.authenticator.authenticate(request);
-      checkEndpoint(route, runtime);
-      webSockets.accept(front, request, socket, head, { requestId, route, principal, runtime });
+      const endpoint = endpointOf(asked, runtime, principal);
+      webSockets.accept(front, request, socket, head, { requestId, principal, runtime, ...endpoint });
     } catch (error) {
       const failure = expected(error, requestId);
       front.metrics.refusal(failure.code);
@@ -189,21 +190,21 @@ export class Listener implements AsyncDisposable {
   async #authenticated(
     { front, operations }: ListenerDeps,
     requestId: string,
-    route: Route | undefined,
+    asked: Route | undefined,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    if (route === undefined) throw new GatewayError('not_found', 'There is no endpoint at this path.');
-    if (route.kind === 'operation' && route.name === 'close' && request.method !== 'POST') {
+    if (asked === undefined) throw new GatewayError('not_found', 'There is no endpoint at this path.');
+    if (asked.kind === 'operation' && asked.name === 'close' && request.method !== 'POST') {
       throw new GatewayError('method_not_allowed', 'method not allowed');
     }
     using held = front.hold();
     const { runtime } = held;
     const principal = await runtime.authenticator.authenticate(request);
-    if (route.kind === 'operation') return await handleOperation(operations, route.name, request, response);
-    checkEndpoint(route, runtime);
+    if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response);
+    const { route, view } = endpointOf(asked, runtime, principal);
     refuseModernVerb(request);
-    const admitted = { requestId, route, principal, runtime };
+    const admitted = { requestId, route, principal, runtime, view };
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
@@ -225,18 +226,21 @@ export class Listener implements AsyncDisposable {
   }
 }
 
-/** Throws when the route leads to nothing in this Runtime. */
-function checkEndpoint(route: Route, { config, pools }: Runtime): void {
-  if (route.kind === 'operation') return;
-  const { mode } = config.gateway;
-  // A group is there because somebody asked for it by name, in every mode.
-  if (route.kind === 'server' ? mode === 'unified' : mode === 'routed' && route.group === undefined) {
+/** Where a route leads. Throws when it leads to nothing in this Runtime, or to nothing that exists for the principal. */
+function endpointOf(asked: Endpoint, runtime: Runtime, principal: Principal): Pick<Admitted, 'route' | 'view'> {
+  const views = viewsOf(runtime);
+  const route = views.resolve(asked);
+  const { mode } = runtime.config.gateway;
+  // Groups and virtual servers are there because somebody asked for them by name, in every mode.
+  if (route.kind === 'server' ? mode === 'unified' : isUnified(route) && mode === 'routed') {
     const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
     throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
   }
-  if (route.kind === 'server' && !pools.has(route.server)) {
-    throw new GatewayError('unknown_server', `No server "${route.server.slice(0, 100)}" is configured.`);
-  }
+  return { route, view: views.view(principal, route) };
+}
+
+function isUnified(route: Endpoint): boolean {
+  return route.kind === 'unified' && route.group === undefined;
 }
 
 async function handleSse(
@@ -287,13 +291,6 @@ function answerPreflight(response: ServerResponse): void {
     'access-control-max-age': '600',
   });
   response.end();
-}
-
-/** Groups have endpoints like servers, and never a server's name. */
-function withGroups(route: Route | undefined, groups: GatewayConfig['groups']): Route | undefined {
-  return route?.kind === 'server' && Object.hasOwn(groups, route.server)
-    ? { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) }
-    : route;
 }
 
 function pathOnly(request: IncomingMessage): string {

@@ -16,13 +16,14 @@ export interface Names {
 
 const PREFIXED: Names = { mode: 'prefixed', name: unifiedName, uri: unifiedUri, owners: possibleOwners };
 
-const PLAIN: Names = {
+/** Names as the servers have them: on the endpoint of one server, too. */
+export const PLAIN: Names = {
   mode: 'plain',
   name: (_server, name) => name,
   uri: (_server, uri) => uri,
   owners: (_name, servers) => servers,
 };
 
-export function namesOf({ config }: Runtime): Names {
+export function namesOf({ config }: Pick<Runtime, 'config'>): Names {
   return config.gateway.naming === 'plain' ? PLAIN : PREFIXED;
 }

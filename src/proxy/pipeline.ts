@@ -26,7 +26,7 @@ import { initialize } from './initialize.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { kindOf, routeKey } from './route.ts';
-import { poolsOf } from './scope.ts';
+import { moveToView } from './session-view.ts';
 import type { Session } from './session.ts';
 
 /** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
@@ -38,7 +38,7 @@ export async function handlePost(
   link?: ClientLink,
 ): Promise<void> {
   // 3. The Runtime was taken hold of once. (1, 2: the listener has checked limits, Host, Origin and the Principal.)
-  const { requestId, route, principal, runtime } = admitted;
+  const { requestId, route, principal, runtime, view } = admitted;
   const startedAt = performance.now();
   const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   let message: Message | undefined;
@@ -57,6 +57,7 @@ export async function handlePost(
     const found =
       modern === undefined && link === undefined ? findSession(front, request, admitted, message) : undefined;
     const session = link === undefined ? found : link.session;
+    if (session !== undefined && session.view !== view) moveToView(session, view);
     const opened =
       link?.reply(response, requestId) ??
       openReply(request, response, requestId, message.kind === 'request' ? session : undefined);
@@ -66,6 +67,7 @@ export async function handlePost(
       runtime,
       principal,
       route,
+      view,
       session,
       modern,
       message,
@@ -121,8 +123,7 @@ async function handleBatch(
   const { principal, route, requestId } = admitted;
   const sessionId = sessionIdOf(request);
   const session =
-    link?.session ??
-    (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal.subject, routeKey(route)));
+    link?.session ?? (sessionId === undefined ? undefined : front.sessions.find(sessionId, principal, routeKey(route)));
   checkBatches(session, request.headers['mcp-protocol-version']?.toString());
   const reply = link?.reply(response, requestId) ?? openReply(request, response, requestId);
   const batch = new Batch(reply, session);
@@ -216,7 +217,7 @@ function findSession(
   const sessionId = sessionIdOf(request);
   // A second handshake opens a second session; the old one ends by itself.
   if (sessionId === undefined || message.method === 'initialize') return undefined;
-  return front.sessions.find(sessionId, principal.subject, routeKey(route));
+  return front.sessions.find(sessionId, principal, routeKey(route));
 }
 
 /** What a client says without expecting an answer. */
@@ -231,7 +232,7 @@ export async function hearNotification(exchange: Exchange): Promise<void> {
   }
   if (message.method === 'notifications/progress') return session.reportProgress(message);
   // Anything else concerns the servers of the session: its roots have changed, or something that we do not know.
-  const upstreams = [...poolsOf(exchange).values()].flatMap((pool) => {
+  const upstreams = [...exchange.view.pools.values()].flatMap((pool) => {
     const upstream = pool.ownsUpstream(session) ? pool.present(session) : undefined;
     return upstream === undefined || upstream.era === 'modern' ? [] : [upstream];
   });

@@ -7,7 +7,12 @@ export type Route =
   | { readonly kind: 'server'; readonly server: string; readonly sse?: SsePart }
   /** Several servers on one endpoint; `group` names them, undefined = all. */
   | { readonly kind: 'unified'; readonly group: string | undefined; readonly sse?: SsePart }
+  /** A named selection of items; its id, or before it is resolved perhaps its name. */
+  | { readonly kind: 'virtual'; readonly id: string; readonly sse?: SsePart }
   | { readonly kind: 'operation'; readonly name: OperationName };
+
+/** Where MCP is spoken. */
+export type Endpoint = Exclude<Route, { readonly kind: 'operation' }>;
 
 export type OperationName = 'health' | 'ready' | 'close' | 'reload' | 'status' | 'log-level' | 'metrics' | 'certs';
 
@@ -34,6 +39,12 @@ export function routeOf(target: string): Route | undefined {
     if (server === undefined || server.includes('/')) return undefined;
     return part === undefined ? { kind: 'server', server } : { kind: 'server', server, sse: partOf(part) };
   }
+  const [, id, end] = /^(?:\/v1)?\/servers\/([^/]+)\/(mcp|sse|messages?)\/?$/.exec(path) ?? [];
+  if (id !== undefined) {
+    const decoded = decode(id);
+    if (decoded === undefined) return undefined;
+    return end === 'mcp' ? { kind: 'virtual', id: decoded } : { kind: 'virtual', id: decoded, sse: partOf(`/${end}`) };
+  }
   const name = OPERATIONS[path];
   return name === undefined ? undefined : { kind: 'operation', name };
 }
@@ -47,6 +58,7 @@ export function kindOf(route: Route): string {
 export function routeKey(route: Route): string {
   if (route.kind === 'server') return `server:${route.server}`;
   if (route.kind === 'operation') return `operation:${route.name}`;
+  if (route.kind === 'virtual') return `virtual:${route.id}`;
   return route.group === undefined ? 'unified' : `group:${route.group}`;
 }
 

@@ -1,5 +1,6 @@
 /** The sessions of all clients: found by id for their own principal only, ended when they were idle for too long. */
 import { randomBytes } from 'node:crypto';
+import type { Principal } from '../auth/authenticator.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { Session, type SessionInit } from './session.ts';
 
@@ -33,19 +34,20 @@ export class SessionStore implements AsyncDisposable {
 
   /** Opens a session under a new unguessable id. Throws `too_many_sessions`. */
   create(init: Omit<SessionInit, 'sessionId'>): Session {
-    if (this.#sessions.size >= MAX_SESSIONS) this.#makeRoom(init.principal);
+    if (this.#sessions.size >= MAX_SESSIONS) this.#makeRoom(init.caller.subject);
     const session = new Session({ ...init, sessionId: randomBytes(32).toString('base64url') });
     this.#sessions.set(session.sessionId, session);
     return session;
   }
 
   /** The session of this principal on this route. Throws `session_not_found`, the same for missing and for foreign ones. */
-  find(sessionId: string, principal: string, routeKey: string): Session {
+  find(sessionId: string, caller: Principal, routeKey: string): Session {
     const session = this.#sessions.get(sessionId);
-    if (session === undefined || session.principal !== principal || session.routeKey !== routeKey) {
+    if (session === undefined || session.principal !== caller.subject || session.routeKey !== routeKey) {
       throw new GatewayError('session_not_found', 'There is no such session; send "initialize" to open one.');
     }
     session.lastUsed = Date.now();
+    session.caller = caller;
     return session;
   }
 

@@ -1,4 +1,5 @@
 /** One client's legacy conversation (2025-11-25 and older): who it is, what it asked for, and how messages reach it. */
+import type { Principal } from '../auth/authenticator.ts';
 import { sliceSpan, splice } from '../mcp/json-text.ts';
 import { cancelledId, progressTokenOf, spanIn, withId, type Message } from '../mcp/message.ts';
 import { unifiedUri } from '../mcp/uris.ts';
@@ -7,11 +8,14 @@ import type { Attachment } from '../upstream/attachment.ts';
 import type { Asker, PendingCall } from '../upstream/upstream.ts';
 import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
+import { routeKey, type Endpoint } from './route.ts';
+import type { View } from './view/view.ts';
 
 export interface SessionInit {
   readonly sessionId: string;
-  readonly principal: string;
-  readonly routeKey: string;
+  readonly caller: Principal;
+  readonly route: Endpoint;
+  readonly view: View;
   readonly unified: boolean;
   readonly clientInfo: string;
   readonly clientCapabilities: string;
@@ -47,7 +51,12 @@ const MAX_STREAMS = 8;
 export class Session implements Attachment {
   readonly sessionId: string;
   readonly principal: string;
+  readonly route: Endpoint;
   readonly routeKey: string;
+  /** Its principal with the rights that it had last. */
+  caller: Principal;
+  /** What existed for it last. */
+  view: View;
   readonly clientInfo: string;
   readonly clientCapabilities: string;
   readonly askable: boolean;
@@ -69,8 +78,11 @@ export class Session implements Attachment {
 
   constructor(init: SessionInit) {
     this.sessionId = init.sessionId;
-    this.principal = init.principal;
-    this.routeKey = init.routeKey;
+    this.principal = init.caller.subject;
+    this.caller = init.caller;
+    this.route = init.route;
+    this.routeKey = routeKey(init.route);
+    this.view = init.view;
     this.clientInfo = init.clientInfo;
     this.clientCapabilities = init.clientCapabilities;
     this.askable = init.askable;

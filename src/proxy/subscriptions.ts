@@ -1,6 +1,6 @@
 /** `subscriptions/listen` of modern clients: relayed where one modern server answers it, gathered from all servers elsewhere. */
 import { randomBytes } from 'node:crypto';
-import { findSpan, setMember, sliceSpan } from '../mcp/json-text.ts';
+import { findSpan, setMember, sliceSpan, splice } from '../mcp/json-text.ts';
 import {
   errorText,
   isObject,
@@ -9,6 +9,7 @@ import {
   parseMessage,
   requestText,
   responseText,
+  spanIn,
   type Json,
   type JsonObject,
   type Message,
@@ -20,22 +21,31 @@ import type { Attachment } from '../upstream/attachment.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Asker } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
-import { namesOf } from './names.ts';
-import { ownerOf, type OwnedUri } from './resource-owner.ts';
-import { poolsOf } from './scope.ts';
+import { isReadable, ownerOf, type OwnedUri } from './resource-owner.ts';
+import { differ } from './session-view.ts';
+import { solePool, type View } from './view/view.ts';
 
 /** The open subscriptions of a gateway, which it ends in good order when it drains. */
 export class OpenSubscriptions {
-  readonly #ends = new Map<() => void, string>();
+  readonly #ends = new Map<() => void, Exchange>();
 
-  /** `end` finishes a subscription of this principal in good order. Throws `too_many_sessions`. */
-  add(end: () => void, principal: string): Disposable {
-    const own = [...this.#ends.values()].filter((each) => each === principal).length;
+  /** `end` finishes the subscription of this exchange in good order. Throws `too_many_sessions`. */
+  add(end: () => void, exchange: Exchange): Disposable {
+    const { subject } = exchange.principal;
+    const own = [...this.#ends.values()].filter(({ principal }) => principal.subject === subject).length;
     if (this.#ends.size >= MAX_SUBSCRIPTIONS || own >= MAX_PER_PRINCIPAL) {
       throw new GatewayError('too_many_sessions', 'The gateway holds as many subscriptions as it may.');
     }
-    this.#ends.set(end, principal);
+    this.#ends.set(end, exchange);
     return { [Symbol.dispose]: () => void this.#ends.delete(end) };
+  }
+
+  /** Ends those for whom something else exists now than when they began. `viewNow` is undefined where nothing does. */
+  endUnless(viewNow: (exchange: Exchange) => View | undefined): void {
+    for (const [end, exchange] of this.#ends) {
+      const view = viewNow(exchange);
+      if (view === undefined || differ(exchange.view, view)) end();
+    }
   }
 
   endAll(): void {
@@ -50,22 +60,19 @@ const ASK_TIMEOUT_MS = 30_000;
 const LISTS = ['tools', 'prompts', 'resources'] as const;
 
 /** Runs a subscription until the client or the gateway ends it; resolves with the final answer. Rejects with a GatewayError. */
-export async function listen(
-  open: OpenSubscriptions,
-  exchange: Exchange,
-  pools: readonly UpstreamPool[],
-): Promise<string> {
+export async function listen(open: OpenSubscriptions, exchange: Exchange): Promise<string> {
   if (!exchange.reply.open)
     throw new GatewayError('not_acceptable', 'A subscription needs an Accept header with text/event-stream.');
   const ended = Promise.withResolvers<void>();
-  using _registered = open.add(() => ended.resolve(), exchange.principal.subject);
+  using _registered = open.add(() => ended.resolve(), exchange);
   exchange.abort.signal.addEventListener('abort', () => ended.resolve(), { once: true });
+  const pools = [...exchange.view.pools.values()];
   const [pool] = pools;
   const relayed = exchange.route.kind === 'server' && pool !== undefined ? await pool.modern() : undefined;
   if (relayed === undefined || pool === undefined) return await gather(exchange, pools, ended.promise);
   exchange.notes.server = pool.name;
   const leave = new AbortController();
-  const answer = relayed.call(exchange.message, {
+  const answer = relayed.call(await readableOnly(exchange, pool), {
     owner: exchange,
     principal: exchange.principal.subject,
     timeoutMs: undefined,
@@ -79,6 +86,20 @@ export async function listen(
     leave.abort();
     answer.catch(() => undefined);
   }
+}
+
+/** The request without the resources that the endpoint does not show. */
+async function readableOnly(exchange: Exchange, pool: UpstreamPool): Promise<Message> {
+  const { message, view } = exchange;
+  const { notifications } = paramsOf(message);
+  const uris = isObject(notifications) ? notifications['resourceSubscriptions'] : undefined;
+  const span = spanIn(message, ['params', 'notifications', 'resourceSubscriptions']);
+  if (view.of(pool.name).untouched || !Array.isArray(uris) || span === undefined) return message;
+  const checks = (uris as readonly Json[]).map(async (uri) =>
+    typeof uri !== 'string' || (await isReadable(exchange, pool, uri)) ? [uri] : [],
+  );
+  const kept = (await Promise.all(checks)).flat();
+  return parseMessage(splice(message.text, [{ span, text: JSON.stringify(kept) }]));
 }
 
 async function gather(exchange: Exchange, pools: readonly UpstreamPool[], ended: Promise<void>): Promise<string> {
@@ -138,10 +159,12 @@ class Subscription implements Attachment {
   /** The URIs that the client wants to hear of, with their servers; what nobody offers is left out. */
   async owned(): Promise<readonly OwnedUri[]> {
     const uris = this.#filter['resourceSubscriptions'];
-    const [sole] = poolsOf(this.#exchange).values();
     const owners = (Array.isArray(uris) ? (uris as readonly Json[]) : []).slice(0, MAX_URIS).map(async (uri) => {
-      if (typeof uri !== 'string' || sole === undefined) return [];
-      if (this.#exchange.route.kind === 'server') return [{ pool: sole, uri }];
+      if (typeof uri !== 'string') return [];
+      if (this.#exchange.route.kind === 'server') {
+        const pool = solePool(this.#exchange.view);
+        return (await isReadable(this.#exchange, pool, uri)) ? [{ pool, uri }] : [];
+      }
       return ownerOf(this.#exchange, uri).then(
         (owner) => [owner],
         () => [],
@@ -234,7 +257,7 @@ class Subscription implements Attachment {
   }
 
   #shown(server: string, uri: string): string {
-    return this.#exchange.route.kind === 'server' ? uri : namesOf(this.#exchange.runtime).uri(server, uri);
+    return this.#exchange.view.names.uri(server, uri);
   }
 }
 

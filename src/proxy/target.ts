@@ -1,16 +1,16 @@
 /** Finds the server that a request is for, and gives the request the names that this server knows. */
-import { splice, type Edit } from '../mcp/json-text.ts';
-import { listingOf, type Listing, type ListingRow } from '../mcp/listing.ts';
+import { sliceSpan, splice, type Edit } from '../mcp/json-text.ts';
+import { listingOf, type ListingRow } from '../mcp/listing.ts';
 import { isObject, paramsOf, parseMessage, spanIn, stringParam, type Message } from '../mcp/message.ts';
-import { unifiedName } from '../mcp/naming.ts';
+import { resolveUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
 import { upstreamForListing } from './fan-out.ts';
-import { namesOf } from './names.ts';
-import { ambiguous, offering, ownerOf } from './resource-owner.ts';
-import { poolsOf, routedPool } from './scope.ts';
+import { ambiguous, isReadable, offering, ownerOf, unknownResource, type Owner } from './resource-owner.ts';
 import { toolAllowed } from './tool-access.ts';
+import type { ServerView } from './view/server-view.ts';
+import { solePool } from './view/view.ts';
 
 export interface Target {
   readonly pool: UpstreamPool;
@@ -23,7 +23,7 @@ export interface Target {
 /** The target of a request. Throws `unknown_server`, `invalid_params`, `method_not_found` or `tool_not_allowed`. */
 export async function targetOf(exchange: Exchange): Promise<Target> {
   const { route, message } = exchange;
-  const target = route.kind === 'server' ? routedTarget(exchange, route.server) : await unifiedTarget(exchange);
+  const target = await (route.kind === 'server' ? routedTarget(exchange) : unifiedTarget(exchange));
   if (message.method === 'tools/call' && target.name !== undefined) checkTool(target.pool, target.name);
   exchange.notes.server = target.pool.name;
   if (target.name !== undefined) exchange.notes.target = target.name;
@@ -37,12 +37,54 @@ function checkTool(pool: UpstreamPool, tool: string): void {
   });
 }
 
-function routedTarget({ runtime, message }: Exchange, server: string): Target {
-  const pool = routedPool({ runtime }, server);
+function routedTarget(exchange: Exchange): Target | Promise<Target> {
+  const { view, message } = exchange;
+  const pool = solePool(view);
   const { name, uri } = paramsOf(message);
   const subject = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
   if (message.method === 'tools/call') stringParam(message, 'name');
-  return { pool, message, name: subject };
+  const shown = view.of(pool.name);
+  if (shown.untouched) return { pool, message, name: subject };
+  switch (message.method) {
+    case 'tools/call':
+    case 'prompts/get':
+      return ownName(exchange, shown, pool, ['params', 'name']);
+    case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return ownUri(exchange, pool, stringParam(message, 'uri'));
+    case 'completion/complete': {
+      const { ref } = paramsOf(message);
+      if (isObject(ref) && typeof ref['name'] === 'string')
+        return ownName(exchange, shown, pool, ['params', 'ref', 'name']);
+      if (isObject(ref) && typeof ref['uri'] === 'string') return ownTemplate(exchange, shown, pool, ref['uri']);
+      return { pool, message, name: subject };
+    }
+    default:
+      return { pool, message, name: subject };
+  }
+}
+
+/** On the endpoint of one server only names differ that an operator has given. */
+function ownName(exchange: Exchange, shown: ServerView, pool: UpstreamPool, path: [string, ...string[]]): Target {
+  const { message } = exchange;
+  const kind = message.method === 'tools/call' ? 'tool' : 'prompt';
+  const span = spanIn(message, path);
+  const asked: unknown = span === undefined ? undefined : JSON.parse(sliceSpan(message.text, span));
+  if (typeof asked !== 'string') return { pool, message, name: undefined };
+  const name = shown.ownName(kind, asked);
+  if (name === undefined) throw new GatewayError('invalid_params', `Unknown ${kind} "${asked}".`);
+  return { pool, message: name === asked ? message : renamed(message, path, name), name };
+}
+
+async function ownUri(exchange: Exchange, pool: UpstreamPool, uri: string): Promise<Target> {
+  if (!(await isReadable(exchange, pool, uri))) throw unknownResource(uri);
+  return { pool, message: exchange.message, name: uri };
+}
+
+function ownTemplate({ message }: Exchange, shown: ServerView, pool: UpstreamPool, template: string): Target {
+  if (!shown.shows('resource-template', template)) throw unknownResource(template);
+  return { pool, message, name: template };
 }
 
 async function unifiedTarget(exchange: Exchange): Promise<Target> {
@@ -59,8 +101,10 @@ async function unifiedTarget(exchange: Exchange): Promise<Target> {
     case 'completion/complete':
       return byReference(exchange);
     default: {
-      const [only, another] = poolsOf(exchange).values();
-      if (only !== undefined && another === undefined) return { pool: only, message, name: undefined };
+      const [only, another] = exchange.view.pools.values();
+      // Nobody can tell whether a selection holds what an unknown method leads to.
+      const isWhole = exchange.view.virtual === undefined;
+      if (isWhole && only !== undefined && another === undefined) return { pool: only, message, name: undefined };
       throw new GatewayError(
         'method_not_found',
         `The method "${message.method ?? ''}" cannot be assigned to one of the servers; use the endpoint of the server, /mcp/{server}.`,
@@ -83,24 +127,38 @@ function byReference(exchange: Exchange): Promise<Target> {
 }
 
 async function byName(exchange: Exchange, name: string, listing: string, path: [string, ...string[]]): Promise<Target> {
+  const { view, message } = exchange;
   const row = listingOf(listing);
   const kind = row?.kind === 'prompts' ? 'prompt' : 'tool';
-  const pools = poolsOf(exchange);
-  const names = namesOf(exchange.runtime);
-  if (names.mode === 'plain') {
-    const owners = await offering(exchange, [...pools.values()], listing, ({ key }) => key === name);
-    const shown = owners.filter((pool) => kind === 'prompt' || toolAllowed(pool, name));
-    const [pool] = shown.length > 0 ? shown : owners;
+  const candidates = view.poolsWith(kind);
+  if (row === undefined || candidates.length === 0) throw unknownItem(kind, name);
+  if (view.names.mode === 'plain') {
+    const owners = await offering(exchange, candidates, listing, ({ keys }) => keys.get(name));
+    const shown = owners.filter(({ pool, key }) => kind === 'prompt' || toolAllowed(pool, key));
+    const [owner] = shown.length > 0 ? shown : owners;
     if (shown.length > 1) throw ambiguous(kind, name, shown);
-    if (pool !== undefined) return { pool, message: exchange.message, name };
+    if (owner === undefined) throw unknownItem(kind, name);
+    const { pool, key } = owner;
+    return { pool, message: key === name ? message : renamed(message, path, key), name: key };
   }
-  for (const server of row === undefined || names.mode === 'plain' ? [] : names.owners(name, [...pools.keys()])) {
-    const pool = pools.get(server);
-    if (pool === undefined || row === undefined) continue;
-    const original = await originalName(exchange, pool, row, name);
-    if (original !== undefined) return { pool, message: renamed(exchange.message, path, original), name: original };
+  const given = view.serversGiving(kind, name);
+  const likely = view.names.owners(name, view.serverNames);
+  const owners: Owner[] = [];
+  for (const server of given.length === 0 ? likely : new Set([...given, ...likely])) {
+    const pool = view.pools.get(server);
+    const key = pool && (await originalName(exchange, pool, row, name));
+    if (pool !== undefined && key !== undefined) owners.push({ pool, key });
+    // Names that the endpoint makes belong to one server; those that operators give may belong to several.
+    if (owners.length > 0 && given.length === 0) break;
   }
-  throw new GatewayError('invalid_params', `Unknown ${kind} "${name}".`);
+  const [owner] = owners;
+  if (owners.length > 1) throw ambiguous(kind, name, owners);
+  if (owner === undefined) throw unknownItem(kind, name);
+  return { pool: owner.pool, message: renamed(message, path, owner.key), name: owner.key };
+}
+
+function unknownItem(kind: string, name: string): GatewayError {
+  return new GatewayError('invalid_params', `Unknown ${kind} "${name}".`);
 }
 
 async function byUri(exchange: Exchange, uri: string, path: [string, ...string[]]): Promise<Target> {
@@ -110,13 +168,20 @@ async function byUri(exchange: Exchange, uri: string, path: [string, ...string[]
 
 /** A reference names a template as it is listed, not a URI made from it. */
 async function byReferenceUri(exchange: Exchange, template: string): Promise<Target> {
+  const { view, message } = exchange;
   const path: [string, ...string[]] = ['params', 'ref', 'uri'];
-  if (namesOf(exchange.runtime).mode === 'prefixed') return byUri(exchange, template, path);
-  const pools = [...poolsOf(exchange).values()];
-  const owners = await offering(exchange, pools, 'resources/templates/list', ({ key }) => key === template);
+  if (view.names.mode === 'prefixed') {
+    const resolved = resolveUri(template);
+    const pool = resolved && view.pools.get(resolved.server);
+    if (pool === undefined || resolved === undefined) throw unknownResource(template);
+    const own = ownTemplate(exchange, view.of(pool.name), pool, resolved.uri);
+    return { ...own, message: renamed(message, path, resolved.uri) };
+  }
+  const pools = view.poolsWith('resource-template');
+  const owners = await offering(exchange, pools, 'resources/templates/list', ({ keys }) => keys.get(template));
   if (owners.length > 1) throw ambiguous('template', template, owners);
-  const [pool] = owners;
-  return pool === undefined ? byUri(exchange, template, path) : { pool, message: exchange.message, name: template };
+  const [owner] = owners;
+  return owner === undefined ? byUri(exchange, template, path) : { pool: owner.pool, message, name: template };
 }
 
 function renamed(message: Message, path: readonly [string, ...string[]], value: string): Message {
@@ -133,21 +198,10 @@ async function originalName(
   name: string,
 ): Promise<string | undefined> {
   const upstream = await upstreamForListing(exchange, pool);
+  const shown = exchange.view.of(pool.name);
   const known = await upstream.known(row);
-  const original = originalNames(pool.name, row, known).get(name);
+  const original = shown.show(row, known).keys.get(name);
   if (original !== undefined) return original;
   const fresh = await upstream.list(row);
-  return fresh === known ? undefined : originalNames(pool.name, row, fresh).get(name);
-}
-
-/** Names on the unified endpoint → the server's own, once for each state of a listing. */
-const ORIGINALS = new WeakMap<Listing, ReadonlyMap<string, string>>();
-
-function originalNames(server: string, row: ListingRow, listing: Listing): ReadonlyMap<string, string> {
-  let names = ORIGINALS.get(listing);
-  if (names === undefined) {
-    names = new Map(listing.items.map(({ key }) => [row.key === 'name' ? unifiedName(server, key) : key, key]));
-    ORIGINALS.set(listing, names);
-  }
-  return names;
+  return fresh === known ? undefined : shown.show(row, fresh).keys.get(name);
 }

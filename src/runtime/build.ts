@@ -15,7 +15,7 @@ import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
-import { carryOver, type Part } from './part.ts';
+import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -30,6 +30,13 @@ export interface BuildOptions {
   readonly identities: Identities;
   /** The Runtime that this one is to replace: what has not changed is taken over from it, with everything that is open. */
   readonly previous?: BuiltRuntime;
+  /** Servers that were opened before their place in the configuration, and what they run in. */
+  readonly opened?: OpenedParts;
+}
+
+export interface OpenedParts {
+  readonly servers: ReadonlyMap<string, Part<ServedPool>>;
+  readonly containers: Part<ContainerHost> | undefined;
 }
 
 export interface BuiltRuntime extends Runtime {
@@ -48,7 +55,7 @@ interface Tokens extends AsyncDisposable {
   readonly oidc: GithubOidcTokens;
 }
 
-interface ServedPool extends AsyncDisposable {
+export interface ServedPool extends AsyncDisposable {
   readonly pool: UpstreamPool;
 }
 
@@ -59,25 +66,29 @@ export async function buildRuntime({
   version,
   identities,
   previous,
+  opened,
 }: BuildOptions): Promise<BuiltRuntime> {
   await using stack = new AsyncDisposableStack();
   const before = previous?.parts;
   const payloadsPart = await payloadsFor(config, telemetry, before);
   const payloads = payloadsPart && stack.use(payloadsPart.shared.lease()).value;
   const tokens = await carryOver(before?.tokens, 'tokens', () => openTokens(identities));
-  const containers = await containersFor(config, telemetry.log, before);
+  const containers = await containersFor(config, telemetry.log, before?.containers ?? opened?.containers);
   const rooms: Rooms = {
     identities,
     oidc: stack.use(tokens.shared.lease()).value.oidc,
     containers: containers && stack.use(containers.shared.lease()).value,
     mountPolicy: await mountPolicyOf(telemetry.log),
   };
-  const clientInfo = JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version });
   const servers = new Map<string, Part<ServedPool>>();
   const leases: Lease<ServedPool>[] = [];
   for (const server of config.servers) {
-    const part = await carryOver(before?.servers.get(server.name), whatMakes(server, config), () =>
-      servePool(server, { config, telemetry, rooms, clientInfo }),
+    const madeFrom = whatMakes(server, config);
+    const known = [before?.servers.get(server.name), opened?.servers.get(server.name)];
+    const part = await carryOver(
+      known.find((each) => isGoodFor(each, madeFrom)),
+      madeFrom,
+      () => servePool(server, { config, telemetry, rooms, version }),
     );
     servers.set(server.name, part);
     leases.push(stack.use(part.shared.lease()));
@@ -143,20 +154,21 @@ function openTokens(identities: Identities): Tokens {
   };
 }
 
-async function mountPolicyOf(log: Telemetry['log']): Promise<Rooms['mountPolicy']> {
+export async function mountPolicyOf(log: Telemetry['log']): Promise<Rooms['mountPolicy']> {
   const { policy, ignored } = await mountPolicyFrom(process.env, hostDirectories());
   if (ignored.length > 0)
     log.warn({ ignored }, 'entries of MCP_GATEWAY_ALLOWED_MOUNT_ROOTS that are no usable directory are ignored');
   return policy;
 }
 
-async function containersFor(
-  { gateway, servers }: Config,
+/** undefined when no server needs any. The caller must lease it. */
+export async function containersFor(
+  { gateway, servers }: Pick<Config, 'gateway' | 'servers'>,
   log: Telemetry['log'],
-  before: Parts | undefined,
+  before: Part<ContainerHost> | undefined,
 ): Promise<Part<ContainerHost> | undefined> {
   if (!servers.some((server) => server.kind === 'container')) return undefined;
-  return carryOver(before?.containers, gateway.containerRuntime, () => openContainers(gateway, log));
+  return carryOver(before, gateway.containerRuntime, () => openContainers(gateway, log));
 }
 
 async function openContainers(gateway: Config['gateway'], log: Telemetry['log']): Promise<ContainerHost> {
@@ -177,26 +189,38 @@ async function openContainers(gateway: Config['gateway'], log: Telemetry['log'])
 }
 
 /** Everything that a server's conversations depend on: while it is the same, they go on as they are. */
-export function whatMakes({ registration: _whoMaySeeIt, ...server }: ServerConfig, { gateway }: Config): unknown {
+export function whatMakes(server: ServerConfig, { gateway }: Pick<Config, 'gateway'>): unknown {
+  let known = MAKERS.get(gateway);
+  if (known === undefined) MAKERS.set(gateway, (known = new WeakMap()));
+  let made = known.get(server);
+  if (made === undefined) known.set(server, (made = makersOf(server, gateway)));
+  return made;
+}
+
+/** Worked out once: of hundreds of servers a change of the store leaves all but one as the objects that they were. */
+const MAKERS = new WeakMap<Config['gateway'], WeakMap<ServerConfig, object>>();
+
+function makersOf({ registration: _whoMaySeeIt, ...server }: ServerConfig, gateway: Config['gateway']): object {
   const { keepaliveIntervalMs, containerRuntime } = gateway;
   return server.kind === 'container' ? { server, containerRuntime } : { server, keepaliveIntervalMs };
 }
 
-interface PoolContext {
-  readonly config: Config;
+export interface PoolContext {
+  readonly config: Pick<Config, 'gateway'>;
   readonly telemetry: Telemetry;
   readonly rooms: Rooms;
-  readonly clientInfo: string;
+  /** Of the gateway, for the server. */
+  readonly version: string;
 }
 
-function servePool(server: ServerConfig, { config, telemetry, rooms, clientInfo }: PoolContext): ServedPool {
+export function servePool(server: ServerConfig, { config, telemetry, rooms, version }: PoolContext): ServedPool {
   const log = telemetry.serverLog(server.name);
   const connection = connectionFor(server, rooms, log);
   const pool = new UpstreamPool({
     config: server,
     candidates: connection.candidates,
     isMismatch: connection.isMismatch,
-    clientInfo,
+    clientInfo: JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version }),
     log,
     record: (direction, text) => telemetry.recordMessage(direction, server.name, text),
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,

@@ -14,6 +14,11 @@ export async function carryOver<T extends AsyncDisposable>(
   madeFrom: unknown,
   make: () => T | Promise<T>,
 ): Promise<Part<T>> {
-  if (before !== undefined && !before.shared.ended && isDeepStrictEqual(before.madeFrom, madeFrom)) return before;
+  if (before !== undefined && isGoodFor(before, madeFrom)) return before;
   return { madeFrom, shared: new Shared(await make()) };
+}
+
+/** True when it would be made from the same, and lives. */
+export function isGoodFor(part: Part<AsyncDisposable> | undefined, madeFrom: unknown): boolean {
+  return part !== undefined && !part.shared.ended && isDeepStrictEqual(part.madeFrom, madeFrom);
 }

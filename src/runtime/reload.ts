@@ -4,19 +4,25 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import type { Config } from '../config/config.ts';
+import type { Config, ServerConfig } from '../config/config.ts';
 import type { LoadResult } from '../config/load.ts';
 import { formatWarning } from '../config/report.ts';
 import { whatMakes } from './build.ts';
+import type { CombinedConfig } from './stored-config.ts';
 
-export type ReloadTrigger = 'SIGHUP' | 'POST /reload' | 'changed files';
+export type ReloadTrigger = 'SIGHUP' | 'POST /reload' | 'changed files' | 'store';
 
 /** A thing beside the Runtime that is renewed with each reload, such as certificates. */
 export interface ReloadPart {
   /** For the log. */
   readonly name: string;
   /** Checks and makes everything without touching what is in use. Rejects with what is wrong. */
-  prepare(next: Config): Promise<PreparedPart>;
+  prepare(next: Config, options: PrepareOptions): Promise<PreparedPart>;
+}
+
+export interface PrepareOptions {
+  /** False when only the store has changed: what is in use was not touched, and files need not be read again. */
+  readonly readAgain: boolean;
 }
 
 export interface PreparedPart {
@@ -30,7 +36,19 @@ export interface PreparedPart {
 export interface ReloadSource {
   /** File name, for people. */
   readonly name: string;
+  /** Files whose change calls for a reload. */
+  readonly files: readonly string[];
   read(): Promise<LoadResult>;
+}
+
+/** What is added to what the operator wrote. */
+export interface ReloadAddition {
+  /** Rejects when it cannot be known at present. */
+  combine(file: Config): Promise<CombinedConfig>;
+  /** What was combined is in use from now on. */
+  use(combined: CombinedConfig): void;
+  /** False when nothing has changed since. */
+  isStale(): Promise<boolean>;
 }
 
 export interface ReloadChanges {
@@ -68,6 +86,10 @@ export interface ReloadStatus {
 export interface ReloaderOptions {
   /** undefined when the configuration came from stdin: it is never read again. */
   readonly source: ReloadSource | undefined;
+  /** What the operator wrote, as the gateway started with it. */
+  readonly file: Config;
+  /** The store; undefined = there is none. */
+  readonly stored: ReloadAddition | undefined;
   readonly parts: readonly ReloadPart[];
   readonly log: Logger;
   /** Called before anything is read. */
@@ -104,15 +126,28 @@ export class ReloadRefused extends Error {
 
 const NO_FILE = 'the configuration came from stdin and cannot be read again; only certificates were';
 
+/** A Config that may be put to use, with what it was made of. */
+interface Candidate {
+  readonly config: Config;
+  readonly file: Config;
+  readonly combined: CombinedConfig | undefined;
+  readonly notes: readonly string[];
+}
+
 export class Reloader {
   readonly #options: ReloaderOptions;
+  /** What the operator wrote, as far as it is in use. */
+  #file: Config;
   #running: Promise<ReloadResult> | undefined;
   #next: Promise<ReloadResult> | undefined;
+  /** Why there is a next one. */
+  #nextTrigger: ReloadTrigger = 'store';
   readonly #stopping = new AbortController();
   #status: ReloadStatus = { succeeded: 0, failed: 0, refusedBy: {}, lastSuccess: undefined, last: undefined };
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
+    this.#file = options.file;
   }
 
   get status(): ReloadStatus {
@@ -125,9 +160,11 @@ export class Reloader {
    */
   request(trigger: ReloadTrigger): Promise<ReloadResult> {
     if (this.#running === undefined) return this.#run(trigger);
+    // Whoever asks for the files gets them read, also when a change of the store has asked before.
+    if (this.#next === undefined || trigger !== 'store') this.#nextTrigger = trigger;
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
-      return this.#run(trigger);
+      return this.#run(this.#nextTrigger);
     });
     return this.#next;
   }
@@ -150,17 +187,21 @@ export class Reloader {
   async #reload(trigger: ReloadTrigger): Promise<ReloadResult> {
     const startedAt = performance.now();
     const { log } = this.#options;
-    log.info({ trigger }, 'reloading');
+    if (trigger !== 'store') log.info({ trigger }, 'reloading');
     let servers: ReloadChanges = { added: [], removed: [], changed: [], kept: [] };
+    let isNothingNew = false;
     let notes: readonly string[] = [];
     let errors: readonly string[] = [];
     try {
       this.#refuseWhenStopping();
-      await this.#options.onBegin();
-      const current = this.#options.current();
-      const next = await this.#nextConfig(current);
-      servers = changesBetween(current, next.config);
-      notes = [...next.notes, ...(await this.#apply(current, next.config, servers))];
+      isNothingNew = trigger === 'store' && (await this.#options.stored?.isStale()) !== true;
+      if (!isNothingNew) {
+        if (trigger !== 'store') await this.#options.onBegin();
+        const current = this.#options.current();
+        const next = await this.#nextConfig(trigger);
+        servers = changesBetween(current, next.config);
+        notes = [...next.notes, ...(await this.#apply(current, next, servers, trigger))];
+      }
     } catch (error) {
       errors = reasonsOf(error);
       if (!(error instanceof ReloadRefused)) log.debug({ err: error }, 'what stopped the reload');
@@ -174,28 +215,42 @@ export class Reloader {
       notes,
       errors,
     };
-    this.#report(result);
-    this.#options.onEnd();
+    if (!isNothingNew) {
+      this.#report(result);
+      this.#options.onEnd();
+    }
     return result;
   }
 
-  async #nextConfig(current: Config): Promise<{ readonly config: Config; readonly notes: readonly string[] }> {
+  async #nextConfig(trigger: ReloadTrigger): Promise<Candidate> {
+    const { file, notes } = await this.#nextFile(trigger);
+    const combined = await this.#options.stored?.combine(file);
+    return { config: combined?.config ?? file, file, combined, notes };
+  }
+
+  async #nextFile(trigger: ReloadTrigger): Promise<Pick<Candidate, 'file' | 'notes'>> {
     const { source } = this.#options;
-    if (source === undefined) return { config: current, notes: [NO_FILE] };
+    if (trigger === 'store') return { file: this.#file, notes: [] };
+    if (source === undefined) return { file: this.#file, notes: [NO_FILE] };
     const result = await source.read();
     const notes = result.warnings.map((warning) => formatWarning(warning, source.name));
-    if (result.ok) return { config: result.config, notes };
+    if (result.ok) return { file: result.config, notes };
     throw new ReloadRefused(result.errors.map((error) => formatWarning(error, source.name)));
   }
 
   /** Everything is made before anything is put to use, and put to use together. */
-  async #apply(current: Config, next: Config, changes: ReloadChanges): Promise<readonly string[]> {
+  async #apply(
+    current: Config,
+    { config: next, file, combined }: Candidate,
+    changes: ReloadChanges,
+    trigger: ReloadTrigger,
+  ): Promise<readonly string[]> {
     const refusals = this.#options.refusals(current, next);
     if (refusals.length > 0) throw new ReloadRefused(refusals);
     await using undo = new AsyncDisposableStack();
     const prepared: PreparedPart[] = [];
     for (const part of this.#options.parts) {
-      const made = await this.#noting(part, () => part.prepare(next));
+      const made = await this.#noting(part, () => part.prepare(next, { readAgain: trigger !== 'store' }));
       undo.defer(() => made.discard());
       prepared.push({ ...made, commit: () => this.#noting(part, () => made.commit()) });
     }
@@ -211,6 +266,8 @@ export class Reloader {
     built?.swap();
     // Nothing is taken back from here on.
     undo.move();
+    this.#file = file;
+    if (combined !== undefined) this.#options.stored?.use(combined);
     return notes;
   }
 
@@ -230,12 +287,18 @@ export class Reloader {
   }
 
   #report(result: ReloadResult): void {
-    const { succeeded, failed } = this.#status;
-    this.#status = result.ok
-      ? { ...this.#status, succeeded: succeeded + 1, lastSuccess: result.at, last: result }
-      : { ...this.#status, failed: failed + 1, last: result };
     const { log } = this.#options;
     const { ok, trigger, ms, servers, notes, errors } = result;
+    if (ok && trigger === 'store') {
+      // Many may come in a row: each says what is new, and not the names of all that have stayed.
+      const kept = servers.kept.length;
+      log.info({ trigger, ms, servers: { ...servers, kept }, ...(notes.length === 0 ? {} : { notes }) }, 'reloaded');
+      return;
+    }
+    const { succeeded, failed } = this.#status;
+    this.#status = ok
+      ? { ...this.#status, succeeded: succeeded + 1, lastSuccess: result.at, last: result }
+      : { ...this.#status, failed: failed + 1, last: result };
     if (ok) log.info({ trigger, ms, servers, ...(notes.length === 0 ? {} : { notes }) }, 'reloaded');
     else if (this.#stopping.signal.aborted) log.info({ trigger, errors }, 'nothing is reloaded any more');
     else log.error({ trigger, ms, errors }, 'RELOAD FAILED: everything goes on as it was; correct it and reload again');
@@ -247,16 +310,16 @@ export function changesBetween(current: Config, next: Config): ReloadChanges {
   const before = new Map(current.servers.map((server) => [server.name, server]));
   const after = new Map(next.servers.map((server) => [server.name, server]));
   const both = [...after.keys()].filter((name) => before.has(name));
-  const isSame = (name: string): boolean => {
-    const [old, fresh] = [before.get(name), after.get(name)];
+  const same = new Set(both.filter((name) => isSame(before.get(name), after.get(name))));
+  function isSame(old: ServerConfig | undefined, fresh: ServerConfig | undefined): boolean {
     if (old === undefined || fresh === undefined) return false;
     return isDeepStrictEqual(whatMakes(old, current), whatMakes(fresh, next));
-  };
+  }
   return {
     added: [...after.keys()].filter((name) => !before.has(name)),
     removed: [...before.keys()].filter((name) => !after.has(name)),
-    changed: both.filter((name) => !isSame(name)),
-    kept: both.filter(isSame),
+    changed: both.filter((name) => !same.has(name)),
+    kept: [...same],
   };
 }
 

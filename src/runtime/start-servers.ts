@@ -1,5 +1,6 @@
 /** Starts the servers of a Runtime: all of them must, or those that can. */
 import type { ServerConfig } from '../config/config.ts';
+import type { Origin } from '../config/registration.ts';
 import type { Telemetry } from '../telemetry/log.ts';
 import { githubOidcProblem } from '../upstream/credentials/github-oidc.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -55,9 +56,15 @@ export async function startStrictly(
   if (failed.length > 0 && signal?.aborted !== true) throw new StartupFailure(failed);
 }
 
-/** Names of the servers that are started with the gateway, and not by their first use. */
-export function bootServers({ pools }: Runtime): readonly string[] {
-  return [...pools.values()].filter(({ config }) => config.start === 'boot').map(({ name }) => name);
+/**
+ * Names of the servers that are started with the gateway, and not by their first use: those that the operator wrote down,
+ * or those that are registered. One that is registered never ends or holds up the gateway.
+ */
+export function bootServers({ pools }: Runtime, origin: Origin['kind']): readonly string[] {
+  const wanted = [...pools.values()].filter(
+    ({ config }) => config.start === 'boot' && config.registration.origin.kind === origin,
+  );
+  return wanted.map(({ name }) => name);
 }
 
 function authProblem(server: ServerConfig): string | undefined {

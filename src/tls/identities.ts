@@ -28,6 +28,8 @@ export interface LoadedMaterial {
 interface LoadedUpstream {
   readonly config: UpstreamTlsConfig;
   readonly users: readonly string[];
+  /** False when only registered servers use it: whatever is wrong with it then concerns nobody else. */
+  readonly ofFile: boolean;
   readonly state: UpstreamGeneration | MaterialError;
 }
 
@@ -46,18 +48,34 @@ interface Current {
 
 const NOTHING: Current = { listener: undefined, upstream: new Map() };
 
+export interface PrepareOptions {
+  /** False takes material that is in use as it is and reads only what is new: nobody has said that files have changed. */
+  readonly readAgain: boolean;
+}
+
 /** Reads and checks everything that the configuration names; starts nothing. Rejects only when files do not come to rest. */
-export async function loadMaterial(config: Config, current: Current = NOTHING): Promise<LoadedMaterial> {
+export async function loadMaterial(
+  config: Config,
+  current: Current = NOTHING,
+  { readAgain }: PrepareOptions = { readAgain: true },
+): Promise<LoadedMaterial> {
   const upstreams = wanted(config);
   const { tls } = config.gateway;
-  const paths = [...upstreams.values()].flatMap(({ config: each }) => upstreamPaths(each));
-  const files = await readStable([...paths, ...(tls === undefined ? [] : listenerPaths(tls))]);
+  const isKept = (key: string): boolean => !readAgain && current.upstream.has(key);
+  const paths = [...upstreams].flatMap(([key, { config: each }]) => (isKept(key) ? [] : upstreamPaths(each)));
+  const files = await readStable([...paths, ...(tls === undefined || !readAgain ? [] : listenerPaths(tls))]);
   const problems: MaterialError[] = [];
   const listener =
-    tls === undefined ? undefined : await noting(problems, () => loadListener(tls, files, current.listener));
+    tls === undefined || !readAgain
+      ? current.listener
+      : await noting(problems, () => loadListener(tls, files, current.listener));
   const upstream = new Map<string, LoadedUpstream>();
   for (const [key, each] of upstreams) {
-    const state = await loadOne(each, files, current.upstream.get(key));
+    const existing = current.upstream.get(key);
+    const state =
+      existing !== undefined && isKept(key)
+        ? (existing.failure ?? existing.current())
+        : await loadOne(each, files, existing);
     upstream.set(key, { ...each, state });
   }
   for (const { state } of upstream.values()) if (state instanceof MaterialError) problems.push(state);
@@ -83,6 +101,8 @@ export class Identities implements Disposable {
   #config: Config;
   #upstream: ReadonlyMap<string, UpstreamIdentity>;
   #users: ReadonlyMap<string, readonly string[]>;
+  /** How often each is held by servers that are no part of the configuration. */
+  readonly #held = new Map<string, number>();
 
   private constructor(config: Config, loaded: LoadedMaterial, log: Logger) {
     this.#log = log;
@@ -120,6 +140,39 @@ export class Identities implements Disposable {
     return identity;
   }
 
+  /**
+   * Makes `upstream` know a server that is no part of any configuration, until the result is disposed. Rejects with a
+   * MaterialError when its material cannot be used.
+   */
+  async hold(tls: UpstreamTlsConfig = PLAIN_IDENTITY): Promise<Disposable> {
+    const key = keyOf(tls);
+    const usable = this.#upstream.get(key);
+    if (usable === undefined || usable.failure !== undefined) {
+      const state = await loadUpstream(tls, await readStable(upstreamPaths(tls)));
+      const meanwhile = this.#upstream.get(key);
+      if (meanwhile === undefined) this.#upstream = new Map(this.#upstream).set(key, new UpstreamIdentity(tls, state));
+      else if (meanwhile.failure !== undefined) meanwhile.replace(state);
+    }
+    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        const left = (this.#held.get(key) ?? 1) - 1;
+        if (left > 0) this.#held.set(key, left);
+        else this.#held.delete(key);
+        this.#forget((each) => each === key);
+      },
+    };
+  }
+
+  /** Drops identities that nothing needs: no server of the configuration, and none that is only held. */
+  #forget(isCandidate: (key: string) => boolean): void {
+    const isNeeded = (key: string): boolean => this.#users.has(key) || this.#held.has(key);
+    this.#upstream = new Map([...this.#upstream].filter(([key]) => !isCandidate(key) || isNeeded(key)));
+  }
+
   /** For what belongs to no server, such as token endpoints: the authorities of the system, no certificate of ours. */
   plain(): UpstreamIdentity {
     const identity = this.#upstream.get(keyOf(PLAIN_IDENTITY));
@@ -144,7 +197,7 @@ export class Identities implements Disposable {
     const upstream = new Map<string, LoadedUpstream>();
     for (const [key, identity] of this.#upstream) {
       const state = identity.failure ?? identity.current();
-      upstream.set(key, { config: identity.config, users: this.#users.get(key) ?? [], state });
+      upstream.set(key, { config: identity.config, users: this.#users.get(key) ?? [], ofFile: false, state });
     }
     return notesOf({ listener: this.listener?.generation, upstream });
   }
@@ -153,42 +206,44 @@ export class Identities implements Disposable {
    * Reads and checks the material of the next configuration; nothing in use is touched. Rejects with MaterialErrors, each
    * naming file and reason. Identities that exist keep serving what they have until `commit`.
    */
-  async prepare(next: Config): Promise<PreparedMaterial> {
+  async prepare(next: Config, options: PrepareOptions = { readAgain: true }): Promise<PreparedMaterial> {
     refuseRestart(this.#config, next);
-    const loaded = await loadMaterial(next, { listener: this.listener?.generation, upstream: this.#upstream });
+    const current = { listener: this.listener?.generation, upstream: this.#upstream };
+    const loaded = await loadMaterial(next, current, options);
     const problems: MaterialError[] = [];
     const listener = loaded.listener === undefined ? undefined : this.#nextListener(loaded.listener, next, problems);
     if (next.gateway.tls !== undefined && loaded.listener === undefined) problems.push(...loaded.problems.slice(0, 1));
+    const notes: string[] = [];
+    // What only registered servers use must not hold up a reload: it fails alone, or stays as it is.
+    const report = (state: MaterialError, ofFile: boolean): void =>
+      void (ofFile ? problems.push(state) : notes.push(`not used: ${state.message}`));
     const added = new Map<string, UpstreamIdentity>();
     const replaced: { readonly identity: UpstreamIdentity; readonly state: UpstreamGeneration }[] = [];
-    for (const [key, { config, state }] of loaded.upstream) {
+    for (const [key, { config, ofFile, state }] of loaded.upstream) {
       const existing = this.#upstream.get(key);
       if (existing === undefined) {
-        if (state instanceof MaterialError) problems.push(state);
+        if (state instanceof MaterialError) report(state, ofFile);
         added.set(key, new UpstreamIdentity(config, state));
       } else if (state instanceof MaterialError) {
         // One that never worked must not hold up the others.
-        if (existing.failure === undefined) problems.push(state);
+        if (existing.failure === undefined) report(state, ofFile);
       } else if (existing.failure !== undefined || existing.current() !== state) {
         replaced.push({ identity: existing, state });
       }
     }
     if (problems.length > 0) throw new MaterialErrors(problems);
-    const before = this.#upstream;
-    this.#upstream = new Map([...before, ...added]);
+    this.#upstream = new Map([...this.#upstream, ...added]);
     return {
       commit: async () => {
         const lines = listener === undefined ? [] : await this.#applyListener(listener);
         for (const { identity, state } of replaced) identity.replace(state);
-        this.#upstream = new Map([...this.#upstream].filter(([key]) => loaded.upstream.has(key)));
         this.#users = new Map([...loaded.upstream].map(([key, { users }]) => [key, users]));
+        this.#forget(() => true);
         this.#config = next;
         this.#expiry.look();
-        return [...lines, ...replaced.map(({ identity, state }) => this.#line(identity, state))];
+        return [...lines, ...replaced.map(({ identity, state }) => this.#line(identity, state)), ...notes];
       },
-      discard: async () => {
-        this.#upstream = before;
-      },
+      discard: async () => this.#forget((key) => added.has(key)),
     };
   }
 
@@ -233,24 +288,33 @@ export class Identities implements Disposable {
 }
 
 /** The distinct identities that servers need, with the names of those servers; and the one without any setting. */
-function wanted({
-  servers,
-}: Config): ReadonlyMap<string, { readonly config: UpstreamTlsConfig; readonly users: readonly string[] }> {
-  const found = new Map([[keyOf(PLAIN_IDENTITY), { config: PLAIN_IDENTITY, users: [] as string[] }]]);
+function wanted({ servers }: Config): ReadonlyMap<string, Omit<LoadedUpstream, 'state'>> {
+  const plain = { config: PLAIN_IDENTITY, users: [] as string[], ofFile: true };
+  const found = new Map([[keyOf(PLAIN_IDENTITY), plain]]);
   for (const server of servers) {
     if (server.kind !== 'http' || !server.url.startsWith('https:')) continue;
     const config = server.tls ?? PLAIN_IDENTITY;
     const key = keyOf(config);
+    const ofFile = server.registration.origin.kind === 'file';
     const known = found.get(key);
-    if (known === undefined) found.set(key, { config, users: [server.name] });
-    else known.users.push(server.name);
+    if (known === undefined) found.set(key, { config, users: [server.name], ofFile });
+    else {
+      known.users.push(server.name);
+      known.ofFile ||= ofFile;
+    }
   }
   return found;
 }
 
+const KEYS = new WeakMap<UpstreamTlsConfig, string>();
+
 function keyOf(config: UpstreamTlsConfig): string {
+  const known = KEYS.get(config);
+  if (known !== undefined) return known;
   const { ca, systemCa, cert, key, pfx, passphrase, minVersion, verify, serverName, strictNames } = config;
-  return contentKey([ca, systemCa, cert, key, pfx, passphrase, minVersion, verify, serverName, strictNames]);
+  const made = contentKey([ca, systemCa, cert, key, pfx, passphrase, minVersion, verify, serverName, strictNames]);
+  KEYS.set(config, made);
+  return made;
 }
 
 async function loadOne(

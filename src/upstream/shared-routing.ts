@@ -21,6 +21,10 @@ export class SharedRouting {
     return [...this.#audience];
   }
 
+  has(attachment: Attachment): boolean {
+    return this.#audience.has(attachment);
+  }
+
   attach(attachment: Attachment, speaks: boolean): void {
     this.#audience.add(attachment);
     if (speaks) this.#speakers.add(attachment);

@@ -83,7 +83,6 @@ describe('problems', () => {
       }),
     ).toEqual([
       'if any flags in the group [routed unified] are set none of the others can be; [routed unified] were all set',
-      'at least one of the flags in the group [config config-stdin] is required',
       "invalid --listen: '3000' is not an address such as 127.0.0.1:3000, [::1]:3000 or :3000",
       "invalid --startup: 'maybe' is not one of strict, resilient",
       "invalid --shutdown-timeout: '5' is not a duration such as 5s or 1m30s, at most 596h",

@@ -17,6 +17,7 @@ export interface Flag {
 
 export type FlagGroup =
   | 'Configuration:'
+  | 'Store:'
   | 'Serving:'
   | 'Log:'
   | 'Large results:'
@@ -61,6 +62,22 @@ export const SERVE_FLAGS = [
     group: 'Configuration:',
     description:
       'check first that the container engine answers and that MCP_GATEWAY_PORT, _DOMAIN and _AGENT_ID are set',
+  },
+  {
+    flags: '--data-dir <directory>',
+    key: 'dataDir',
+    env: 'MCP_GATEWAY_DATA_DIR',
+    group: 'Store:',
+    fallback: 'the configuration; without any configuration $XDG_DATA_HOME/gatehouse or ~/.local/share/gatehouse',
+    description: 'keep registered servers, accounts and the audit log here, and serve the management API',
+  },
+  {
+    flags: '--secret-key-file <file>',
+    key: 'secretKeyFile',
+    env: 'MCP_GATEWAY_SECRET_KEY_FILE',
+    group: 'Store:',
+    fallback: 'secret.key in the data directory, made at the first start',
+    description: 'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead',
   },
   {
     flags: '-l, --listen <host:port>',

@@ -5,6 +5,9 @@ import { configSecrets } from '../../telemetry/config-secrets.ts';
 import type { Telemetry } from '../../telemetry/log.ts';
 import { readConfigurationFile, UnreadableConfiguration } from '../read-configuration.ts';
 
+/** Everything as it is by default: what is served comes from the store. */
+export const NO_CONFIGURATION: ConfigSource = { kind: 'toml', name: '(no configuration)', text: '' };
+
 type Load = (source: ConfigSource) => Promise<LoadResult>;
 
 /** Loads texts by the same rules each time; an agent id that is made up for a configuration without one stays the same. */
@@ -15,6 +18,7 @@ export function createLoader(input: Omit<Parameters<typeof loadConfig>[0], 'sour
 export function createReloadSource(path: string, load: Load, telemetry: Telemetry): ReloadSource {
   return {
     name: path,
+    files: [path],
     async read() {
       try {
         const result = await load(await readConfigurationFile(path));
@@ -26,4 +30,9 @@ export function createReloadSource(path: string, load: Load, telemetry: Telemetr
       }
     },
   };
+}
+
+/** For a gateway that was started without a configuration: a reload reads the defaults, and what the store adds. */
+export function createDefaultSource(load: Load): ReloadSource {
+  return { name: NO_CONFIGURATION.name, files: [], read: () => load(NO_CONFIGURATION) };
 }

@@ -76,6 +76,11 @@ export function legacyResult(result: string): string {
   return without(result, ['resultType', 'ttlMs', 'cacheScope']);
 }
 
+/** A result that is kept for its own client only, if it may be kept at all. */
+export function privateResult(result: string): string {
+  return scanObject(result).has('cacheScope') ? setMember(result, 'cacheScope', '"private"') : result;
+}
+
 /** The questions of an `input_required` result: raw JSON text of each request, by its key; undefined when it asks nothing. */
 export interface InputRequired {
   readonly requests: readonly InputRequest[];

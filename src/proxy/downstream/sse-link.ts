@@ -114,6 +114,7 @@ export function openSse(front: Front, response: ServerResponse, admitted: Admitt
 }
 
 function messagesPath(route: Route): string {
+  if (route.kind === 'virtual') return `/servers/${encodeURIComponent(route.id)}/messages`;
   const name = route.kind === 'server' ? route.server : route.kind === 'unified' ? route.group : undefined;
   return name === undefined ? '/messages' : `/mcp/${encodeURIComponent(name)}/messages`;
 }

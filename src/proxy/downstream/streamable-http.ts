@@ -92,7 +92,7 @@ function requiredSession(front: Front, request: IncomingMessage, { principal, ro
   const sessionId = sessionIdOf(request);
   if (sessionId === undefined) throw new GatewayError('session_missing', 'The request needs an Mcp-Session-Id header.');
   checkProtocolVersion(request);
-  return front.sessions.find(sessionId, principal.subject, routeKey(route));
+  return front.sessions.find(sessionId, principal, routeKey(route));
 }
 
 /** A missing Accept header accepts everything (RFC 9110, section 12.5.1). */

@@ -7,7 +7,9 @@ import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
 import { answerRequest, hearNotification, logRequest, readMessage } from '../pipeline.ts';
 import { expected, rpcErrorOf } from '../respond.ts';
+import { moveToView } from '../session-view.ts';
 import type { ClientStream, Session } from '../session.ts';
+import { viewsOf } from '../view/views.ts';
 import type { Beating } from './heartbeat.ts';
 
 /** Close codes (RFC 6455, section 7.4.1). */
@@ -119,8 +121,11 @@ export class WebSocketConnection implements ClientStream, Beating {
         return this.close(POLICY_VIOLATION, 'The credentials of this connection are no longer valid.');
       }
       message = readMessage(text);
+      const view = viewsOf(held.runtime).view(principal, this.#admitted.route);
+      if (this.#session !== undefined && this.#session.view !== view) moveToView(this.#session, view);
       const exchange: Exchange = {
         ...this.#admitted,
+        view,
         requestId,
         runtime: held.runtime,
         session: message.method === 'initialize' ? undefined : this.#session,

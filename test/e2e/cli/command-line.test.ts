@@ -50,8 +50,6 @@ describe('help and mistakes', () => {
   );
 
   it.each([
-    [[], 'error: at least one of the flags in the group [config config-stdin] is required\n'],
-    [['serve'], 'error: at least one of the flags in the group [config config-stdin] is required\n'],
     [['server'], "error: unknown command or argument 'server'"],
     [['serve', '--listne', ':1'], '(Did you mean --listen?)'],
     [['serve', '--config'], "option '-c, --config <file>' argument missing"],

@@ -4,9 +4,12 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { AGENT } from '../../../src/auth/agent-id.ts';
 import { cutWhenStalled } from '../../../src/proxy/downstream/stalled-reader.ts';
 import { SessionStore } from '../../../src/proxy/session-store.ts';
 import type { Session } from '../../../src/proxy/session.ts';
+import { PLAIN } from '../../../src/proxy/names.ts';
+import { View } from '../../../src/proxy/view/view.ts';
 import { parseMessage } from '../../../src/mcp/message.ts';
 import { UpstreamPool } from '../../../src/upstream/pool.ts';
 import type { Transport, TransportEvents } from '../../../src/upstream/transport.ts';
@@ -38,13 +41,25 @@ it('more standing streams than a server may have connections for calls leave eve
   await server.listening(1025);
 });
 
+const NOTHING = new View({
+  pools: new Map(),
+  names: PLAIN,
+  virtual: undefined,
+  restricted: false,
+  overrides: [],
+  serverView: () => {
+    throw new Error('there are no servers');
+  },
+});
+
 function storeOf(principals: readonly string[]) {
   const ended: Session[] = [];
   const store = new SessionStore({ idleTimeoutMs: () => 60_000, onEnd: async (session) => void ended.push(session) });
   const create = (principal: string): Session =>
     store.create({
-      principal,
-      routeKey: 'web',
+      caller: { ...AGENT, subject: principal, issuer: 'agent-id' },
+      route: { kind: 'server', server: 'web' },
+      view: NOTHING,
       unified: false,
       clientInfo: '{}',
       clientCapabilities: '{}',

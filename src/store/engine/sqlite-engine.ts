@@ -1,0 +1,65 @@
+/** The embedded database: one file, written by one connection and read by another, so that no read waits for a write. */
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely } from 'kysely';
+import { StoreError } from '../store.ts';
+import type { Engine, Tables } from './engine.ts';
+import { SqliteDialect } from './sqlite-dialect.ts';
+
+const WATCH_INTERVAL_MS = 1_000;
+/** Only while a file is opened, where there is nothing yet that could be held up. */
+const OPEN_TIMEOUT_MS = 5_000;
+
+/** Opens or creates the file, readable by its owner only. */
+export function openSqlite(path: string): Engine {
+  // SQLite gives the files beside it (-wal, -shm) the mode of this one.
+  closeSync(openSync(path, 'a', 0o600));
+  const writer = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS, enableForeignKeyConstraints: true });
+  const { journal_mode: mode } = writer.prepare('pragma journal_mode = wal').get() as { readonly journal_mode: string };
+  if (mode !== 'wal') {
+    writer.close();
+    throw new StoreError('unavailable', `${path}: the file system cannot hold a write-ahead log. Use a local disk.`);
+  }
+  // FULL: what has been answered survives a loss of power, not only the end of the process.
+  writer.exec('pragma synchronous = full');
+  const reader = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS });
+  reader.exec('pragma query_only = on');
+  const [read, write] = [writerOver(reader), writerOver(writer)];
+  return {
+    kind: 'sqlite',
+    read,
+    write,
+    transact: async (work) => write.transaction().execute(work),
+    announce: async () => undefined,
+    watch(look) {
+      let before = dataVersion(reader);
+      const timer = setInterval(() => {
+        const now = dataVersion(reader);
+        if (now === before) return;
+        before = now;
+        look();
+      }, WATCH_INTERVAL_MS).unref();
+      return () => clearInterval(timer);
+    },
+    async [Symbol.asyncDispose]() {
+      // Never used, so nothing of Kysely closes them.
+      await read.destroy();
+      await write.destroy();
+      if (reader.isOpen) reader.close();
+      if (writer.isOpen) writer.close();
+    },
+  };
+}
+
+function writerOver(database: DatabaseSync): Kysely<Tables> {
+  return new Kysely<Tables>({ dialect: new SqliteDialect(database) });
+}
+
+/** Changes with every commit of another connection. A failure means that the file is in trouble, which the next read will say. */
+function dataVersion(database: DatabaseSync): unknown {
+  try {
+    return database.prepare('pragma data_version').get()?.['data_version'];
+  } catch {
+    return undefined;
+  }
+}
