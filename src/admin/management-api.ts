@@ -10,7 +10,7 @@ import { checkedBody, checkedParameters, parsedBody, queryOf } from './http/inpu
 import { expectedFailure, invalidInput } from './http/problem.ts';
 import { respondAnswer, respondProblem } from './http/respond.ts';
 import type { Answer, Route } from './http/route.ts';
-import { ownedPaths, Router } from './http/router.ts';
+import { ownedPaths, Router, type Match } from './http/router.ts';
 
 /** How long changes that are being made may go on when the gateway ends. */
 const FINISH_TIMEOUT_MS = 5_000;
@@ -72,7 +72,7 @@ export class ManagementApi implements AsyncDisposable {
     let outcome = 'ok';
     try {
       const target = request.url ?? '';
-      const { route, params } = this.#find(request.method ?? '', target);
+      const { route, params } = this.#find(request.method ?? '', target, response);
       action = route.action;
       response.setHeader('x-request-id', requestId);
       const answer = await this.#answer(route, params, target, incoming);
@@ -91,12 +91,13 @@ export class ManagementApi implements AsyncDisposable {
     }
   }
 
-  #find(method: string, target: string): { readonly route: Route; readonly params: Readonly<Record<string, string>> } {
+  #find(method: string, target: string, response: ServerResponse): Extract<Match, { readonly route: Route }> {
     const match = this.#router.match(method, pathOf(target));
     if (match === undefined) {
       throw new GatewayError('not_found', 'The management API has nothing at this path; /v1/openapi.json has it all.');
     }
     if ('route' in match) return match;
+    response.setHeader('allow', match.allowed.join(', '));
     throw new GatewayError('method_not_allowed', `This path knows ${match.allowed.join(', ')} and no other method.`);
   }
 

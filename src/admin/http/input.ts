@@ -49,7 +49,12 @@ type Place = (path: readonly PropertyKey[]) => Pick<FieldError, 'pointer' | 'par
 function checked(schema: z.ZodType, value: unknown, place: Place): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [first, ...rest] = result.error.issues.flatMap((issue) => fieldErrorsOf(issue, place));
+  const errors = result.error.issues.flatMap((issue) => fieldErrorsOf(issue, place));
+  // Of everything that is wrong with one field, the first thing is enough.
+  const [first, ...rest] = new Map(errors.toReversed().map((error) => [error.pointer ?? error.parameter, error]))
+    .values()
+    .toArray()
+    .toReversed();
   if (first === undefined) throw new Error('a schema refused a value and did not say why');
   throw invalidInput([first, ...rest]);
 }

@@ -19,7 +19,8 @@ export function respondAnswer(
   if (status === 200 && etag !== undefined && isUnchanged(ifNoneMatch, etag))
     return write(response, 304, undefined, {});
   const text = body === undefined ? undefined : JSON.stringify(body);
-  write(response, text === undefined && status === 200 ? 204 : status, text, { 'content-type': JSON_TYPE, ...headers });
+  const type = text === undefined ? {} : { 'content-type': JSON_TYPE };
+  write(response, text === undefined && status === 200 ? 204 : status, text, { ...type, ...headers });
 }
 
 export function respondProblem(response: ServerResponse, failure: GatewayError, requestId: string): void {

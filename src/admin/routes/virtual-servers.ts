@@ -75,7 +75,7 @@ export const VIRTUAL_SERVER_ROUTES: readonly Route[] = [
           return { result: record, object: referenceTo(record), before: undefined, after: auditOf(record) };
         },
         (record) => ({
-          ...one(call, record, ids),
+          ...expectedInUse(one(call, record, ids), record),
           status: 201,
           headers: { location: `/v1/servers/${record.id}` },
         }),
@@ -187,7 +187,7 @@ async function change(
       const record = await tx.updateVirtualServer(before.id, call.ifVersion ?? before.version, fields);
       return { result: record, object: referenceTo(record), before: auditOf(before), after: auditOf(record) };
     },
-    (record) => one(call, record, ids),
+    (record) => expectedInUse(one(call, record, ids), record),
   );
   return inUse(call, answer);
 }
@@ -200,6 +200,11 @@ export function wantedState({
   const wanted = body?.enabled ?? query.activate;
   if (wanted !== undefined) return wanted;
   throw invalidInput([{ pointer: '/enabled', detail: 'is missing', remedy: 'Send {"enabled": true} or false.' }]);
+}
+
+/** What a replay will say: an answer is remembered together with the change, and before that is in use. */
+function expectedInUse(answer: JsonAnswer, { enabled }: VirtualServerRecord): JsonAnswer {
+  return { ...answer, body: { ...(answer.body as VirtualServerBody), inUse: enabled } satisfies VirtualServerBody };
 }
 
 /** Puts the change to use, and says so in the answer that was made before. */
