@@ -16,7 +16,7 @@ import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
-import { OpenSubscriptions } from './proxy/subscriptions.ts';
+import { OpenSubscriptions } from './proxy/open-subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import { Candidates } from './runtime/candidates.ts';
 import { CurrentRuntime } from './runtime/current.ts';
