@@ -6,7 +6,7 @@ import type { Config } from './config/config.ts';
 import type { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions } from './proxy/sessions-after-reload.ts';
-import type { OpenSubscriptions } from './proxy/subscriptions.ts';
+import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
