@@ -69,13 +69,6 @@ export const ERRORS = {
     -32003,
     'The Authorization header has characters that no credential can have.',
   ),
-  forbidden: row(
-    'client',
-    false,
-    403,
-    -32003,
-    'The credential is good but does not allow this; the message names the permission that is missing.',
-  ),
   forbidden_host: row(
     'client',
     false,
