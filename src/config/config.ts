@@ -1,6 +1,7 @@
 /** The validated configuration: the only form in which the rest of the program sees what the operator wrote. */
 
 import type { HealthConfig } from './health.ts';
+import type { AuthConfig } from './auth-config.ts';
 import type { ItemOverride, Registration, VirtualServer } from './registration.ts';
 import type { ListenerTlsConfig, UpstreamTlsConfig } from './tls-config.ts';
 
@@ -68,6 +69,7 @@ export interface GatewayConfig {
   readonly tls: ListenerTlsConfig | undefined;
   /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */
   readonly hmacSecret: string | undefined;
+  readonly auth: AuthConfig;
 }
 
 export interface ContainerRuntime {
