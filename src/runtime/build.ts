@@ -1,7 +1,5 @@
 /** Builds a Runtime from a Config: everything is made, nothing is started but what must be known to work. */
-import { createAgentIdAuthenticator } from '../auth/agent-id.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
-import { createCertificateAuthenticator } from '../auth/client-certificate.ts';
 import { createRequestSignatures, type RequestSignatures } from '../auth/hmac-signature.ts';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { hostDirectories, mountPolicyFrom } from '../config/mount-policy.ts';
@@ -15,6 +13,7 @@ import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
+import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
@@ -28,6 +27,8 @@ export interface BuildOptions {
   readonly version: string;
   /** TLS material of the servers; outlives every Runtime. */
   readonly identities: Identities;
+  /** Rejects when keys cannot be read. */
+  readonly authenticatorFor: (config: Config) => Promise<Authenticator>;
   /** The Runtime that this one is to replace: what has not changed is taken over from it, with everything that is open. */
   readonly previous?: BuiltRuntime;
   /** Servers that were opened before their place in the configuration, and what they run in. */
@@ -65,11 +66,13 @@ export async function buildRuntime({
   telemetry,
   version,
   identities,
+  authenticatorFor,
   previous,
   opened,
 }: BuildOptions): Promise<BuiltRuntime> {
   await using stack = new AsyncDisposableStack();
   const before = previous?.parts;
+  const authenticator = await authenticatorFor(config);
   const payloadsPart = await payloadsFor(config, telemetry, before);
   const payloads = payloadsPart && stack.use(payloadsPart.shared.lease()).value;
   const tokens = await carryOver(before?.tokens, 'tokens', () => openTokens(identities));
@@ -79,6 +82,7 @@ export async function buildRuntime({
     oidc: stack.use(tokens.shared.lease()).value.oidc,
     containers: containers && stack.use(containers.shared.lease()).value,
     mountPolicy: await mountPolicyOf(telemetry.log),
+    addresses: addressPolicyFor(config.gateway),
   };
   const servers = new Map<string, Part<ServedPool>>();
   const leases: Lease<ServedPool>[] = [];
@@ -99,7 +103,7 @@ export async function buildRuntime({
   let ended: Promise<void> | undefined;
   return {
     config,
-    authenticator: authenticatorFor(config),
+    authenticator,
     signatures: signaturesFor(config, previous),
     guards,
     pools,
@@ -111,11 +115,6 @@ export async function buildRuntime({
     },
     [Symbol.asyncDispose]: () => (ended ??= disposePoolsTogether(leases, owned)),
   };
-}
-
-function authenticatorFor({ gateway }: Config): Authenticator {
-  const agents = createAgentIdAuthenticator(gateway.agentIds);
-  return gateway.tls === undefined ? agents : createCertificateAuthenticator(gateway.tls, agents);
 }
 
 /** With the same secret the same ones: what has been used once stays used over a reload. */
@@ -200,9 +199,11 @@ export function whatMakes(server: ServerConfig, { gateway }: Pick<Config, 'gatew
 /** Worked out once: of hundreds of servers a change of the store leaves all but one as the objects that they were. */
 const MAKERS = new WeakMap<Config['gateway'], WeakMap<ServerConfig, object>>();
 
-function makersOf({ registration: _whoMaySeeIt, ...server }: ServerConfig, gateway: Config['gateway']): object {
+function makersOf({ registration: { origin }, ...server }: ServerConfig, gateway: Config['gateway']): object {
   const { keepaliveIntervalMs, containerRuntime } = gateway;
-  return server.kind === 'container' ? { server, containerRuntime } : { server, keepaliveIntervalMs };
+  if (server.kind === 'container') return { server, containerRuntime };
+  const places = origin.kind === 'store' ? allowedPlaces(gateway) : undefined;
+  return { server, keepaliveIntervalMs, places };
 }
 
 export interface PoolContext {
