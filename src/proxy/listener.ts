@@ -1,5 +1,4 @@
 /** The socket that clients connect to: limits, Host and Origin checks, authentication, and the way to each endpoint. */
-import { randomBytes } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -8,6 +7,7 @@ import type { Server as TlsServer } from 'node:tls';
 import type { Principal } from '../auth/authenticator.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
@@ -17,7 +17,11 @@ import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import type { ManagementEndpoint } from './management.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
+import type { ClientResponse } from './client-response.ts';
+import { FastPath } from './fast/fast-path.ts';
 import { handlePost } from './pipeline.ts';
+import type { WholeRequest } from './post-request.ts';
+import { newRequestId } from './request-id.ts';
 import { readBody } from './read-body.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
 import { routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
@@ -29,9 +33,14 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
+/** What Node says of a request that is too late. */
+const LATE = Object.assign(new Error('the request is too late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
+  /** False = every request takes the way through node:http. */
+  readonly fastPath: boolean;
 }
 
 /** What makes the socket speak TLS. */
@@ -55,6 +64,8 @@ export class Listener implements AsyncDisposable {
   /** Connections on which a request is being answered, with the number of such requests. */
   readonly #occupied = new WeakMap<Socket, number>();
   readonly #serving = Promise.withResolvers<ListenerDeps>();
+  readonly #fastPath: FastPath | undefined;
+  #deps: ListenerDeps | undefined;
 
   /** Without `tls` it speaks plain HTTP. */
   constructor(options: ListenerOptions, tls?: ListenerSecurity) {
@@ -79,6 +90,15 @@ export class Listener implements AsyncDisposable {
       this.#server = server;
     }
     this.#server.maxHeadersCount = MAX_HEADERS;
+    if (options.fastPath)
+      this.#fastPath = new FastPath(this.#server, {
+        event: tls === undefined ? 'connection' : 'secureConnection',
+        headersTimeoutMs: HEADERS_TIMEOUT_MS,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+        onRequest: (request, response) => void this.#acceptWhole(request, response),
+        onLate: (socket) => this.#refuseUnreadable(LATE, socket),
+      });
     this.#server.on('connection', (socket) => void this.#refuseContainers(socket));
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseUnreadable(error, socket));
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
@@ -101,6 +121,7 @@ export class Listener implements AsyncDisposable {
 
   /** Lets requests in. */
   serve(deps: ListenerDeps): void {
+    this.#deps = deps;
     this.#serving.resolve(deps);
   }
 
@@ -108,10 +129,15 @@ export class Listener implements AsyncDisposable {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    this.#fastPath?.finish();
     // What is still open now belongs to clients that were told to go, or that are in the middle of something that was aborted.
-    const last = setTimeout(() => this.#server.closeAllConnections(), 500);
+    const last = setTimeout(() => {
+      this.#server.closeAllConnections();
+      this.#fastPath?.[Symbol.dispose]();
+    }, 500);
     await closed;
     clearTimeout(last);
+    this.#fastPath?.[Symbol.dispose]();
   }
 
   /** A server in a container is asked by the gateway and has no business asking it, not even for its health. */
@@ -139,7 +165,7 @@ export class Listener implements AsyncDisposable {
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const deps = await this.#serving.promise;
     this.#occupy(request.socket, response);
-    const requestId = randomBytes(8).toString('hex');
+    const requestId = newRequestId();
     const route = routeOf(request.url ?? '');
     const managed = route === undefined && deps.management.owns(pathOnly(request));
     try {
@@ -152,17 +178,25 @@ export class Listener implements AsyncDisposable {
       if (managed) return await manage(deps, requestId, request, response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
-      const failure = expected(error, requestId);
-      deps.front.metrics.refusal(failure.code);
-      if (failure.code === 'internal')
-        deps.front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-      else
-        deps.front.log.info(
-          { requestId, url: pathOnly(request), verb: request.method, outcome: failure.code },
-          'request refused',
-        );
+      const failure = refused(deps.front, error, requestId, request);
       if (managed) deps.management.refuse(response, failure, requestId);
       else respondError(response, failure, requestId);
+    }
+  }
+
+  /** The same for a message that the fast path has read: no page of a browser, and none of our other endpoints. */
+  async #acceptWhole(request: WholeRequest, response: ClientResponse): Promise<void> {
+    const { front, hostCheck } = this.#deps ?? (await this.#serving.promise);
+    const requestId = newRequestId();
+    try {
+      hostCheck.check(request);
+      using held = front.hold();
+      const admitting = admit(held.runtime, requestId, messageRoute(request.url), request);
+      const admitted = admitting instanceof Promise ? await admitting : admitting;
+      // Awaited, so that the Runtime is held for as long.
+      await handlePost(front, request, response, admitted);
+    } catch (error) {
+      respondError(response, refused(front, error, requestId, request), requestId);
     }
   }
 
@@ -170,7 +204,7 @@ export class Listener implements AsyncDisposable {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
     const { front, hostCheck, webSockets } = await this.#serving.promise;
-    const requestId = randomBytes(8).toString('hex');
+    const requestId = newRequestId();
     try {
       hostCheck.check(request);
       const asked = routeOf(request.url ?? '');
@@ -206,11 +240,13 @@ export class Listener implements AsyncDisposable {
     }
     using held = front.hold();
     const { runtime } = held;
-    const principal = await runtime.authenticator.authenticate(request);
-    if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response);
-    const { route, view } = endpointOf(asked, runtime, principal);
+    if (asked.kind === 'operation') {
+      await runtime.authenticator.authenticate(request);
+      return await handleOperation(operations, asked.name, request, response);
+    }
+    const admitted = await admit(runtime, requestId, asked, request);
+    const { route } = admitted;
     refuseModernVerb(request);
-    const admitted = { requestId, route, principal, runtime, view };
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
@@ -232,6 +268,41 @@ export class Listener implements AsyncDisposable {
   }
 }
 
+/** Who calls, and what the route leads to for them: the one way in for messages, however they were read. */
+function admit(
+  runtime: Runtime,
+  requestId: string,
+  asked: Endpoint,
+  request: RequestHead,
+): Admitted | Promise<Admitted> {
+  const enter = (principal: Principal): Admitted => ({
+    requestId,
+    principal,
+    runtime,
+    ...endpointOf(asked, runtime, principal),
+  });
+  const principal = runtime.authenticator.authenticate(request);
+  return principal instanceof Promise ? principal.then(enter) : enter(principal);
+}
+
+/** The route of a path that is one of a message. */
+function messageRoute(url: string): Endpoint {
+  const route = routeOf(url);
+  if (route === undefined || route.kind === 'operation')
+    throw new GatewayError('not_found', 'There is no endpoint at this path.');
+  return route;
+}
+
+/** Writes down that a request came to nothing, and says why. */
+function refused({ metrics, log }: Front, error: unknown, requestId: string, request: RequestHead): GatewayError {
+  const failure = expected(error, requestId);
+  metrics.refusal(failure.code);
+  if (failure.code === 'internal')
+    log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+  else log.info({ requestId, url: pathOnly(request), verb: request.method, outcome: failure.code }, 'request refused');
+  return failure;
+}
+
 async function manage(
   { front, management }: ListenerDeps,
   requestId: string,
@@ -245,7 +316,7 @@ async function manage(
     response,
     requestId,
     principal,
-    readBody: (maxBytes) => readBody(request, maxBytes),
+    readBody: async (maxBytes) => readBody(request, maxBytes),
   });
 }
 
@@ -319,6 +390,6 @@ function answerPreflight(response: ServerResponse): void {
   response.end();
 }
 
-function pathOnly(request: IncomingMessage): string {
+function pathOnly(request: RequestHead): string {
   return (request.url ?? '').split('?')[0]?.slice(0, 200) ?? '';
 }

@@ -1,5 +1,4 @@
 /** The life of one request, from accept to answer. Read this first. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   cancelledId,
   checkSpelling,
@@ -14,6 +13,7 @@ import { checkShape } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { Cancellation } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
+import type { ClientResponse } from './client-response.ts';
 import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
 import { Batch, batchOf, checkBatches } from './downstream/batch.ts';
@@ -24,6 +24,7 @@ import type { ReplyChannel } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
 import { initialize } from './initialize.ts';
+import type { PostRequest } from './post-request.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { kindOf, routeKey } from './route.ts';
@@ -33,8 +34,8 @@ import type { Session } from './session.ts';
 /** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
 export async function handlePost(
   front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: PostRequest,
+  response: ClientResponse,
   admitted: Admitted,
   link?: ClientLink,
 ): Promise<void> {
@@ -90,7 +91,9 @@ export async function handlePost(
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
     // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
     if (session === undefined && link === undefined) {
-      response.once('close', () => exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.')));
+      response.once('close', () => {
+        if (!response.writableEnded) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
+      });
     }
     outcome = await answerRequest(front, exchange, (fresh) => {
       opened.setHeader('mcp-session-id', fresh.sessionId);
@@ -114,8 +117,8 @@ export async function handlePost(
 /** Works on all messages of a batch at once. */
 async function handleBatch(
   front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: PostRequest,
+  response: ClientResponse,
   admitted: Admitted,
   texts: readonly string[],
   link: ClientLink | undefined,
@@ -211,7 +214,7 @@ export function readMessage(body: string): Message {
 
 function findSession(
   front: Front,
-  request: IncomingMessage,
+  request: PostRequest,
   { principal, route }: Admitted,
   message: Message,
 ): Session | undefined {
