@@ -3,6 +3,7 @@ import type { Config, ServerConfig } from '../config/config.ts';
 import type { Lease } from '../shared/shared-lease.ts';
 import type { Telemetry } from '../telemetry/log.ts';
 import type { Identities } from '../tls/identities.ts';
+import { MaterialError } from '../tls/material-error.ts';
 import type { ContainerHost } from '../upstream/container/container-host.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import {
@@ -29,6 +30,18 @@ export interface CandidatesOptions {
 /** A server that is open. Disposing it ends it, unless a Runtime has taken it over meanwhile. */
 export interface Candidate extends AsyncDisposable {
   readonly pool: UpstreamPool;
+}
+
+/** What is wrong with certificates or keys. */
+export interface MaterialFault {
+  /** Path of the file; for PEM text the name of the field. */
+  readonly where: string;
+  readonly reason: string;
+}
+
+/** undefined when `open` has failed for another reason. */
+export function materialFaultOf(error: unknown): MaterialFault | undefined {
+  return error instanceof MaterialError ? error : undefined;
 }
 
 export class Candidates {
