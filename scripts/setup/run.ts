@@ -10,6 +10,9 @@ export interface Finished {
 
 export interface RunOptions {
   readonly cwd?: string;
+  /** Another user to run it as, where this is root. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Text for stdin; without it stdin is empty. */
@@ -25,6 +28,8 @@ export async function run(command: string, args: readonly string[], options: Run
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: options.cwd,
+      uid: options.uid,
+      gid: options.gid,
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       killSignal: 'SIGKILL',

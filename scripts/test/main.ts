@@ -2,13 +2,15 @@
 import { busyboxImage, fixtureImage } from '../../test/rig/images.ts';
 import { installDebianPackages } from '../setup/debian.ts';
 import { obtainDocker } from '../setup/install-docker.ts';
+import { postgresPrograms } from '../setup/postgres.ts';
 import { CHECKS, runCheck } from './checks.ts';
 import { assess } from './compliance.ts';
 import { readOutcomes, runVitest } from './vitest-run.ts';
 import type { TestOutcome } from './vitest-run.ts';
 
 /** What tests run beside Docker. */
-const PACKAGES = ['busybox-static', 'catatonit', 'curl', 'openssl', 'podman', 'runc'];
+const PACKAGES = ['busybox-static', 'catatonit', 'curl', 'openssl', 'podman', 'postgresql', 'runc'];
+const NO_POSTGRES = 'it is not installed';
 
 interface Tally {
   passed: number;
@@ -45,6 +47,7 @@ function onSignal(): void {
 async function runEverything(count: Tally, vitestArgs: readonly string[]): Promise<void> {
   const packagesMissing = await installDebianPackages(PACKAGES);
   if (packagesMissing !== undefined) console.log(`Not every program that tests use may be there: ${packagesMissing}.`);
+  if (postgresPrograms() === undefined) console.log(`Without PostgreSQL: ${NO_POSTGRES}.`);
   const docker = await obtainDocker();
   await using parts = new AsyncDisposableStack();
   const noDocker = 'reason' in docker ? docker.reason : undefined;
@@ -74,7 +77,9 @@ async function runEverything(count: Tally, vitestArgs: readonly string[]): Promi
 function countTests(count: Tally, outcomes: readonly TestOutcome[], noDocker: string | undefined): void {
   const reason = noDocker === undefined ? 'its own condition is not met' : `no containers: ${noDocker}`;
   for (const test of outcomes) {
-    if (test.status === 'skipped') count.leftOut.push(`${test.file}: ${test.name} (${reason})`);
+    const noPostgres = test.name.includes('(PostgreSQL)') && postgresPrograms() === undefined;
+    const why = noPostgres ? `no PostgreSQL: ${NO_POSTGRES}` : reason;
+    if (test.status === 'skipped') count.leftOut.push(`${test.file}: ${test.name} (${why})`);
     else count[test.status] += 1;
   }
 }

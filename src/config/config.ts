@@ -49,6 +49,11 @@ export interface GatewayConfig {
   readonly allowedOrigins: readonly string[];
   /** Values of the Host header that are accepted beside loopback names, `domain` and the bound address. */
   readonly allowedHosts: readonly string[];
+  /**
+   * Addresses, networks and hosts beside the public internet where servers may be that are registered over the API;
+   * undefined = this machine when only this machine can reach the listener, else none.
+   */
+  readonly allowedNetworks: readonly string[] | undefined;
   readonly containerRuntime: ContainerRuntime;
   /** Where results above `payloadSizeThreshold` are written; undefined = every result stays inline. */
   readonly payloadDir: string | undefined;

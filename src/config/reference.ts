@@ -33,6 +33,7 @@ export function configurationReference(): string {
       [
         [code('MCP_GATEWAY_TOOL_TIMEOUT'), "Default of the gateway's tool timeout, in seconds."],
         [code('MCP_GATEWAY_SESSION_TIMEOUT'), 'Default of the session timeout, a duration.'],
+        [code('MCP_GATEWAY_ALLOWED_NETWORKS'), 'Default of `allowedNetworks`, separated by commas.'],
         [code('MCP_GATEWAY_CONTAINER_RUNTIME'), '`docker` or `podman`; goes before the field.'],
         [
           code(MOUNT_ROOTS_VARIABLE),

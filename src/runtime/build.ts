@@ -15,6 +15,7 @@ import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
+import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
@@ -79,6 +80,7 @@ export async function buildRuntime({
     oidc: stack.use(tokens.shared.lease()).value.oidc,
     containers: containers && stack.use(containers.shared.lease()).value,
     mountPolicy: await mountPolicyOf(telemetry.log),
+    addresses: addressPolicyFor(config.gateway),
   };
   const servers = new Map<string, Part<ServedPool>>();
   const leases: Lease<ServedPool>[] = [];
@@ -200,9 +202,11 @@ export function whatMakes(server: ServerConfig, { gateway }: Pick<Config, 'gatew
 /** Worked out once: of hundreds of servers a change of the store leaves all but one as the objects that they were. */
 const MAKERS = new WeakMap<Config['gateway'], WeakMap<ServerConfig, object>>();
 
-function makersOf({ registration: _whoMaySeeIt, ...server }: ServerConfig, gateway: Config['gateway']): object {
+function makersOf({ registration: { origin }, ...server }: ServerConfig, gateway: Config['gateway']): object {
   const { keepaliveIntervalMs, containerRuntime } = gateway;
-  return server.kind === 'container' ? { server, containerRuntime } : { server, keepaliveIntervalMs };
+  if (server.kind === 'container') return { server, containerRuntime };
+  const places = origin.kind === 'store' ? allowedPlaces(gateway) : undefined;
+  return { server, keepaliveIntervalMs, places };
 }
 
 export interface PoolContext {

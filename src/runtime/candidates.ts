@@ -6,6 +6,7 @@ import type { Identities } from '../tls/identities.ts';
 import { MaterialError } from '../tls/material-error.ts';
 import type { ContainerHost } from '../upstream/container/container-host.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
+import { addressPolicyFor } from './allowed-places.ts';
 import {
   type BuiltRuntime,
   containersFor,
@@ -86,6 +87,7 @@ export class Candidates {
       oidc: runtime.parts.tokens.shared.value.oidc,
       containers: host?.value,
       mountPolicy: await mountPolicyOf(telemetry.log),
+      addresses: addressPolicyFor(config.gateway),
     };
     const served = servePool(server, { config, telemetry, rooms, version });
     const part: Part<ServedPool> = { madeFrom: whatMakes(server, config), shared: new Shared(served) };

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { ContainerServerConfig, HttpServerConfig, Mount, ServerConfig } from '../config/config.ts';
 import { checkMount, type MountPolicy } from '../config/mount-policy.ts';
+import type { AddressPolicy } from '../shared/address-policy.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Identities } from '../tls/identities.ts';
 import type { ContainerHost } from '../upstream/container/container-host.ts';
@@ -20,6 +21,8 @@ export interface Rooms {
   readonly mountPolicy: MountPolicy;
   readonly oidc: GithubOidcTokens;
   readonly identities: Identities;
+  /** Where servers may be that were registered while the gateway runs. */
+  readonly addresses: AddressPolicy;
 }
 
 export interface ServerConnection extends AsyncDisposable {
@@ -32,9 +35,11 @@ export function connectionFor(server: ServerConfig, rooms: Rooms, log: Logger): 
   return server.kind === 'http' ? http(server, rooms, log) : container(server, rooms, log);
 }
 
-function http(server: HttpServerConfig, { oidc, identities }: Rooms, log: Logger): ServerConnection {
+function http(server: HttpServerConfig, { oidc, identities, addresses }: Rooms, log: Logger): ServerConnection {
   const identity = identities.upstream(server);
-  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs, identity });
+  // What stands in a file was written by who runs the gateway; what was registered comes from somebody else.
+  const guard = server.registration.origin.kind === 'store' ? { policy: addresses } : undefined;
+  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs, identity, guard });
   return {
     candidates: httpTransportCandidates(server, { connector, oidc, log }),
     isMismatch: isTransportMismatch,

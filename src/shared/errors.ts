@@ -132,6 +132,13 @@ export const ERRORS = {
     -32001,
     'The TLS handshake with the MCP server failed; `data.detail` has the reason.',
   ),
+  server_address_refused: row(
+    'client',
+    false,
+    422,
+    -32001,
+    'The URL of the registered MCP server leads to an address that is not allowed, such as a private one; an operator can allow it in `allowedNetworks`.',
+  ),
   server_auth_required: row('upstream', false, 503, -32001, 'The MCP server refused the credentials of the gateway.'),
   server_protocol_error: row('upstream', false, 502, -32000, 'The MCP server answered with something that is not MCP.'),
   server_session_lost: row('upstream', true, 503, -32001, 'The MCP server has forgotten the session of the gateway.'),

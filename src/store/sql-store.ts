@@ -2,6 +2,7 @@
 import type { AuditEntry } from './audit/audit-line.ts';
 import { appendLines, lockState, readState, type StoreState } from './audit/audit-log.ts';
 import { DenialQueue } from './audit/denial-queue.ts';
+import { asStoreError } from './engine/database-error.ts';
 import type { Engine, Tx } from './engine/engine.ts';
 import type { Vault } from './secrets/vault.ts';
 import { SqlReader } from './sql-reader.ts';
@@ -74,7 +75,7 @@ export class SqlStore extends SqlReader implements Store {
   async change<T>(intent: ChangeIntent, work: (tx: StoreWriter) => Promise<Changed<T>>): Promise<T> {
     return this.#changeWith(intent, async (tx, state) => {
       const writer = new SqlWriter(tx, this.#vault, keyOf(state));
-      return inTime(writer, work(writer));
+      return inTime(writer, refusable(work(writer)));
     });
   }
 
@@ -189,7 +190,9 @@ export class SqlStore extends SqlReader implements Store {
     this.#tail = mine.promise;
     await before;
     try {
-      return await this.run(work);
+      return await work();
+    } catch (error) {
+      throw error instanceof Refusal ? error.reason : asStoreError(error);
     } finally {
       this.#queued -= 1;
       mine.resolve();
@@ -218,6 +221,24 @@ export class SqlStore extends SqlReader implements Store {
     this.#announced = revision;
     // On their own: what goes wrong in one is no failure of the change, which is written.
     for (const listener of this.#listeners) queueMicrotask(() => listener(revision));
+  }
+}
+
+/** Around what the work of a change itself rejects with, on its way through the transaction. */
+class Refusal extends Error {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    super('refused', { cause: reason });
+    this.reason = reason;
+  }
+}
+
+async function refusable<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new Refusal(error);
   }
 }
 

@@ -21,6 +21,7 @@ import { type Scope, writtenPath } from '../dialect.ts';
 import type { Environment } from '../expand.ts';
 import { gatewaySchema, gatewaySchemaJson, type RawGateway } from '../schema/gateway.ts';
 import { parseDuration } from '../values/duration.ts';
+import { parseAllowedPlace } from '../../shared/address-policy.ts';
 import { listenerTls } from './tls.ts';
 
 type Sound = Partial<RawGateway>;
@@ -58,6 +59,7 @@ export function buildGateway(
     maxBodyBytes: raw.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
     allowedOrigins: (raw.allowedOrigins ?? []).map((origin, index) => asBrowsersSendIt(scope, origin, index, log)),
     allowedHosts: (raw.allowedHosts ?? []).map((host) => host.toLowerCase()),
+    allowedNetworks: raw.allowedNetworks ?? allowedNetworksFrom(env, log),
     containerRuntime: containerRuntime(scope, raw, env, log),
     payloadDir: raw.payloadDir,
     payloadPathPrefix: raw.payloadPathPrefix,
@@ -138,6 +140,21 @@ function toolTimeoutFrom(env: Environment, log: Diagnostics): number | undefined
     'MCP_GATEWAY_TOOL_TIMEOUT',
     `MCP_GATEWAY_TOOL_TIMEOUT must be at least ${MIN_TOOL_TIMEOUT_SECONDS} (an integer of seconds)`,
     'Set it to a number such as 60, or unset it.',
+  );
+  return undefined;
+}
+
+/** An empty variable is an empty list: nothing beside the public internet. */
+function allowedNetworksFrom(env: Environment, log: Diagnostics): readonly string[] | undefined {
+  const places = env['MCP_GATEWAY_ALLOWED_NETWORKS']?.split(',').map((each) => each.trim());
+  if (places === undefined) return undefined;
+  const given = places.filter((each) => each !== '');
+  const wrong = given.findIndex((each) => parseAllowedPlace(each) === undefined);
+  if (wrong === -1) return given;
+  log.errorOutside(
+    'MCP_GATEWAY_ALLOWED_NETWORKS',
+    `entry ${wrong + 1} of MCP_GATEWAY_ALLOWED_NETWORKS is neither a network nor an address nor a host name`,
+    'Write for example "10.0.0.0/8,127.0.0.1:9000,mcp.internal".',
   );
   return undefined;
 }

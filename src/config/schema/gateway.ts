@@ -1,4 +1,5 @@
 /** Schema of the `gateway` part: shapes and ranges; what depends on several fields is in `build/gateway.ts`. */
+import { parseAllowedPlace } from '../../shared/address-policy.ts';
 import * as z from 'zod';
 import {
   DEFAULT_DOMAIN,
@@ -171,6 +172,25 @@ export const gatewayFields = {
         'Values of the Host header that are accepted beside loopback names, the domain and the bound address.',
       expects: 'an array of host names',
       fallback: 'none',
+    },
+  ).optional(),
+  allowedNetworks: field(
+    z.array(
+      field(
+        z.string().refine((place) => parseAllowedPlace(place) !== undefined),
+        {
+          description: 'One place.',
+          expects: 'a network, an address or a host name, the last two with or without ":port"',
+          hint: 'Write for example "10.0.0.0/8", "127.0.0.1:9000", "[fd00::1]:443", "mcp.internal" or ".corp.example".',
+        },
+      ),
+    ),
+    {
+      description:
+        'Where MCP servers that are registered over the API may be, beside the public internet: networks, addresses, and host names, which may then stand for any address. Servers of the configuration are not restricted. An empty array: nowhere else.',
+      expects: 'an array of networks, addresses and host names',
+      fallback:
+        '`MCP_GATEWAY_ALLOWED_NETWORKS` (separated by commas), else loopback while only this machine can reach the gateway, else none',
     },
   ).optional(),
   containerRuntime: field(z.enum(['docker', 'podman']), {

@@ -1,9 +1,9 @@
 /** What a database means by an error, whichever of the two it is. */
 import { StoreError } from '../store.ts';
 
-export type DatabaseFault = 'unique' | 'reference' | 'full' | 'busy' | 'other';
+export type DatabaseFault = 'unique' | 'reference' | 'full' | 'busy';
 
-/** Primary result codes of SQLite: https://www.sqlite.org/rescode.html */
+/** Result codes of SQLite: https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 const SQLITE_CONSTRAINT_FOREIGNKEY = 787;
@@ -21,29 +21,27 @@ const FAULT_OF_SQLSTATE: Readonly<Record<string, DatabaseFault>> = {
   '55P03': 'busy',
 };
 
-/** undefined when the error does not come from a database. */
+/** undefined for everything that has no meaning of its own to the store. */
 export function faultOf(error: unknown): DatabaseFault | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  if (error.code === 'ERR_SQLITE_ERROR') return sqliteFault('errcode' in error ? Number(error.errcode) : 0);
-  // Connections fail with codes of the system, such as ECONNREFUSED.
-  return FAULT_OF_SQLSTATE[error.code] ?? (/^([0-9A-Z]{5}|E[A-Z]+)$/.test(error.code) ? 'other' : undefined);
+  const code = codeOf(error);
+  if (code !== 'ERR_SQLITE_ERROR') return code === undefined ? undefined : FAULT_OF_SQLSTATE[code];
+  return sqliteFault(error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0);
 }
 
-function sqliteFault(code: number): DatabaseFault {
+function sqliteFault(code: number): DatabaseFault | undefined {
   if (code === SQLITE_CONSTRAINT_UNIQUE || code === SQLITE_CONSTRAINT_PRIMARYKEY) return 'unique';
   if (code === SQLITE_CONSTRAINT_FOREIGNKEY) return 'reference';
   if (code === SQLITE_IOERR_SHMSIZE) return 'full';
   const primary = code & 0xff;
   if (primary === SQLITE_FULL) return 'full';
-  return primary === SQLITE_BUSY ? 'busy' : 'other';
+  return primary === SQLITE_BUSY ? 'busy' : undefined;
 }
 
-/** Errors that are not of a database pass as they are, so that a change can be refused for reasons of its own. */
-export function asStoreError(error: unknown): unknown {
+/** For errors of everything that only works with the store: whatever it is, the store failed. */
+export function asStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
   const fault = faultOf(error);
-  if (fault === undefined || error instanceof StoreError) return error;
-  const { message } = error as Error;
-  if (fault === 'full')
+  if (fault === 'full' || codeOf(error) === 'ENOSPC')
     return new StoreError('full', 'The disk of the store is full: nothing can be written until there is room again.', {
       cause: error,
     });
@@ -51,5 +49,11 @@ export function asStoreError(error: unknown): unknown {
     return new StoreError('unavailable', 'Another process holds the store; nothing was changed. Try again.', {
       cause: error,
     });
-  return new StoreError('unavailable', `The store failed: ${message}`, { cause: error });
+  // Connections that fail at several addresses have no message, only a code.
+  const words = error instanceof Error && error.message !== '' ? error.message : (codeOf(error) ?? String(error));
+  return new StoreError('unavailable', `The store cannot be used: ${words}`, { cause: error });
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -9,6 +9,8 @@ export type Tx = Transaction<Tables>;
 
 export interface Engine extends AsyncDisposable {
   readonly kind: 'sqlite' | 'postgres';
+  /** Of PostgreSQL, where the tables are; undefined = there is only one. */
+  readonly schema: string | undefined;
   /** For reads outside of transactions; they never wait for a writer. */
   readonly read: Db;
   /** For the migrations; all else writes by `transact`. */

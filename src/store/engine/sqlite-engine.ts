@@ -27,6 +27,7 @@ export function openSqlite(path: string): Engine {
   const [read, write] = [writerOver(reader), writerOver(writer)];
   return {
     kind: 'sqlite',
+    schema: undefined,
     read,
     write,
     transact: async (work) => write.transaction().execute(work),

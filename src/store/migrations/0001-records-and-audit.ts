@@ -21,7 +21,14 @@ async function createState(db: Kysely<unknown>): Promise<void> {
     .addColumn('audit_head', 'text', (column) => column.notNull())
     .addColumn('key_id', 'text')
     .execute();
-  await sql`insert into store_state (id, revision, audit_lines, audit_head) values (1, 0, 0, '')`.execute(db);
+  await (db as Kysely<StateTable>)
+    .insertInto('store_state')
+    .values({ id: 1, revision: 0, audit_lines: 0, audit_head: '' })
+    .execute();
+}
+
+interface StateTable {
+  readonly store_state: { id: number; revision: number; audit_lines: number; audit_head: string };
 }
 
 async function createAccounts(db: Kysely<unknown>): Promise<void> {
@@ -60,9 +67,13 @@ async function createAccounts(db: Kysely<unknown>): Promise<void> {
     .addColumn('team', 'text', (column) => column.references('teams.id').onDelete('cascade'))
     .execute();
   // Two NULLs are never equal to a unique index, so "for all teams" has to be a value for it.
-  await sql`create unique index role_bindings_unique on role_bindings (user_email, role, coalesce(team, ''))`.execute(
-    db,
-  );
+  await db.schema
+    .createIndex('role_bindings_unique')
+    .unique()
+    .on('role_bindings')
+    .columns(['user_email', 'role'])
+    .expression(sql`coalesce(team, '')`)
+    .execute();
   await index(db, 'role_bindings', ['team']);
 }
 

@@ -1,6 +1,6 @@
 /** Brings the schema of a store up to what this version works with; one that is newer is left alone. */
 import { type Migration, Migrator } from 'kysely/migration';
-import type { Db } from '../engine/engine.ts';
+import type { Db, Engine } from '../engine/engine.ts';
 import { StoreError } from '../store.ts';
 import { recordsAndAudit } from './0001-records-and-audit.ts';
 
@@ -13,21 +13,26 @@ const TABLE = 'schema_migrations';
 const LOCK_TABLE = 'schema_migrations_lock';
 
 /** Safe to be called by several processes at once; a migration that fails leaves the schema as it was. */
-export async function migrate(db: Db, migrations = MIGRATIONS): Promise<void> {
+export async function migrate({ write, schema }: Engine, migrations = MIGRATIONS): Promise<void> {
   const migrator = new Migrator({
-    db,
+    db: write,
     provider: { getMigrations: async () => ({ ...migrations }) },
     migrationTableName: TABLE,
     migrationLockTableName: LOCK_TABLE,
+    ...(schema === undefined ? {} : { migrationTableSchema: schema }),
   });
-  await refuseNewer(db, migrations);
+  await refuseNewer(write, schema, migrations);
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error instanceof Error ? error : new Error(String(error));
 }
 
-async function refuseNewer(db: Db, migrations: Readonly<Record<string, Migration>>): Promise<void> {
+async function refuseNewer(
+  db: Db,
+  schema: string | undefined,
+  migrations: Readonly<Record<string, Migration>>,
+): Promise<void> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
-  if (!tables.some(({ name }) => name === TABLE)) return;
+  if (!tables.some((table) => table.name === TABLE && table.schema === schema)) return;
   const applied = await db.selectFrom(TABLE).select('name').orderBy('name').execute();
   const unknown = applied.map(({ name }) => String(name)).filter((name) => !Object.hasOwn(migrations, name));
   if (unknown.length === 0) return;

@@ -2,6 +2,8 @@
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { type AddressGuard, checkLiteral, checkPeer, guardedLookup, guardedTunnels } from './guarded-connect.ts';
+import { AddressRefusedError } from '../../shared/address-policy.ts';
 import type { UpstreamConnectOptions, UpstreamGeneration, UpstreamIdentity } from '../../tls/upstream-identity.ts';
 
 export interface ConnectorOptions {
@@ -9,6 +11,8 @@ export interface ConnectorOptions {
   readonly connectTimeoutMs: number;
   /** What https connections are opened with; undefined for plain HTTP, which then has no TLS context at all. */
   readonly identity: UpstreamIdentity | undefined;
+  /** For URLs that come from others than the operator: which addresses they may lead to. undefined = all. */
+  readonly guard?: AddressGuard | undefined;
 }
 
 export interface OutboundRequest {
@@ -68,11 +72,12 @@ export class Connector implements AsyncDisposable {
     const generation = this.#options.identity?.current();
     if (this.#present === undefined || this.#present.generation !== generation) {
       this.#retire();
-      const { connectTimeoutMs } = this.#options;
+      const { connectTimeoutMs: timeoutMs, guard } = this.#options;
+      const way = { timeoutMs, tls: generation?.connect, guard };
       this.#present = {
         generation,
-        calls: createDispatcher(connectTimeoutMs, generation?.connect, MAX_CONNECTIONS),
-        streams: createDispatcher(connectTimeoutMs, generation?.connect, null),
+        calls: createDispatcher(way, MAX_CONNECTIONS),
+        streams: createDispatcher(way, null),
       };
     }
     return this.#present;
@@ -154,13 +159,10 @@ interface Present {
 }
 
 /** Goes through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name; TLS with the server is then inside the tunnel, with the same identity. */
-function createDispatcher(
-  timeoutMs: number,
-  tls: UpstreamConnectOptions | undefined,
-  connections: number | null,
-): Dispatcher {
+function createDispatcher(way: Way, connections: number | null): Dispatcher {
+  const { timeoutMs, tls, guard } = way;
   const options = {
-    connect: connectWith(timeoutMs, tls),
+    connect: connectWith(way),
     connections,
     // One request in flight on a connection: an answer that streams for minutes must not hold up the next.
     pipelining: 1,
@@ -168,27 +170,62 @@ function createDispatcher(
     // HTTP/1.1 only: with one connection per stream, a fault in one stream cannot touch another.
     allowH2: false,
   };
-  if (!isProxyConfigured(process.env)) return new Agent(options);
+  const proxies = configuredProxies(process.env);
+  if (proxies.length === 0) return new Agent(options);
+  if (guard !== undefined && proxies.some((proxy) => proxy.startsWith('socks'))) {
+    throw new AddressRefusedError('a SOCKS proxy looks names up by itself, so where a URL leads cannot be checked');
+  }
   return new EnvHttpProxyAgent({
     ...options,
+    // Without a tunnel the proxy would look the name up once more, and may find another address.
+    ...(guard === undefined ? {} : { proxyTunnel: true, clientFactory: guardedTunnels(guard) }),
     connectTimeout: timeoutMs,
     requestTls: { ...tls, timeout: timeoutMs, allowH2: false },
     proxyTls: { timeout: timeoutMs, allowH2: false },
   });
 }
 
-function isProxyConfigured(env: NodeJS.ProcessEnv): boolean {
-  return ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].some((name) => (env[name] ?? '') !== '');
+interface Way {
+  readonly timeoutMs: number;
+  readonly tls: UpstreamConnectOptions | undefined;
+  readonly guard: AddressGuard | undefined;
 }
 
-function connectWith(timeoutMs: number, tls: UpstreamConnectOptions | undefined): buildConnector.connector {
-  const connect = buildConnector({ ...tls, timeout: timeoutMs, allowH2: false });
+function configuredProxies(env: NodeJS.ProcessEnv): readonly string[] {
+  return ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].flatMap((name) => env[name]?.toLowerCase() || []);
+}
+
+function connectWith({ timeoutMs, tls, guard }: Way): buildConnector.connector {
+  const settings = { ...tls, timeout: timeoutMs, allowH2: false };
+  const connect = buildConnector(settings);
+  /** By port: an allowed place may be one port of a host. */
+  const guarded = new Map<number, buildConnector.connector>();
+  const connectorFor = (host: string, port: number): buildConnector.connector => {
+    if (guard === undefined || checkLiteral(guard, host, port)) return connect;
+    const known = guarded.get(port) ?? buildConnector({ ...settings, lookup: guardedLookup(guard, port) });
+    guarded.set(port, known);
+    return known;
+  };
   return (options, callback) => {
+    const host = unbracketed(options.hostname);
+    const port = Number(options.port) || (options.protocol === 'https:' ? 443 : 80);
     // The certificate must name the host of the URL, whatever a configured Host header says.
-    const servername = tls?.servername ?? (isIP(unbracketed(options.hostname)) === 0 ? options.hostname : '');
-    connect({ ...options, servername }, (...result) => {
+    const servername = tls?.servername ?? (isIP(host) === 0 ? options.hostname : '');
+    let open: buildConnector.connector;
+    try {
+      open = connectorFor(host, port);
+    } catch (error) {
+      return callback(error instanceof Error ? error : new Error(String(error)), null);
+    }
+    open({ ...options, servername }, (...result) => {
       const [error, socket] = result;
       if (error !== null) return callback(error, null);
+      try {
+        if (guard !== undefined) checkPeer(guard, host, port, socket.remoteAddress);
+      } catch (refusal) {
+        socket.destroy();
+        return callback(refusal instanceof Error ? refusal : new Error(String(refusal)), null);
+      }
       // With TLS 1.3 a server refuses the client's certificate only after the handshake. Without this, undici
       // reports the end of the stream that follows the alert and not the alert itself.
       socket.prependListener('error', (fault: NodeJS.ErrnoException) => {

@@ -1,5 +1,6 @@
 /** Says in plain words why an HTTP server could not be reached, could not be trusted, or did not answer with MCP. */
 import { SseEventTooLargeError } from '../../mcp/sse.ts';
+import { AddressRefusedError } from '../../shared/address-policy.ts';
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
 import { MaterialError } from '../../tls/material-error.ts';
 import { StrictNamesError } from '../../tls/upstream-identity.ts';
@@ -36,6 +37,7 @@ export function networkError(error: unknown, peer: Peer): GatewayError {
 const LEADS: Partial<Record<ErrorCode, string>> = {
   server_tls_error: 'The TLS handshake with the MCP server failed',
   server_unavailable: 'The MCP server cannot be reached',
+  server_address_refused: 'The MCP server is at a place where registered servers may not be',
   server_auth_required: 'The MCP server refused the credentials of the gateway',
   server_session_lost: 'The MCP server has forgotten the session of the gateway',
   server_protocol_error: 'The MCP server answered with something that is not MCP',
@@ -74,6 +76,7 @@ function classify(error: unknown, url: URL): Finding | undefined {
   ) {
     return { code: 'server_protocol_error', detail: error.message };
   }
+  if (error instanceof AddressRefusedError) return { code: 'server_address_refused', detail: error.message };
   if (error instanceof MaterialError) {
     return tls(`the gateway has no usable TLS material for it, ${error.where}: ${error.reason}`);
   }

@@ -63,6 +63,9 @@ async function fetchOnce(start: URL, connector: Connector, timeoutMs: number, ma
       discard(response.body);
       url = new URL(location, url);
       if (url.protocol !== 'https:') throw new FinalError(`it redirects to ${url.origin}, which does not use HTTPS`);
+      // The operator chose this origin; what it points to may be anything, also inside.
+      if (url.origin !== start.origin)
+        throw new FinalError(`it redirects to another origin, ${url.origin}; register the final address`);
       continue;
     }
     if (status !== 200) {

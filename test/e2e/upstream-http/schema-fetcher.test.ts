@@ -119,12 +119,13 @@ describe('schemaFetcher', () => {
     );
   });
 
-  it('follows redirects, but never to an address without TLS and never in circles', async () => {
+  it('follows redirects, but never to another origin, to an address without TLS, or in circles', async () => {
     const url = await serve((request, response) => {
       const target = {
         '/schema.json': '/moved',
         '/moved': undefined,
         '/plain': 'http://127.0.0.1:9/',
+        '/away': 'https://127.0.0.2/schema.json',
         '/circle': '/circle',
       }[request.url ?? ''];
       if (target === undefined) response.end('{"moved":true}');
@@ -133,6 +134,7 @@ describe('schemaFetcher', () => {
     const fetchSchema = schemaFetcher({ identity: trusting });
     expect(await fetchSchema(url)).toBe('{"moved":true}');
     await expect(fetchSchema(new URL('/plain', url))).rejects.toThrow('does not use HTTPS');
+    await expect(fetchSchema(new URL('/away', url))).rejects.toThrow('redirects to another origin, https://127.0.0.2');
     await expect(fetchSchema(new URL('/circle', url))).rejects.toThrow('redirects more than');
   });
 
