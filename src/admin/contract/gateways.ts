@@ -27,9 +27,7 @@ const name = z
   .max(64)
   .meta({ description: 'Unique. Letters, digits, `.`, `_` and `-`; it becomes part of the URL and of tool names.' });
 
-const enabled = z
-  .boolean()
-  .meta({ description: 'A disabled server is not connected, and nothing of it can be used.' });
+const enabled = z.boolean().meta({ description: 'A disabled server is not connected, and nothing of it can be used.' });
 
 export const gatewayInput = z
   .looseObject({

@@ -90,7 +90,9 @@ function refusedFields(entry: Entry): FieldError[] {
     });
   }
   const args = entry['args'];
-  const variable = Array.isArray(args) ? args.findIndex((arg) => /^(?:-e|--env)(?:$|=|[A-Za-z_])/.test(String(arg))) : -1;
+  const variable = Array.isArray(args)
+    ? args.findIndex((arg) => /^(?:-e|--env)(?:$|=|[A-Za-z_])/.test(String(arg)))
+    : -1;
   if (variable >= 0) {
     errors.push({
       pointer: `/args/${variable}`,

@@ -91,7 +91,8 @@ function fieldErrorOf({ where, reason }: MaterialFault, server: ServerConfig): F
   return {
     pointer: field === undefined && !/^tls\.\w+$/.test(where) ? '/tls' : pointer,
     detail: `${where}: ${reason}`,
-    remedy: 'Give a certificate that is valid now, with the key that belongs to it, as PEM or as the path of a PEM file.',
+    remedy:
+      'Give a certificate that is valid now, with the key that belongs to it, as PEM or as the path of a PEM file.',
   };
 }
 
