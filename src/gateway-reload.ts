@@ -2,7 +2,7 @@
 import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions, renewSubscriptions } from './proxy/sessions-after-reload.ts';
-import type { OpenSubscriptions } from './proxy/subscriptions.ts';
+import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
 import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
 import type { Candidates } from './runtime/candidates.ts';
 import type { CurrentRuntime } from './runtime/current.ts';

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
+import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { readStore } from './gateway-store.ts';
@@ -15,7 +16,7 @@ import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
-import { OpenSubscriptions } from './proxy/subscriptions.ts';
+import { OpenSubscriptions } from './proxy/open-subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import { Candidates } from './runtime/candidates.ts';
 import { CurrentRuntime } from './runtime/current.ts';
@@ -153,7 +154,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     build: createNextRuntime({ ...options, identities, current, inUse, sessions, subscriptions, candidates }),
   });
   stack.defer(() => reloader.stop());
-  if (management !== undefined) stack.defer(management.store.onChange(() => void reloader.request('store')));
+  const api = stack.use(
+    openManagement(management?.store, {
+      reloader,
+      runtime: () => current.runtime,
+      phase: () => state.phase,
+      version: options.version,
+      log: telemetry.log,
+    }),
+  );
   changes.resolve(() => void reloader.request('changed files'));
   const gateway = new RunningGateway({
     state,
@@ -178,6 +187,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     front,
     operations,
     webSockets,
+    management: api,
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
   const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);

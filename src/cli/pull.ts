@@ -7,7 +7,7 @@ import { type ConfigSource, loadConfig } from '../config/load.ts';
 import { formatDiagnostics } from '../config/report.ts';
 import { parseImageReference } from '../config/values/image-reference.ts';
 import { GatewayError } from '../shared/errors.ts';
-import { type Engine, findEngine, showEngine } from '../upstream/container/engine-command.ts';
+import { callEngine, type Engine, findEngine, showEngine } from '../upstream/container/engine-command.ts';
 import { pingEngine, repositoryDigests } from '../upstream/container/engine.ts';
 import { EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import { readConfigurationFile, readConfigurationStream, UnreadableConfiguration } from './read-configuration.ts';
@@ -21,6 +21,9 @@ export interface PullOptions {
   readonly write: boolean;
   readonly json: boolean;
 }
+
+/** The image itself is here already: only its registry is asked. */
+const CONFIRM_MS = 60_000;
 
 interface Image {
   /** As it stands in the configuration. */
@@ -88,16 +91,28 @@ async function get(engine: Engine, image: Image, isCheck: boolean): Promise<Outc
     return { ...image, state: 'missing', pinned: undefined, problem: problem ?? 'it is not on this machine' };
   const parts = parseImageReference(reference);
   if (parts?.digest !== undefined) return { ...image, state: 'pinned', pinned: reference, problem: undefined };
-  const digest = digests.find((one) => sameRepository(one, parts?.name ?? ''))?.split('@')[1];
-  if (digest === undefined || (problem !== undefined && !isCheck)) {
-    return {
-      ...image,
-      state: 'local',
-      pinned: undefined,
-      problem: problem ?? 'it was made here and has no digest of a registry',
-    };
+  const known = digests.filter((one) => sameRepository(one, parts?.name ?? ''));
+  const here = (why: string): Outcome => ({ ...image, state: 'local', pinned: undefined, problem: why });
+  if (problem !== undefined) return here(problem);
+  const [first, ...others] = known;
+  if (first === undefined) return here('it was made here and has no digest of a registry');
+  if (others.length > 0 && isCheck)
+    return here('it has several digests here, and only `gatehouse pull` finds out which of them the registry has');
+  const found = others.length === 0 ? first : await oneOfRegistry(engine, known);
+  if (found === undefined) return here('its registry has none of the digests that it has here');
+  return { ...image, state: 'pinnable', pinned: `${reference}@${found.split('@')[1] ?? ''}`, problem: undefined };
+}
+
+/**
+ * The first digest that the registry has. An image that was also built or loaded here has digests of its own, which
+ * the engine lists among those of the registry in no telling order; pinned to one of them it could be had nowhere else.
+ */
+async function oneOfRegistry(engine: Engine, digests: readonly string[]): Promise<string | undefined> {
+  for (const digest of digests) {
+    const { status } = await callEngine(engine, ['pull', '--quiet', '--', digest], CONFIRM_MS);
+    if (status === 0) return digest;
   }
-  return { ...image, state: 'pinnable', pinned: `${reference}@${digest}`, problem: undefined };
+  return undefined;
 }
 
 /** The engines write names in full: `docker.io/library/x` for `x`. */

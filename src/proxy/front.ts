@@ -8,7 +8,7 @@ import type { Heartbeat } from './downstream/heartbeat.ts';
 import type { SseLinks } from './downstream/sse-link.ts';
 import type { Exchange } from './exchange.ts';
 import type { SessionStore } from './session-store.ts';
-import type { OpenSubscriptions } from './subscriptions.ts';
+import type { OpenSubscriptions } from './open-subscriptions.ts';
 
 export interface Front {
   /** The current Runtime, for a look at it. */

@@ -15,8 +15,10 @@ import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.t
 import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
+import type { ManagementEndpoint } from './management.ts';
 import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
+import { readBody } from './read-body.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
 import { routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
 import { viewsOf } from './view/views.ts';
@@ -44,6 +46,7 @@ export interface ListenerDeps {
   readonly operations: OperationsDeps;
   readonly hostCheck: HostCheck;
   readonly webSockets: WebSocketEndpoint;
+  readonly management: ManagementEndpoint;
 }
 
 export class Listener implements AsyncDisposable {
@@ -137,14 +140,16 @@ export class Listener implements AsyncDisposable {
     const deps = await this.#serving.promise;
     this.#occupy(request.socket, response);
     const requestId = randomBytes(8).toString('hex');
+    const route = routeOf(request.url ?? '');
+    const managed = route === undefined && deps.management.owns(pathOnly(request));
     try {
-      const route = routeOf(request.url ?? '');
       if (route?.kind === 'operation' && isPublic(route.name)) {
         return await handleOperation(deps.operations, route.name, request, response);
       }
       const origin = deps.hostCheck.check(request);
       if (origin !== undefined) allowPage(response, origin);
       if (origin !== undefined && request.method === 'OPTIONS') return answerPreflight(response);
+      if (managed) return await manage(deps, requestId, request, response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
       const failure = expected(error, requestId);
@@ -156,7 +161,8 @@ export class Listener implements AsyncDisposable {
           { requestId, url: pathOnly(request), verb: request.method, outcome: failure.code },
           'request refused',
         );
-      respondError(response, failure, requestId);
+      if (managed) deps.management.refuse(response, failure, requestId);
+      else respondError(response, failure, requestId);
     }
   }
 
@@ -226,6 +232,23 @@ export class Listener implements AsyncDisposable {
   }
 }
 
+async function manage(
+  { front, management }: ListenerDeps,
+  requestId: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  // Not held: what the API changes may well be the Runtime.
+  const principal = await front.runtime().authenticator.authenticate(request);
+  await management.handle({
+    request,
+    response,
+    requestId,
+    principal,
+    readBody: (maxBytes) => readBody(request, maxBytes),
+  });
+}
+
 /** Where a route leads. Throws when it leads to nothing in this Runtime, or to nothing that exists for the principal. */
 function endpointOf(asked: Endpoint, runtime: Runtime, principal: Principal): Pick<Admitted, 'route' | 'view'> {
   const views = viewsOf(runtime);
@@ -278,16 +301,19 @@ function refusalOf({ code }: NodeJS.ErrnoException): string {
 /** Lets the page that made the request read the answer. */
 function allowPage(response: ServerResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin);
-  response.setHeader('access-control-expose-headers', 'mcp-session-id, mcp-protocol-version, x-request-id');
+  response.setHeader(
+    'access-control-expose-headers',
+    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed',
+  );
   response.setHeader('vary', 'origin');
 }
 
 /** A browser asks before it sends; it carries no credentials yet. */
 function answerPreflight(response: ServerResponse): void {
   response.writeHead(204, {
-    'access-control-allow-methods': 'GET, POST, DELETE',
+    'access-control-allow-methods': 'GET, POST, PUT, DELETE',
     'access-control-allow-headers':
-      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id',
+      'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id, if-match, if-none-match, idempotency-key, prefer',
     'access-control-max-age': '600',
   });
   response.end();

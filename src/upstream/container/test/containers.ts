@@ -40,7 +40,7 @@ export async function shellServer(options: ServerOptions = {}): Promise<Containe
     customType: undefined,
     isolation: 'auto',
     container: {
-      image: await busyboxImage(),
+      image: spec.image ?? (await busyboxImage()),
       entrypoint: 'sh',
       args: ['-c', script],
       env: {},

@@ -1,44 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../../../../scripts/setup/run.ts';
-import { dockerMissing } from '../../../../test/rig/docker.ts';
-import { busyboxImage } from '../../../../test/rig/images.ts';
+import { podmanImage, podmanMissing } from '../../../../test/rig/podman.ts';
 import { findEngine, type Engine } from '../engine-command.ts';
 import { hasImage, pingEngine } from '../engine.ts';
 import { containerOf, ECHO, engineSays, left, newHost, shellServer, Wire } from './containers.ts';
 
-/**
- * Why podman cannot be tested here; empty when it can. Tried with as few options as podman needs on its own, so that
- * a fault in our options fails the tests instead of leaving them out.
- */
-async function whyNot(): Promise<string> {
-  if (dockerMissing()) return 'the image is built by docker, which does not answer';
-  if ((await run('podman', ['--version'])).status !== 0)
-    return 'podman is not installed: apt-get install podman runc catatonit';
-  const image = await podmanImage();
-  const trial = [
-    'run',
-    '--rm',
-    '--init',
-    '--network=none',
-    '--ulimit=nofile=256:256',
-    '--ulimit=nproc=256:256',
-    '--pull=never',
-    image,
-    'true',
-  ];
-  const result = await run('podman', trial);
-  return result.status === 0 ? '' : `podman cannot run a container here: ${result.stderr.trim().split('\n')[0]}`;
-}
-
-async function podmanImage(): Promise<string> {
-  const image = `localhost/${await busyboxImage()}`;
-  if ((await run('podman', ['image', 'exists', image])).status === 0) return image;
-  const copied = await run('sh', ['-c', 'docker save "$1" | podman load', 'sh', await busyboxImage()]);
-  if (copied.status !== 0) throw new Error(`the image cannot be copied to podman: ${copied.stderr}`);
-  return image;
-}
-
-const reason = await whyNot();
+const reason = await podmanMissing();
 
 describe.skipIf(reason !== '')(`podman${reason === '' ? '' : ` (left out: ${reason})`}`, () => {
   let engine: Engine;

@@ -1,0 +1,5 @@
+/** Every route of the management API. What is not in this table cannot be reached. */
+import type { Route } from '../http/route.ts';
+import { VIRTUAL_SERVER_ROUTES } from './virtual-servers.ts';
+
+export const ROUTES: readonly Route[] = [...VIRTUAL_SERVER_ROUTES];
