@@ -90,7 +90,21 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
 
 function storeOf(values: FlagValues, source: ServeOptions['source'], env: Environment): ServeOptions['store'] {
   const key = keyOf(values, env);
+  const databaseUrl = values.text('databaseUrl');
+  // It is never quoted: it holds a password.
+  if (databaseUrl !== undefined && !/^postgres(?:ql)?:\/\/\S+$/.test(databaseUrl))
+    values.problem('--database-url (DATABASE_URL) is not a URL such as postgres://user:password@host/database');
   const dataDir = values.text('dataDir');
+  if (databaseUrl !== undefined) {
+    if (dataDir !== undefined) values.problem('--data-dir and --database-url (DATABASE_URL) exclude each other');
+    if (key === undefined) {
+      values.problem(
+        'PostgreSQL needs a key: set MCP_GATEWAY_SECRET_KEY_FILE or MCP_GATEWAY_SECRET_KEY, the same for every gateway that shares the database',
+      );
+      return undefined;
+    }
+    return { databaseUrl, key };
+  }
   const folder = dataDir ?? (source.from === 'defaults' ? defaultDataDir(env) : undefined);
   return folder === undefined ? undefined : { dataDir: resolve(folder), ...(key && { key }) };
 }
