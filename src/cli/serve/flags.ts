@@ -72,20 +72,13 @@ export const SERVE_FLAGS = [
     description: 'keep registered servers, accounts and the audit log here, and serve the management API',
   },
   {
-    flags: '--database-url <url>',
-    key: 'databaseUrl',
-    env: 'DATABASE_URL',
-    group: 'Store:',
-    description:
-      'keep them in PostgreSQL instead (postgres://…); give it by its variable, arguments can be seen by others',
-  },
-  {
     flags: '--secret-key-file <file>',
     key: 'secretKeyFile',
     env: 'MCP_GATEWAY_SECRET_KEY_FILE',
     group: 'Store:',
-    fallback: 'secret.key in the data directory, made at the first start; PostgreSQL needs one',
-    description: 'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead',
+    fallback: 'secret.key in the data directory, made at the first start',
+    description:
+      'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead. Needed when DATABASE_URL (postgres://…) names the store',
   },
   {
     flags: '-l, --listen <host:port>',
