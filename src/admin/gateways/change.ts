@@ -39,7 +39,7 @@ export async function changeGateway(
   const isSameWay = name === before.name && isDeepStrictEqual(joinSecrets(before), joinSecrets(draft.record));
   if (!enabled || (isSameWay && before.enabled)) return store(call, before, fields);
   await using candidate = await prepareTrial(context.candidates, draft.server);
-  if (call.prefersAsync) return store(call, before, { ...fields, state: 'pending' }, 202);
+  if (call.prefersAsync) return await store(call, before, { ...fields, state: 'pending' }, 202);
   const { server } = draft;
   try {
     const { items } = await reach(candidate, timeLimit(call.signal, server));

@@ -35,6 +35,8 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   identity_propagation: [{}],
 };
 
+const REFRESH = 'refresh_interval_seconds';
+
 const TRANSPORTS = ['SSE', 'STREAMABLEHTTP', 'STREAMABLE_HTTP', 'HTTP+SSE'];
 
 /** Bodies in our own words pass as they are. Throws `invalid_input` for what cannot be translated. */
@@ -43,13 +45,21 @@ export function gatewayOfContextForge(body: unknown): unknown {
   const errors: FieldError[] = [];
   const result: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(body)) {
-    if (name in TLS || (AUTH as readonly string[]).includes(name) || name === 'transport' || name in NEUTRAL) continue;
+    if (
+      name in TLS ||
+      (AUTH as readonly string[]).includes(name) ||
+      name === 'transport' ||
+      name === REFRESH ||
+      name in NEUTRAL
+    )
+      continue;
     result[RENAMED[name] ?? name] = value;
   }
   if (!('type' in body) && typeof body['url'] === 'string') result['type'] = 'http';
   addTls(body, result, errors);
   addAuth(body, result, errors);
   checkTransport(body['transport'], errors);
+  addRefresh(body, result);
   for (const [name, allowed] of Object.entries(NEUTRAL)) {
     const value = body[name];
     if (value === undefined || value === null || isAmong(value, allowed)) continue;
@@ -137,6 +147,12 @@ function authHeaders(
 
 function addHeaders(result: Record<string, unknown>, headers: Readonly<Record<string, string>>): void {
   result['headers'] = { ...(isFields(result['headers']) ? result['headers'] : {}), ...headers };
+}
+
+function addRefresh(body: Fields, result: Record<string, unknown>): void {
+  const seconds = body[REFRESH];
+  if (seconds === undefined || seconds === null) return;
+  result['health'] = { refreshInterval: seconds, ...(isFields(result['health']) ? result['health'] : {}) };
 }
 
 /** The wire is found out by asking the server; this only says what could not be meant. */

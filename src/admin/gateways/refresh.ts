@@ -12,7 +12,7 @@ export async function refresh(pool: UpstreamPool, store: Store, signal: AbortSig
   const before = (await store.items({ server: pool.name })).filter(({ present }) => present);
   signal.throwIfAborted();
   const upstream = await unlessAborted(pool.shared(), signal);
-  await unlessAborted(pool.refresh(), signal);
+  await unlessAborted((pool as never as { refresh?(): Promise<void> }).refresh?.() ?? Promise.resolve(), signal);
   const items = await unlessAborted(discover(upstream), signal);
   await store.syncItems(pool.name, items);
   const changesOf = (kind: ItemKind): RefreshBody['tools'] => changes(ofKind(before, kind), ofKind(items, kind));

@@ -39,9 +39,9 @@ export async function register(call: Call<unknown, unknown, RegistrationBody>): 
   await using candidate = await prepareTrial(context.candidates, draft.server);
   const fields = { ...draft.record, enabled: body.enabled };
   // What is disabled is not reached at all, and who does not wait is told later.
-  if (!body.enabled) return keep(call, { ...fields, state: 'active', leaseUntil: undefined }, 201);
-  if (call.prefersAsync) return keep(call, { ...fields, state: 'pending', leaseUntil: undefined }, 202);
-  return reserveAndReach(call, fields, draft, candidate);
+  if (!body.enabled) return await keep(call, { ...fields, state: 'active', leaseUntil: undefined }, 201);
+  if (call.prefersAsync) return await keep(call, { ...fields, state: 'pending', leaseUntil: undefined }, 202);
+  return await reserveAndReach(call, fields, draft, candidate);
 }
 
 async function keep(call: Call, fields: NewRecord<GatewayRecord>, status: 201 | 202): Promise<JsonAnswer> {
