@@ -46,11 +46,8 @@ describeOnBothStores('registering servers', (open) => {
     const answers = await Promise.all(
       Array.from({ length: 100 }, () => gateway.call('POST', '/gateways', { name: 'one', url: server.url })),
     );
-    const statuses = Map.groupBy(answers, ({ status }) => status);
-    expect([...statuses].map(([status, all]) => [status, all.length]).toSorted()).toEqual([
-      [201, 1],
-      [409, 99],
-    ]);
+    const withStatus = (wanted: number): number => answers.filter(({ status }) => status === wanted).length;
+    expect({ created: withStatus(201), refused: withStatus(409) }).toEqual({ created: 1, refused: 99 });
     const { body } = await gateway.call('GET', '/gateways');
     expect(body['items']).toHaveLength(1);
   });

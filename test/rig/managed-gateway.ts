@@ -49,11 +49,10 @@ export async function startManaged(options: ManagedOptions): Promise<ManagedGate
   const token = await tokenFor('admin@example.com', 'admin');
   const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
   const stdin = config === undefined ? [] : ['--config-stdin'];
-  const gateway = runMain(
-    ['serve', ...stdin, ...listen, ...args],
-    config === undefined ? '' : JSON.stringify(config),
-    { ...store.env, ...env },
-  );
+  const gateway = runMain(['serve', ...stdin, ...listen, ...args], config === undefined ? '' : JSON.stringify(config), {
+    ...store.env,
+    ...env,
+  });
   const agent = ca === undefined ? new Agent() : new Agent({ connect: { ca: readFileSync(ca) } });
   void gateway.exited.then(() => agent.destroy());
   let origin: string;
@@ -70,7 +69,7 @@ export async function startManaged(options: ManagedOptions): Promise<ManagedGate
     const response = await fetch(`${origin}${path}`, { ...init, dispatcher: agent });
     const text = await response.text();
     const body: Json = text === '' ? {} : (JSON.parse(text) as Json);
-    return { status: response.status, headers: response.headers as unknown as Headers, body };
+    return { status: response.status, headers: response.headers, body };
   };
   return Object.assign(gateway, {
     origin,
