@@ -1,5 +1,6 @@
 /** The validated configuration: the only form in which the rest of the program sees what the operator wrote. */
 
+import type { HealthConfig } from './health.ts';
 import type { AuthConfig } from './auth-config.ts';
 import type { ItemOverride, Registration, VirtualServer } from './registration.ts';
 import type { ListenerTlsConfig, UpstreamTlsConfig } from './tls-config.ts';
@@ -87,6 +88,7 @@ interface ServerCommon {
   readonly tools: readonly string[] | undefined;
   /** `boot`: together with the gateway. `lazy`: with the first request that needs it. */
   readonly start: 'boot' | 'lazy';
+  readonly health: HealthConfig;
   readonly startupTimeoutMs: number;
   readonly toolTimeoutMs: number;
   /** Where the server was installed from; informational. */
