@@ -319,7 +319,7 @@ function allowPage(response: ServerResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin);
   response.setHeader(
     'access-control-expose-headers',
-    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed',
+    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed, www-authenticate',
   );
   response.setHeader('vary', 'origin');
 }
