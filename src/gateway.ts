@@ -1,7 +1,10 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
+import type { Authenticator } from './auth/authenticator.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
+import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
+import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { readStore } from './gateway-store.ts';
@@ -15,7 +18,7 @@ import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
-import { OpenSubscriptions } from './proxy/subscriptions.ts';
+import { OpenSubscriptions } from './proxy/open-subscriptions.ts';
 import { buildRuntime } from './runtime/build.ts';
 import { Candidates } from './runtime/candidates.ts';
 import { CurrentRuntime } from './runtime/current.ts';
@@ -25,6 +28,7 @@ import { ContentWatch } from './shared/content-watch.ts';
 import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { visibleInventory } from './tls/inventory.ts';
 import { Identities } from './tls/identities.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -101,7 +105,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
-  const first = await buildRuntime({ config, telemetry, version: options.version, identities });
+  const authentication = openAuthentication(
+    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+    stack,
+  );
+  const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
+  const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
@@ -120,6 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const webSockets = stack.use(new WebSocketEndpoint());
   const bridge = stack.use(new ModernBridge());
   const subscriptions = new OpenSubscriptions();
+  followCredentials(authentication, { current, sessions, webSockets, subscriptions });
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -135,6 +145,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     bridge,
     subscriptions,
     links: new SseLinks(),
+    recordDenial: denialRecorder(options.store, telemetry.log),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
@@ -150,10 +161,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, current, inUse, sessions, subscriptions, candidates }),
+    build: createNextRuntime({
+      ...options,
+      identities,
+      authenticatorFor,
+      current,
+      inUse,
+      sessions,
+      subscriptions,
+      candidates,
+    }),
   });
   stack.defer(() => reloader.stop());
-  if (management !== undefined) stack.defer(management.store.onChange(() => void reloader.request('store')));
+  const api = stack.use(
+    openManagement(management && candidates && { ...management, candidates }, {
+      reloader,
+      runtime: () => current.runtime,
+      phase: () => state.phase,
+      version: options.version,
+      log: telemetry.log,
+    }),
+  );
   changes.resolve(() => void reloader.request('changed files'));
   const gateway = new RunningGateway({
     state,
@@ -171,13 +199,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
     metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
-    certificates: () => identities.inventory(),
+    certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
   listener.serve({
     front,
     operations,
     webSockets,
+    management: api,
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
   const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);

@@ -1,5 +1,7 @@
 /** The validated configuration: the only form in which the rest of the program sees what the operator wrote. */
 
+import type { HealthConfig } from './health.ts';
+import type { AuthConfig } from './auth-config.ts';
 import type { ItemOverride, Registration, VirtualServer } from './registration.ts';
 import type { ListenerTlsConfig, UpstreamTlsConfig } from './tls-config.ts';
 
@@ -7,6 +9,8 @@ export interface Config {
   readonly gateway: GatewayConfig;
   /** In the order in which they were written; names are unique. */
   readonly servers: readonly ServerConfig[];
+  /** True when a store adds to what the operator wrote. */
+  readonly managed: boolean;
   /** Named selections of what the servers offer; ids and names are unique. */
   readonly virtualServers: readonly VirtualServer[];
   /** What operators have changed about single items. */
@@ -67,6 +71,7 @@ export interface GatewayConfig {
   readonly tls: ListenerTlsConfig | undefined;
   /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */
   readonly hmacSecret: string | undefined;
+  readonly auth: AuthConfig;
 }
 
 export interface ContainerRuntime {
@@ -85,6 +90,7 @@ interface ServerCommon {
   readonly tools: readonly string[] | undefined;
   /** `boot`: together with the gateway. `lazy`: with the first request that needs it. */
   readonly start: 'boot' | 'lazy';
+  readonly health: HealthConfig;
   readonly startupTimeoutMs: number;
   readonly toolTimeoutMs: number;
   /** Where the server was installed from; informational. */

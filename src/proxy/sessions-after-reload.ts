@@ -4,7 +4,7 @@ import type { Endpoint } from './route.ts';
 import { moveToView } from './session-view.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
-import type { OpenSubscriptions } from './subscriptions.ts';
+import type { OpenSubscriptions } from './open-subscriptions.ts';
 import type { View } from './view/view.ts';
 import { viewsOf } from './view/views.ts';
 
@@ -23,9 +23,9 @@ export function renewSessions(sessions: SessionStore, runtime: Runtime): void {
   }
 }
 
-/** Subscriptions hear of what existed when they were opened: those for whom that has changed end, and are opened anew by their clients. */
+/** Subscriptions of modern clients follow in the same way. */
 export function renewSubscriptions(subscriptions: OpenSubscriptions, runtime: Runtime): void {
-  subscriptions.endUnless((exchange) => viewNow({ ...exchange, caller: exchange.principal }, runtime));
+  subscriptions.renew((exchange) => viewNow({ ...exchange, caller: exchange.principal }, runtime));
 }
 
 function leaveHidden(session: Session, view: View, { pools }: Runtime): void {

@@ -152,6 +152,91 @@ export const ERRORS = {
   cancelled: row('client', false, 499, -32000, 'The caller cancelled the request.'),
   shutting_down: row('gateway', true, 503, -32001, 'The gateway is shutting down and takes no new requests.'),
   already_closed: row('gateway', false, 410, -32001, 'The gateway was already told to close.'),
+  forbidden: row(
+    'client',
+    false,
+    403,
+    -32003,
+    'The credential is good but does not allow this; the message names the permission that is missing.',
+  ),
+  management_off: row(
+    'client',
+    false,
+    404,
+    -32600,
+    'The management API needs a store. Start the gateway with --data-dir DIR, or with DATABASE_URL set.',
+  ),
+  no_such_object: row('client', false, 404, -32600, 'There is no such object, or it is not visible to the caller.'),
+  registration_failed: row(
+    'upstream',
+    true,
+    502,
+    -32001,
+    'The MCP server that was to be registered or changed cannot be used as described; `reason` is `transport`, `tls`, `auth`, `protocol` or `timeout`. Nothing was stored.',
+  ),
+  already_exists: row(
+    'client',
+    false,
+    409,
+    -32600,
+    'Another object has this name. Choose another name, or change the one that is there.',
+  ),
+  read_only: row(
+    'client',
+    false,
+    409,
+    -32600,
+    'The object comes from a configuration file or with the product and can only be changed there.',
+  ),
+  refused_by_state: row(
+    'client',
+    false,
+    409,
+    -32600,
+    'The request would leave something in a state that nobody can get out of; the message says what.',
+  ),
+  stale_version: row(
+    'client',
+    false,
+    412,
+    -32600,
+    'Somebody else has changed the object since. Read it again, and send its new ETag in If-Match.',
+  ),
+  invalid_input: row(
+    'client',
+    false,
+    422,
+    -32602,
+    'The request is well formed, but a field, parameter or header cannot be so; `errors` names each with a remedy.',
+  ),
+  idempotency_mismatch: row(
+    'client',
+    false,
+    422,
+    -32600,
+    'The Idempotency-Key was used before, for another request. Use a new key for each new request.',
+  ),
+  idempotency_in_progress: row(
+    'client',
+    true,
+    409,
+    -32600,
+    'A request with this Idempotency-Key is still being worked on. Send it again later.',
+  ),
+  storage_full: row(
+    'gateway',
+    true,
+    507,
+    -32603,
+    'The disk of the store is full: nothing was changed, and what is configured is served on. Make room.',
+  ),
+  storage_unavailable: row(
+    'gateway',
+    true,
+    503,
+    -32603,
+    'The store does not answer: nothing was changed, and what is configured is served on. The log has the reason.',
+  ),
   internal: row(
     'gateway',
     true,
@@ -173,6 +258,8 @@ export interface ErrorContext {
   /** One line that says exactly what happened. Shown to the caller: never put a secret in it. */
   readonly detail?: string;
   readonly cause?: unknown;
+  /** Value of the WWW-Authenticate header of the answer, for 401 and 403. */
+  readonly challenge?: string | undefined;
   /** Further members of `error.data`, such as `requiredCapabilities`. Shown to the caller. */
   readonly data?: Readonly<Record<string, object | string>>;
 }
@@ -183,6 +270,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly server: string | undefined;
   readonly detail: string | undefined;
+  readonly challenge: string | undefined;
   readonly data: Readonly<Record<string, object | string>>;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
@@ -190,6 +278,7 @@ export class GatewayError extends Error {
     this.code = code;
     this.server = context.server;
     this.detail = context.detail;
+    this.challenge = context.challenge;
     this.data = context.data ?? {};
   }
 

@@ -1,11 +1,17 @@
 /** One client's WebSocket: its messages become Exchanges, and what its session hears goes out on it. */
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
+import type { Principal } from '../../auth/authenticator.ts';
 import { errorText, type Message } from '../../mcp/message.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { Cancellation } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
-import { answerRequest, hearNotification, logRequest, readMessage } from '../pipeline.ts';
+import { recordDenial } from '../denial.ts';
+import { checkPermission } from '../permit.ts';
+import { answerRequest, deniedCall, hearNotification, logRequest, readMessage } from '../pipeline.ts';
 import { expected, rpcErrorOf } from '../respond.ts';
 import { moveToView } from '../session-view.ts';
 import type { ClientStream, Session } from '../session.ts';
@@ -16,6 +22,8 @@ import type { Beating } from './heartbeat.ts';
 export const GOING_AWAY = 1001;
 const UNSUPPORTED_DATA = 1003;
 const POLICY_VIOLATION = 1008;
+
+const NO_LONGER_VALID = 'The credentials of this connection are no longer valid.';
 
 /** A client that reads so slowly that more than this is waiting for it is cut off, in bytes. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -29,7 +37,9 @@ export class WebSocketConnection implements ClientStream, Beating {
   readonly closed: Promise<void>;
   readonly #webSocket: WebSocket;
   readonly #front: Front;
-  readonly #admitted: Pick<Admitted, 'principal' | 'route'>;
+  readonly #admitted: Pick<Admitted, 'principal' | 'route' | 'address'>;
+  /** What opened the connection: its credential is looked at again for each message. */
+  readonly #opening: IncomingMessage;
   readonly #inFlight = new Set<Exchange>();
   #session: Session | undefined;
   #answersPings = true;
@@ -38,12 +48,14 @@ export class WebSocketConnection implements ClientStream, Beating {
   constructor(
     webSocket: WebSocket,
     front: Front,
-    admitted: Pick<Admitted, 'principal' | 'route'>,
+    admitted: Pick<Admitted, 'principal' | 'route' | 'address'>,
+    opening: IncomingMessage,
     onClosed: () => void,
   ) {
     this.#webSocket = webSocket;
     this.#front = front;
     this.#admitted = admitted;
+    this.#opening = opening;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
@@ -76,6 +88,11 @@ export class WebSocketConnection implements ClientStream, Beating {
   /** The session is over: client, server or configuration has ended it. */
   end(): void {
     this.close(GOING_AWAY, 'The session has ended.');
+  }
+
+  /** Ends at once when its principal may not call any more. */
+  endUnless(remains: (principal: string) => boolean): void {
+    if (!remains(this.#admitted.principal.subject)) this.close(POLICY_VIOLATION, NO_LONGER_VALID);
   }
 
   close(code: number, reason: string): void {
@@ -111,20 +128,20 @@ export class WebSocketConnection implements ClientStream, Beating {
   async #handle(text: string): Promise<void> {
     const startedAt = performance.now();
     const requestId = randomBytes(8).toString('hex');
-    const { principal } = this.#admitted;
     const notes: ExchangeNotes = {};
     using held = this.#front.hold();
     let message: Message | undefined;
     let outcome = 'ok';
     try {
-      if (!held.runtime.authenticator.knows(principal.subject)) {
-        return this.close(POLICY_VIOLATION, 'The credentials of this connection are no longer valid.');
-      }
+      const current = this.#authenticate(held.runtime);
+      const now = current instanceof Promise ? await current : current;
+      if (now === undefined) return this.close(POLICY_VIOLATION, NO_LONGER_VALID);
       message = readMessage(text);
-      const view = viewsOf(held.runtime).view(principal, this.#admitted.route);
+      const view = viewsOf(held.runtime).view(now, this.#admitted.route);
       if (this.#session !== undefined && this.#session.view !== view) moveToView(this.#session, view);
       const exchange: Exchange = {
         ...this.#admitted,
+        principal: now,
         view,
         requestId,
         runtime: held.runtime,
@@ -133,7 +150,7 @@ export class WebSocketConnection implements ClientStream, Beating {
         modern: undefined,
         message,
         reply: this.#reply(),
-        abort: new AbortController(),
+        abort: new Cancellation(),
         notes,
       };
       if (message.kind === 'response') await this.#session?.answer(message);
@@ -144,6 +161,9 @@ export class WebSocketConnection implements ClientStream, Beating {
       outcome = failure.code;
       if (failure.code === 'internal')
         this.#front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+      await recordDenial(this.#front.recordDenial, failure, () =>
+        deniedCall({ ...this.#admitted, requestId, message, notes }),
+      );
       // A notification has no answer, and an answer has none either.
       if (message === undefined || message.kind === 'request')
         this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
@@ -152,8 +172,21 @@ export class WebSocketConnection implements ClientStream, Beating {
     }
   }
 
+  /** Who it is by now, with the rights of now; undefined when the credential does not count any more. */
+  #authenticate({ authenticator }: Runtime): Principal | undefined | Promise<Principal | undefined> {
+    const same = (principal: Principal): Principal | undefined =>
+      principal.subject === this.#admitted.principal.subject ? principal : undefined;
+    try {
+      const principal = authenticator.authenticate(this.#opening);
+      return principal instanceof Promise ? principal.then(same, () => undefined) : same(principal);
+    } catch {
+      return undefined;
+    }
+  }
+
   async #request(exchange: Exchange): Promise<string> {
     if (this.#front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+    checkPermission(exchange);
     if (exchange.message.method === 'initialize' && this.#session !== undefined) {
       throw new GatewayError('invalid_request', 'This connection has its session already; open another connection.');
     }

@@ -42,13 +42,18 @@ export class WebSocketEndpoint implements AsyncDisposable {
       maxPayload: admitted.runtime.config.gateway.maxBodyBytes,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
-    const { principal, route } = admitted;
+    const { principal, route, address } = admitted;
     server.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new WebSocketConnection(webSocket, front, { principal, route }, () =>
+      const connection = new WebSocketConnection(webSocket, front, { principal, route, address }, request, () =>
         this.#connections.delete(connection),
       );
       this.#connections.add(connection);
     });
+  }
+
+  /** Ends those of principals of which `remains` says no. */
+  endLost(remains: (principal: string) => boolean): void {
+    for (const connection of this.#connections) connection.endUnless(remains);
   }
 
   /** The gateway takes nothing new: connections end as soon as nothing is being worked on for them. */

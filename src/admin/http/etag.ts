@@ -1,0 +1,35 @@
+/** ETag, If-Match and If-None-Match (RFC 9110, section 13): nobody overwrites what he has not seen. */
+import { GatewayError } from '../../shared/errors.ts';
+import { invalidInput } from './problem.ts';
+
+const STRONG = /^"([\x21\x23-\x7e]*)"$/;
+
+/** The one tag of an If-Match header, without quotes; undefined when whatever is there may be changed. */
+export function readIfMatch(header: string | undefined): string | undefined {
+  if (header === undefined || header.trim() === '*') return undefined;
+  const tag = STRONG.exec(header.trim())?.[1];
+  if (tag !== undefined) return tag;
+  throw invalidInput([
+    {
+      header: 'If-Match',
+      detail: 'must be one strong entity tag in double quotes, or *',
+      remedy: 'Send the ETag of the answer that showed you the object, as it was.',
+    },
+  ]);
+}
+
+/** True when the client has this state already. */
+export function isUnchanged(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return ifNoneMatch.split(',').some((tag) => {
+    const trimmed = tag.trim().replace(/^W\//, '');
+    return trimmed === '*' || trimmed === `"${etag}"`;
+  });
+}
+
+/** The version behind the tag of an object whose tag is its version. Throws `stale_version` for a tag of anything else. */
+export function versionOf(ifMatch: string | undefined): number | undefined {
+  if (ifMatch === undefined) return undefined;
+  if (/^\d{1,15}$/.test(ifMatch)) return Number(ifMatch);
+  throw new GatewayError('stale_version', 'The entity tag in If-Match is not one of this object.');
+}

@@ -1,0 +1,49 @@
+/** Writes the answers of the management API. */
+import type { ServerResponse } from 'node:http';
+import type { GatewayError } from '../../shared/errors.ts';
+import { problemOf } from './problem.ts';
+import { isUnchanged } from './etag.ts';
+import type { JsonAnswer } from './route.ts';
+
+const JSON_TYPE = 'application/json';
+
+/** A client that reads nothing is cut off after so long. */
+const STALLED_MS = 30_000;
+
+export function respondAnswer(
+  response: ServerResponse,
+  { status = 200, body, etag, headers }: JsonAnswer,
+  ifNoneMatch: string | undefined,
+): void {
+  if (etag !== undefined) response.setHeader('etag', `"${etag}"`);
+  if (status === 200 && etag !== undefined && isUnchanged(ifNoneMatch, etag))
+    return write(response, 304, undefined, {});
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const type = text === undefined ? {} : { 'content-type': JSON_TYPE };
+  write(response, text === undefined && status === 200 ? 204 : status, text, { ...type, ...headers });
+}
+
+export function respondProblem(response: ServerResponse, failure: GatewayError, requestId: string): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json', 'x-request-id': requestId };
+  if (failure.status === 401) headers['www-authenticate'] = 'Bearer';
+  if (failure.status === 503) headers['retry-after'] = '1';
+  if (failure.code === 'request_timeout') headers['connection'] = 'close';
+  write(response, failure.status, JSON.stringify(problemOf(failure, requestId)), headers);
+}
+
+function write(
+  response: ServerResponse,
+  status: number,
+  body: string | undefined,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (response.destroyed || response.headersSent) return;
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
+  response.writeHead(status, { 'cache-control': 'no-store', ...headers, ...length });
+  response.end(body);
+  if (!response.writableFinished) response.setTimeout(STALLED_MS, () => response.destroy());
+}
