@@ -18,7 +18,6 @@ import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
 
-const PROBE_INTERVAL_MS = 30_000;
 const TOKEN_CONNECT_TIMEOUT_MS = 10_000;
 
 export interface BuildOptions {
@@ -225,7 +224,6 @@ export function servePool(server: ServerConfig, { config, telemetry, rooms, vers
     log,
     record: (direction, text) => telemetry.recordMessage(direction, server.name, text),
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,
-    probeIntervalMs: PROBE_INTERVAL_MS,
   });
   return {
     pool,
