@@ -18,6 +18,7 @@ import type { Exchange, ModernRequest } from './exchange.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
+import { checkServer, dependsOnCaller } from './permit.ts';
 import { lastKnown, SERVER_DEADLINE_MS } from './server-listing.ts';
 import { listen } from './subscriptions.ts';
 import { targetOf, type Target } from './target.ts';
@@ -109,7 +110,7 @@ async function relayListing(
     shown.map(({ text }) => text),
   );
   const result = page.nextCursor === undefined ? frame : withCursor(frame, page.nextCursor);
-  return found(responseText(exchange.message.id ?? 'null', exchange.view.restricted ? privateResult(result) : result));
+  return found(responseText(exchange.message.id ?? 'null', dependsOnCaller(exchange) ? privateResult(result) : result));
 }
 
 /** What the server has listed last, on one page. Throws `error` when that may not be shown. */
@@ -125,8 +126,9 @@ function lastResult(exchange: Exchange, row: ListingRow, pool: UpstreamPool, err
 }
 
 /** What not everybody may see must not be kept for others, whatever its server says. */
-function ownOnly({ view, message }: Exchange, { text, message: answer }: Answer): string {
-  const result = view.restricted ? resultText(answer) : undefined;
+function ownOnly(exchange: Exchange, { text, message: answer }: Answer): string {
+  const { message } = exchange;
+  const result = dependsOnCaller(exchange) ? resultText(answer) : undefined;
   return result === undefined ? text : responseText(message.id ?? 'null', privateResult(result));
 }
 
@@ -141,6 +143,7 @@ async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target
   const opened = openTaskId(bridge.sealer, principal.subject, message);
   const pool = view.pools.get(opened.server);
   if (pool === undefined) throw new GatewayError('invalid_params', 'Unknown task.');
+  checkServer(exchange, pool.name);
   exchange.notes.server = pool.name;
   return { pool, message: opened.message, name: undefined };
 }

@@ -4,6 +4,7 @@ import type { Message } from '../mcp/message.ts';
 import type { Envelope } from '../mcp/modern/envelope.ts';
 import type { McpHeaders } from '../mcp/modern/headers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Cancellation } from '../shared/cancellation.ts';
 import type { ReplyChannel } from './downstream/reply.ts';
 import type { Endpoint } from './route.ts';
 import type { Session } from './session.ts';
@@ -18,6 +19,8 @@ export interface Admitted {
   readonly runtime: Runtime;
   /** What exists for the principal on the route. */
   readonly view: View;
+  /** Address of the peer. */
+  readonly address: string | undefined;
 }
 
 export interface Exchange {
@@ -29,6 +32,7 @@ export interface Exchange {
   readonly route: Endpoint;
   /** As in Admitted. */
   readonly view: View;
+  readonly address: string | undefined;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
   /** What a modern request says of its sender; undefined for legacy clients. */
@@ -36,7 +40,7 @@ export interface Exchange {
   readonly message: Message;
   readonly reply: ReplyChannel;
   /** Ends the work on this request. */
-  readonly abort: AbortController;
+  readonly abort: Cancellation;
   /** What the access log says of it, filled in on the way. */
   readonly notes: ExchangeNotes;
 }

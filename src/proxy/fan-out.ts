@@ -8,6 +8,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
+import { dependsOnCaller, maySend } from './permit.ts';
 import { ownListing, SERVER_DEADLINE_MS, sharedListing } from './server-listing.ts';
 import { ITEM_KINDS, type ShownItem } from './view/server-view.ts';
 import { solePool, type View } from './view/view.ts';
@@ -36,7 +37,8 @@ export interface UnifiedItems {
 export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise<UnifiedItems> {
   const { view } = exchange;
   const kind = ITEM_KINDS[row.kind];
-  const parts = await eachServer(view.poolsWith(kind), row.method, async (pool) => ({
+  const pools = view.poolsWith(kind).filter(({ name }) => maySend(exchange, name));
+  const parts = await eachServer(pools, row.method, async (pool) => ({
     pool,
     ...(await sharedListing(exchange, pool, row)),
   }));
@@ -46,7 +48,7 @@ export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise
     part === undefined ? [] : textsOf(part.items.filter(({ name }) => !refused.has(name))),
   );
   const hint = mergeCacheHints(parts.map((part) => part?.hint ?? UNCACHED));
-  return { items, hint: view.restricted ? { ...hint, cacheScope: 'private' } : hint };
+  return { items, hint: dependsOnCaller(exchange) ? { ...hint, cacheScope: 'private' } : hint };
 }
 
 const NONE: ReadonlySet<string> = new Set();

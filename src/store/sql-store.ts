@@ -55,17 +55,24 @@ export class SqlStore extends SqlReader implements Store {
 
   /** The schema must be there. Rejects with a StoreError when the keys are not those of the store. */
   static async open(engine: Engine, vault: Vault): Promise<SqlStore> {
-    const state = await engine.transact(async (tx) => {
-      const found = await lockState(tx);
-      if (found.keyId !== undefined) return found;
-      await tx.updateTable('store_state').set({ key_id: vault.target }).where('id', '=', 1).execute();
-      return { ...found, keyId: vault.target };
-    });
+    const before = await readState(engine.read);
+    // Only a new store is written to: one on a full disk can still be started with.
+    const state = before.keyId === undefined ? await SqlStore.#nameKey(engine, vault) : before;
     await vault.require(keyOf(state));
     const store = new SqlStore(engine, vault, state);
     // What cannot be written now does not keep the gateway from starting with what is there.
     await store.#endLeases().catch(() => undefined);
     return store;
+  }
+
+  /** Of several processes that start a new store, the first one says which key it has. */
+  static async #nameKey(engine: Engine, vault: Vault): Promise<StoreState> {
+    return engine.transact(async (tx) => {
+      const found = await lockState(tx);
+      if (found.keyId !== undefined) return found;
+      await tx.updateTable('store_state').set({ key_id: vault.target }).where('id', '=', 1).execute();
+      return { ...found, keyId: vault.target };
+    });
   }
 
   get engine(): 'sqlite' | 'postgres' {
@@ -79,8 +86,19 @@ export class SqlStore extends SqlReader implements Store {
     });
   }
 
-  /** Seals all secrets with the first key of the ring. Resolves with how many gateways that concerned. */
+  /** Id of the key that secrets are sealed with. */
+  async keyInUse(): Promise<string> {
+    return this.run(async () => keyOf(await readState(this.#engine.read)));
+  }
+
+  /** Id of the key that a rekey goes over to. */
+  get targetKey(): string {
+    return this.#vault.target;
+  }
+
+  /** Reads the keys again and seals all secrets with the first of them. Resolves with how many gateways that concerned. */
   async rekey(intent: ChangeIntent): Promise<{ readonly keyId: string; readonly gateways: number }> {
+    await this.#vault.reload();
     const keyId = this.#vault.target;
     return this.#changeWith(intent, async (tx, state) => {
       const gateways = await resealGateways(tx, this.#vault, keyId);
