@@ -3,7 +3,7 @@ import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions, renewSubscriptions } from './proxy/sessions-after-reload.ts';
 import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
-import { buildRuntime, type BuiltRuntime } from './runtime/build.ts';
+import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/build.ts';
 import type { Candidates } from './runtime/candidates.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
@@ -15,6 +15,7 @@ export interface NextRuntimeOptions {
   readonly telemetry: Telemetry;
   readonly version: string;
   readonly identities: Identities;
+  readonly authenticatorFor: BuildOptions['authenticatorFor'];
   readonly current: CurrentRuntime;
   /** The newest Runtime; kept up to date here. */
   readonly inUse: { runtime: BuiltRuntime };
@@ -29,6 +30,7 @@ export function createNextRuntime({
   telemetry,
   version,
   identities,
+  authenticatorFor,
   current,
   inUse,
   sessions,
@@ -40,7 +42,15 @@ export function createNextRuntime({
     await using undo = new AsyncDisposableStack();
     const opened = candidates?.opened;
     const next = undo.use(
-      await buildRuntime({ config, telemetry, version, identities, previous, ...(opened && { opened }) }),
+      await buildRuntime({
+        config,
+        telemetry,
+        version,
+        identities,
+        authenticatorFor,
+        previous,
+        ...(opened && { opened }),
+      }),
     );
     const onStop = (): void => void next[Symbol.asyncDispose]().catch(() => undefined);
     stopping.addEventListener('abort', onStop, { once: true });

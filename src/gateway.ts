@@ -1,7 +1,9 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
+import type { Authenticator } from './auth/authenticator.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
+import { followCredentials, openAuthentication } from './gateway-auth.ts';
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
@@ -102,7 +104,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
-  const first = await buildRuntime({ config, telemetry, version: options.version, identities });
+  const authentication = openAuthentication(
+    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+    stack,
+  );
+  const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
+  const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
@@ -121,6 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const webSockets = stack.use(new WebSocketEndpoint());
   const bridge = stack.use(new ModernBridge());
   const subscriptions = new OpenSubscriptions();
+  followCredentials(authentication, { current, sessions, webSockets, subscriptions });
   const document = clientConfiguration(config, address.port);
   await options.announce(document);
 
@@ -151,7 +159,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEnd: () => void watch.look(),
     current: () => current.runtime.config,
     refusals: restartNeeded,
-    build: createNextRuntime({ ...options, identities, current, inUse, sessions, subscriptions, candidates }),
+    build: createNextRuntime({
+      ...options,
+      identities,
+      authenticatorFor,
+      current,
+      inUse,
+      sessions,
+      subscriptions,
+      candidates,
+    }),
   });
   stack.defer(() => reloader.stop());
   const api = stack.use(

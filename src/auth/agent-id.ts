@@ -1,49 +1,36 @@
-/** Authentication by agent id: the Authorization header holds one of the configured ids, bare or after `Bearer `. */
+/** The agents that the configuration lets in by an id of their own, bare or after `Bearer ` in the Authorization header. */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import { GatewayError } from '../shared/errors.ts';
-import type { Authenticator, Principal } from './authenticator.ts';
+import type { Principal } from './authenticator.ts';
+import { withoutScheme } from './credential-header.ts';
 import { AGENT_PERMISSIONS, type Permission } from './permissions.ts';
+import type { Verified } from './verified.ts';
 
-/** Visible ASCII and inner spaces: what a header value may hold. */
-const WELL_FORMED = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
-
-export function createAgentIdAuthenticator(agentIds: readonly string[]): AgentAuthenticator {
-  const known = agentIds.map((id) => ({ digest: digestOf(id), principal: principalOf(id) }));
+export function createAgentIds(agentIds: readonly string[]): AgentIds {
+  const known = agentIds.map((id) => ({ digest: digestOf(id), verified: verifiedAs(principalOf(id)) }));
   return {
-    authenticate({ headers, rawHeaders }): Principal {
-      const value = headers.authorization;
-      if (value === undefined || value === '') {
-        throw new GatewayError('unauthorized', 'The Authorization header is missing.');
-      }
-      if (!WELL_FORMED.test(value) || /^bearer$/i.test(value) || countOf(rawHeaders, 'authorization') > 1) {
-        throw new GatewayError('malformed_authorization', 'The Authorization header is malformed.');
-      }
-      const principal = find(known, value) ?? find(known, value.replace(/^bearer +/i, ''));
-      if (principal === undefined)
-        throw new GatewayError('unauthorized', 'The Authorization header holds no known agent id.');
-      return principal;
-    },
-    knows: (subject) => known.some(({ principal }) => principal.subject === subject),
+    find: (authorization) => find(known, authorization) ?? find(known, withoutScheme(authorization)),
+    knows: (subject) => known.some(({ verified }) => verified.principal.subject === subject),
   };
 }
 
-/** Needs nobody to ask: it always knows at once. */
-export interface AgentAuthenticator extends Authenticator {
-  authenticate(request: IncomingMessage): Principal;
+export interface AgentIds {
+  /** The agent behind the value of an Authorization header: as it stands, or without its scheme. */
+  find(authorization: string): Verified | undefined;
+  /** True while somebody may still call as this subject. */
+  knows(subject: string): boolean;
 }
 
 interface Known {
   readonly digest: Buffer;
-  readonly principal: Principal;
+  readonly verified: Verified;
 }
 
 /** Compares with every id, by digest: the time taken tells nothing about the ids or which of them matched. */
-function find(known: readonly Known[], candidate: string): Principal | undefined {
+function find(known: readonly Known[], candidate: string): Verified | undefined {
   const digest = digestOf(candidate);
-  let found: Principal | undefined;
+  let found: Verified | undefined;
   for (const entry of known) {
-    if (timingSafeEqual(entry.digest, digest)) found = entry.principal;
+    if (timingSafeEqual(entry.digest, digest)) found = entry.verified;
   }
   return found;
 }
@@ -60,6 +47,11 @@ export const AGENT = {
   virtualServers: undefined,
 } as const satisfies Partial<Principal>;
 
+function verifiedAs(principal: Principal): Verified {
+  const verified: Verified = { principal, validUntil: Infinity, recheck: () => Promise.resolve(verified) };
+  return verified;
+}
+
 /** New for each process: from a subject in a log nobody can find out a weak id by trying. */
 const SUBJECT_KEY = randomBytes(32);
 
@@ -67,12 +59,4 @@ const SUBJECT_KEY = randomBytes(32);
 function principalOf(id: string): Principal {
   const hash = createHmac('sha256', SUBJECT_KEY).update(id).digest('hex').slice(0, 16);
   return { subject: `agent-${hash}`, issuer: 'agent-id', ...AGENT };
-}
-
-function countOf(rawHeaders: readonly string[], name: string): number {
-  let count = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]?.toLowerCase() === name) count++;
-  }
-  return count;
 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { ClientCertificate } from '../tls/client-certificate.ts';
 import type { Permission } from './permissions.ts';
+import type { ProtectedResource } from './protected-resource.ts';
 
 export interface Principal {
   /** Stable name of the caller for sessions, logs and audit; never a credential. */
@@ -34,4 +35,6 @@ export interface Authenticator {
   authenticate(request: IncomingMessage): Principal | Promise<Principal>;
   /** True while somebody may still call as this subject. */
   knows(subject: string): boolean;
+  /** What those are told who lack a token, or a permission. */
+  readonly resource: ProtectedResource;
 }

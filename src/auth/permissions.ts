@@ -72,3 +72,7 @@ export const BUILT_IN_ROLES = {
   operator: OPERATOR,
   admin: Object.keys(PERMISSIONS) as readonly Permission[],
 } as const satisfies Readonly<Record<string, readonly Permission[]>>;
+
+export function isPermission(name: string): name is Permission {
+  return Object.hasOwn(PERMISSIONS, name);
+}

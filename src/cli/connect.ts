@@ -1,4 +1,5 @@
 /** `gatehouse connect <url>`: an MCP server on stdio that forwards everything to a gateway. */
+import { DEFAULT_HEALTH } from '../config/health.ts';
 import pino from 'pino';
 import type { HttpServerConfig } from '../config/config.ts';
 import { registrationOfFile } from '../config/registration.ts';
@@ -86,6 +87,7 @@ function serverOf(url: string, headers: Readonly<Record<string, string>>): HttpS
   return {
     kind: 'http',
     start: 'boot',
+    health: DEFAULT_HEALTH,
     name: 'gateway',
     registration: registrationOfFile('gateway', '--url'),
     url,

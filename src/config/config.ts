@@ -1,5 +1,7 @@
 /** The validated configuration: the only form in which the rest of the program sees what the operator wrote. */
 
+import type { HealthConfig } from './health.ts';
+import type { AuthConfig } from './auth-config.ts';
 import type { ItemOverride, Registration, VirtualServer } from './registration.ts';
 import type { ListenerTlsConfig, UpstreamTlsConfig } from './tls-config.ts';
 
@@ -67,6 +69,7 @@ export interface GatewayConfig {
   readonly tls: ListenerTlsConfig | undefined;
   /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */
   readonly hmacSecret: string | undefined;
+  readonly auth: AuthConfig;
 }
 
 export interface ContainerRuntime {
@@ -85,6 +88,7 @@ interface ServerCommon {
   readonly tools: readonly string[] | undefined;
   /** `boot`: together with the gateway. `lazy`: with the first request that needs it. */
   readonly start: 'boot' | 'lazy';
+  readonly health: HealthConfig;
   readonly startupTimeoutMs: number;
   readonly toolTimeoutMs: number;
   /** Where the server was installed from; informational. */

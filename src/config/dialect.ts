@@ -94,6 +94,15 @@ export function readScope(
       for (const stray of scope.unknown) reportUnknown(scope, stray, log, Object.keys(part.shape));
       inner.set(field, scope);
       values[field] = scope.values;
+    } else if (part instanceof z.ZodArray && part.element instanceof z.ZodObject && Array.isArray(value)) {
+      const { element } = part;
+      values[field] = value.map((entry: unknown, index) => {
+        if (!isTable(entry)) return entry;
+        const scope = readScope(entry, element, [...path, name, index], dialect, log);
+        for (const stray of scope.unknown) reportUnknown(scope, stray, log, Object.keys(element.shape));
+        inner.set(entryName(field, index), scope);
+        return scope.values;
+      });
     } else values[field] = value;
   }
   return { dialect, path, values, unknown, original: table, written, inner };
@@ -105,7 +114,16 @@ export function writtenPath(scope: Scope, path: Path): Path {
   if (first === undefined) return scope.path;
   const name = typeof first === 'string' ? (scope.written.get(first) ?? spell(first, scope.dialect)) : first;
   const within = typeof first === 'string' ? scope.inner.get(first) : undefined;
-  return within === undefined ? [...scope.path, name, ...rest] : writtenPath(within, rest);
+  if (within !== undefined) return writtenPath(within, rest);
+  const [index, ...beyond] = rest;
+  const entry =
+    typeof first === 'string' && typeof index === 'number' ? scope.inner.get(entryName(first, index)) : undefined;
+  return entry === undefined ? [...scope.path, name, ...rest] : writtenPath(entry, beyond);
+}
+
+/** Under this the table at a place in an array is kept among the inner ones. */
+function entryName(field: string, index: number): string {
+  return `${field}[${index}]`;
 }
 
 /** Names that mean something in another gateway, another dialect or another place, and what to do with them here. */

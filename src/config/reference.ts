@@ -71,6 +71,8 @@ function fields(shape: z.core.$ZodShape, prefix: { toml: string; json: string })
       meta?.description ?? '',
     ];
     const inner = unwrap(schema);
+    if (inner instanceof z.ZodArray && inner.element instanceof z.ZodObject)
+      return [row, ...fields(inner.element.shape, { toml: `${toml}[].`, json: `${json}[].` })];
     const nested =
       inner instanceof z.ZodObject && name !== 'gateway'
         ? fields(inner.shape, { toml: `${toml}.`, json: `${json}.` })
@@ -85,7 +87,7 @@ function typeName(schema: z.core.$ZodType): string {
   if (bare instanceof z.ZodEnum) return bare.options.map((option) => code(String(option))).join(', ');
   if (bare instanceof z.ZodBoolean) return 'boolean';
   if (bare instanceof z.ZodString) return 'string';
-  if (bare instanceof z.ZodArray) return 'array of strings';
+  if (bare instanceof z.ZodArray) return bare.element instanceof z.ZodObject ? 'array of objects' : 'array of strings';
   if (bare instanceof z.ZodObject || bare instanceof z.ZodRecord) return 'object';
   if (bare instanceof z.ZodNumber && !bare.isInt) return 'number';
   return 'integer';

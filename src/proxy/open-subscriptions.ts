@@ -37,6 +37,11 @@ export class OpenSubscriptions {
     }
   }
 
+  /** Ends those of requests of which `isLost` says so. */
+  endWhere(isLost: (exchange: Exchange) => boolean): void {
+    for (const subscription of [...this.#open]) if (isLost(subscription.exchange)) subscription.end();
+  }
+
   endAll(): void {
     for (const subscription of [...this.#open]) subscription.end();
   }

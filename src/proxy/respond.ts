@@ -32,7 +32,8 @@ export function rpcErrorOf(error: GatewayError, requestId: string, era: Era = 'l
 export function respondError(response: ServerResponse, error: GatewayError, requestId: string, rpcId?: string): void {
   if (response.headersSent || response.destroyed) return;
   const headers: Record<string, string> = { 'x-request-id': requestId };
-  if (error.status === 401) headers['www-authenticate'] = 'Bearer';
+  const challenge = challengeOf(error);
+  if (challenge !== undefined) headers['www-authenticate'] = challenge;
   if (error.status === 503) headers['retry-after'] = '1';
   if (error.code === 'request_timeout') headers['connection'] = 'close';
   respondJson(response, error.status, errorText(rpcId, rpcErrorOf(error, requestId)), headers);
@@ -45,17 +46,23 @@ export function refuseUpgrade(socket: Duplex, error: GatewayError, requestId: st
     return;
   }
   const body = errorText(undefined, rpcErrorOf(error, requestId));
+  const challenge = challengeOf(error);
   const head = [
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}`,
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
     'cache-control: no-store',
     `x-request-id: ${requestId}`,
-    ...(error.status === 401 ? ['www-authenticate: Bearer'] : []),
+    ...(challenge === undefined ? [] : [`www-authenticate: ${challenge}`]),
     ...(error.status === 503 ? ['retry-after: 1'] : []),
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** What the client could do about a refusal (RFC 9110, section 11.6.1). */
+function challengeOf({ challenge, status }: GatewayError): string | undefined {
+  return challenge ?? (status === 401 ? 'Bearer' : undefined);
 }
 
 export function respondJson(

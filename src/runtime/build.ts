@@ -1,7 +1,5 @@
 /** Builds a Runtime from a Config: everything is made, nothing is started but what must be known to work. */
-import { createAgentIdAuthenticator } from '../auth/agent-id.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
-import { createCertificateAuthenticator } from '../auth/client-certificate.ts';
 import { createRequestSignatures, type RequestSignatures } from '../auth/hmac-signature.ts';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { hostDirectories, mountPolicyFrom } from '../config/mount-policy.ts';
@@ -29,6 +27,8 @@ export interface BuildOptions {
   readonly version: string;
   /** TLS material of the servers; outlives every Runtime. */
   readonly identities: Identities;
+  /** Rejects when keys cannot be read. */
+  readonly authenticatorFor: (config: Config) => Promise<Authenticator>;
   /** The Runtime that this one is to replace: what has not changed is taken over from it, with everything that is open. */
   readonly previous?: BuiltRuntime;
   /** Servers that were opened before their place in the configuration, and what they run in. */
@@ -66,11 +66,13 @@ export async function buildRuntime({
   telemetry,
   version,
   identities,
+  authenticatorFor,
   previous,
   opened,
 }: BuildOptions): Promise<BuiltRuntime> {
   await using stack = new AsyncDisposableStack();
   const before = previous?.parts;
+  const authenticator = await authenticatorFor(config);
   const payloadsPart = await payloadsFor(config, telemetry, before);
   const payloads = payloadsPart && stack.use(payloadsPart.shared.lease()).value;
   const tokens = await carryOver(before?.tokens, 'tokens', () => openTokens(identities));
@@ -101,7 +103,7 @@ export async function buildRuntime({
   let ended: Promise<void> | undefined;
   return {
     config,
-    authenticator: authenticatorFor(config),
+    authenticator,
     signatures: signaturesFor(config, previous),
     guards,
     pools,
@@ -113,11 +115,6 @@ export async function buildRuntime({
     },
     [Symbol.asyncDispose]: () => (ended ??= disposePoolsTogether(leases, owned)),
   };
-}
-
-function authenticatorFor({ gateway }: Config): Authenticator {
-  const agents = createAgentIdAuthenticator(gateway.agentIds);
-  return gateway.tls === undefined ? agents : createCertificateAuthenticator(gateway.tls, agents);
 }
 
 /** With the same secret the same ones: what has been used once stays used over a reload. */

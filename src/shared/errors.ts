@@ -251,6 +251,8 @@ export interface ErrorContext {
   /** One line that says exactly what happened. Shown to the caller: never put a secret in it. */
   readonly detail?: string;
   readonly cause?: unknown;
+  /** Value of the WWW-Authenticate header of the answer, for 401 and 403. */
+  readonly challenge?: string | undefined;
   /** Further members of `error.data`, such as `requiredCapabilities`. Shown to the caller. */
   readonly data?: Readonly<Record<string, object | string>>;
 }
@@ -261,6 +263,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode;
   readonly server: string | undefined;
   readonly detail: string | undefined;
+  readonly challenge: string | undefined;
   readonly data: Readonly<Record<string, object | string>>;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
@@ -268,6 +271,7 @@ export class GatewayError extends Error {
     this.code = code;
     this.server = context.server;
     this.detail = context.detail;
+    this.challenge = context.challenge;
     this.data = context.data ?? {};
   }
 

@@ -9,6 +9,7 @@ export function configSecrets({ gateway, servers }: Config): readonly string[] {
   return [
     ...gateway.agentIds,
     ...(gateway.hmacSecret === undefined ? [] : [gateway.hmacSecret]),
+    ...gateway.auth.issuers.flatMap(({ keys }) => (keys.kind === 'secret' ? [keys.secret] : [])),
     ...[gateway.tls, ...(gateway.tls?.sni ?? [])].flatMap(keySecrets),
     ...servers.flatMap((server) =>
       server.kind === 'container'

@@ -49,6 +49,7 @@ const SHAPES: readonly Shape[] = [
     replacement: `$1$2${REDACTED}`,
   },
   { sign: '_', pattern: /(?<![A-Za-z0-9_])(?:gh[opsur]_|github_pat_)[A-Za-z0-9_]{20,}/g, replacement: REDACTED },
+  { sign: 'gth_', pattern: /(?<![A-Za-z0-9_-])gth_[A-Za-z0-9_-]{20,}/g, replacement: REDACTED },
   {
     sign: 'eyJ',
     pattern: /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?/g,

@@ -4,8 +4,10 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { Config, Diagnostic } from '../../src/config/config.ts';
+import { DEFAULT_HEALTH } from '../../src/config/health.ts';
 import { loadConfig } from '../../src/config/load.ts';
 
 const CASES = join(import.meta.dirname, 'cases');
@@ -63,9 +65,15 @@ async function outcome(file: string): Promise<unknown> {
   );
 }
 
-/** What the file says: who may see its servers is the same for all of them. */
+/** What the file says: who may see its servers is the same for all of them, and so is their health where nothing is said. */
 function written({ gateway, servers }: Config): unknown {
-  return { gateway, servers: servers.map(({ registration: _sameForAll, ...server }) => server) };
+  return {
+    gateway,
+    servers: servers.map(({ registration: _sameForAll, health, ...server }) => ({
+      ...server,
+      ...(isDeepStrictEqual(health, DEFAULT_HEALTH) ? {} : { health }),
+    })),
+  };
 }
 
 function environment(file: string): Record<string, string> {

@@ -15,6 +15,7 @@ import { parseImageReference } from '../values/image-reference.ts';
 import { containerVariables } from './container-environment.ts';
 import { containerMounts } from './container-mounts.ts';
 import { containerNetwork } from './container-network.ts';
+import { healthOf } from './health.ts';
 import { toolTimeoutMs, toolFilter, without } from './server-common.ts';
 import { exampleText, refuseHostCommand } from './server-type.ts';
 
@@ -70,6 +71,7 @@ export async function buildContainerServer(
     isolation: raw.isolation ?? 'auto',
     tools: toolFilter(scope, raw.tools, log),
     start: raw.start ?? 'boot',
+    health: healthOf(raw.health),
     startupTimeoutMs: gateway.startupTimeoutMs,
     toolTimeoutMs: toolTimeoutMs(raw.toolTimeout, gateway),
     registry: raw.registry,

@@ -21,6 +21,7 @@ import { type Scope, writtenPath } from '../dialect.ts';
 import type { Environment } from '../expand.ts';
 import { gatewaySchema, gatewaySchemaJson, type RawGateway } from '../schema/gateway.ts';
 import { parseDuration } from '../values/duration.ts';
+import { authentication } from './auth.ts';
 import { parseAllowedPlace } from '../../shared/address-policy.ts';
 import { listenerTls } from './tls.ts';
 
@@ -66,6 +67,7 @@ export function buildGateway(
     payloadSizeThreshold: raw.payloadSizeThreshold ?? DEFAULT_PAYLOAD_SIZE_THRESHOLD,
     tls: listenerTls(scope, raw.tls, log),
     hmacSecret: raw.hmacSecret,
+    auth: authentication(scope, raw.auth, log),
     requireDigests: raw.requireDigests ?? false,
     dataDir: raw.dataDir,
   };

@@ -9,6 +9,7 @@ import { CONTAINER_ONLY_FIELDS, httpServerSchema, type RawHttpServer } from '../
 import type { ServerContext } from './container.ts';
 import { toolFilter, toolTimeoutMs, without } from './server-common.ts';
 import { refuseMisplacedCommand } from './server-type.ts';
+import { healthOf } from './health.ts';
 import { upstreamTls } from './tls.ts';
 
 /** Headers that belong to the connection or to the protocol; the gateway sets them itself. */
@@ -61,6 +62,7 @@ export function buildHttpServer(
     auth: auth(scope, raw, env, log),
     tools: toolFilter(scope, raw.tools, log),
     start: raw.start ?? 'boot',
+    health: healthOf(raw.health),
     startupTimeoutMs: gateway.startupTimeoutMs,
     toolTimeoutMs: toolTimeoutMs(raw.toolTimeout, gateway),
     connectTimeoutMs: (raw.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_SECONDS) * 1000,

@@ -16,6 +16,7 @@ import {
   MIN_TOOL_TIMEOUT_SECONDS,
 } from '../defaults.ts';
 import { DURATION } from '../values/duration.ts';
+import { authSchema } from './auth.ts';
 import { field } from './field.ts';
 import { flag, seconds, text, textList } from './shapes.ts';
 import { listenerTlsSchema } from './tls.ts';
@@ -241,6 +242,10 @@ export const gatewayFields = {
   tls: field(listenerTlsSchema, {
     description: 'TLS of the gateway itself. Without it the gateway speaks plain HTTP.',
     expects: 'an object with at least cert and key',
+  }).optional(),
+  auth: field(authSchema, {
+    description: 'Who may call beside agents: which JWTs are accepted. API tokens are made over the management API.',
+    expects: 'an object',
   }).optional(),
   hmacSecret: field(text, {
     description:

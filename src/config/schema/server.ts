@@ -10,6 +10,7 @@ import {
   MIN_TOOL_TIMEOUT_SECONDS,
 } from '../defaults.ts';
 import { field } from './field.ts';
+import { healthSchema } from './health.ts';
 import { flag, seconds, text, textList } from './shapes.ts';
 import { upstreamTlsSchema } from './tls.ts';
 
@@ -69,6 +70,11 @@ const commonFields = {
   start: field(z.enum(['boot', 'lazy']), {
     description: '`boot`: started with the gateway. `lazy`: started with the first request that needs the server.',
     fallback: '`boot`',
+  }).optional(),
+  health: field(healthSchema, {
+    description: 'When the server is checked, what counts as down, and what clients see of it then.',
+    expects: 'an object',
+    fallback: 'checked every 30 s, hidden from listings while it is unreachable',
   }).optional(),
   registry: field(z.string(), {
     description: 'Where the server was installed from; informational.',

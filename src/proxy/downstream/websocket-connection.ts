@@ -1,7 +1,10 @@
 /** One client's WebSocket: its messages become Exchanges, and what its session hears goes out on it. */
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
+import type { Principal } from '../../auth/authenticator.ts';
 import { errorText, type Message } from '../../mcp/message.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
@@ -17,6 +20,8 @@ export const GOING_AWAY = 1001;
 const UNSUPPORTED_DATA = 1003;
 const POLICY_VIOLATION = 1008;
 
+const NO_LONGER_VALID = 'The credentials of this connection are no longer valid.';
+
 /** A client that reads so slowly that more than this is waiting for it is cut off, in bytes. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** While more than this waits for the client, nothing more is read from it, in bytes. */
@@ -30,6 +35,8 @@ export class WebSocketConnection implements ClientStream, Beating {
   readonly #webSocket: WebSocket;
   readonly #front: Front;
   readonly #admitted: Pick<Admitted, 'principal' | 'route'>;
+  /** What opened the connection: its credential is looked at again for each message. */
+  readonly #opening: IncomingMessage;
   readonly #inFlight = new Set<Exchange>();
   #session: Session | undefined;
   #answersPings = true;
@@ -39,11 +46,13 @@ export class WebSocketConnection implements ClientStream, Beating {
     webSocket: WebSocket,
     front: Front,
     admitted: Pick<Admitted, 'principal' | 'route'>,
+    opening: IncomingMessage,
     onClosed: () => void,
   ) {
     this.#webSocket = webSocket;
     this.#front = front;
     this.#admitted = admitted;
+    this.#opening = opening;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
@@ -76,6 +85,11 @@ export class WebSocketConnection implements ClientStream, Beating {
   /** The session is over: client, server or configuration has ended it. */
   end(): void {
     this.close(GOING_AWAY, 'The session has ended.');
+  }
+
+  /** Ends at once when its principal may not call any more. */
+  endUnless(remains: (principal: string) => boolean): void {
+    if (!remains(this.#admitted.principal.subject)) this.close(POLICY_VIOLATION, NO_LONGER_VALID);
   }
 
   close(code: number, reason: string): void {
@@ -111,20 +125,20 @@ export class WebSocketConnection implements ClientStream, Beating {
   async #handle(text: string): Promise<void> {
     const startedAt = performance.now();
     const requestId = randomBytes(8).toString('hex');
-    const { principal } = this.#admitted;
     const notes: ExchangeNotes = {};
     using held = this.#front.hold();
     let message: Message | undefined;
     let outcome = 'ok';
     try {
-      if (!held.runtime.authenticator.knows(principal.subject)) {
-        return this.close(POLICY_VIOLATION, 'The credentials of this connection are no longer valid.');
-      }
+      const current = this.#authenticate(held.runtime);
+      const now = current instanceof Promise ? await current : current;
+      if (now === undefined) return this.close(POLICY_VIOLATION, NO_LONGER_VALID);
       message = readMessage(text);
-      const view = viewsOf(held.runtime).view(principal, this.#admitted.route);
+      const view = viewsOf(held.runtime).view(now, this.#admitted.route);
       if (this.#session !== undefined && this.#session.view !== view) moveToView(this.#session, view);
       const exchange: Exchange = {
         ...this.#admitted,
+        principal: now,
         view,
         requestId,
         runtime: held.runtime,
@@ -149,6 +163,18 @@ export class WebSocketConnection implements ClientStream, Beating {
         this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
     } finally {
       logRequest(this.#front, { ...this.#admitted, requestId, message, notes, outcome, startedAt });
+    }
+  }
+
+  /** Who it is by now, with the rights of now; undefined when the credential does not count any more. */
+  #authenticate({ authenticator }: Runtime): Principal | undefined | Promise<Principal | undefined> {
+    const same = (principal: Principal): Principal | undefined =>
+      principal.subject === this.#admitted.principal.subject ? principal : undefined;
+    try {
+      const principal = authenticator.authenticate(this.#opening);
+      return principal instanceof Promise ? principal.then(same, () => undefined) : same(principal);
+    } catch {
+      return undefined;
     }
   }
 

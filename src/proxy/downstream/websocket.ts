@@ -44,11 +44,16 @@ export class WebSocketEndpoint implements AsyncDisposable {
     });
     const { principal, route } = admitted;
     server.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new WebSocketConnection(webSocket, front, { principal, route }, () =>
+      const connection = new WebSocketConnection(webSocket, front, { principal, route }, request, () =>
         this.#connections.delete(connection),
       );
       this.#connections.add(connection);
     });
+  }
+
+  /** Ends those of principals of which `remains` says no. */
+  endLost(remains: (principal: string) => boolean): void {
+    for (const connection of this.#connections) connection.endUnless(remains);
   }
 
   /** The gateway takes nothing new: connections end as soon as nothing is being worked on for them. */

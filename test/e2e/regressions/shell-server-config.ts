@@ -1,4 +1,5 @@
 /** The configuration of a container server that a test never starts. */
+import { DEFAULT_HEALTH } from '../../../src/config/health.ts';
 import type { ContainerServerConfig } from '../../../src/config/config.ts';
 import { registrationOfFile } from '../../../src/config/registration.ts';
 
@@ -8,6 +9,7 @@ export const shellServerConfig: ContainerServerConfig = {
   registration: registrationOfFile('hung', 'test.toml'),
   tools: undefined,
   start: 'boot',
+  health: DEFAULT_HEALTH,
   startupTimeoutMs: 30_000,
   toolTimeoutMs: 60_000,
   registry: undefined,

@@ -1,4 +1,5 @@
 /** A transport to a server on loopback with everything that it says recorded, and small servers to point it at. */
+import { DEFAULT_HEALTH } from '../../../src/config/health.ts';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
@@ -39,6 +40,7 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
     registration: registrationOfFile('remote', 'test.toml'),
     tools: undefined,
     start: 'boot',
+    health: DEFAULT_HEALTH,
     startupTimeoutMs: 10_000,
     toolTimeoutMs: 10_000,
     registry: undefined,

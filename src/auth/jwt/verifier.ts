@@ -1,0 +1,159 @@
+/** JWTs of the issuers that the operator trusts: signature, time, audience, revocation, and the account behind them. */
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload } from 'jose';
+import type { JwtIssuerConfig } from '../../config/auth-config.ts';
+import { GatewayError } from '../../shared/errors.ts';
+import type { StoreReader } from '../../store/store.ts';
+import { clientCertificateOf } from '../../tls/client-certificate.ts';
+import { narrowed, permissionsOf, readAccount, type AccountStore } from '../account.ts';
+import type { Verified, Verifier } from '../verified.ts';
+import { readClaims, subjectPrefix, type TokenClaims } from './claims.ts';
+import { keysOf, type IssuerKeys } from './keys.ts';
+import type { KeySet } from './key-set.ts';
+
+export type JwtStore = AccountStore & Pick<StoreReader, 'isRevoked'>;
+
+export interface JwtVerifierOptions {
+  readonly issuers: readonly JwtIssuerConfig[];
+  /** Base URL of the gateway: what is meant for it, or for a path below it, is meant for the gateway. */
+  readonly resource: string;
+  readonly keySetOf: (issuer: JwtIssuerConfig) => KeySet;
+  /** undefined = there are no accounts, and nothing can be revoked. */
+  readonly store: JwtStore | undefined;
+  /** ms since the epoch. */
+  readonly now: () => number;
+}
+
+/** How far the clocks of issuer and gateway may be apart. */
+export const CLOCK_SKEW_SECONDS = 60;
+const MAX_LENGTH = 8 * 1024;
+const FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+/** Other types are other things, which the same issuer may have signed with the same key. */
+const TYPES = new Set(['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt']);
+
+interface Issuer {
+  readonly config: JwtIssuerConfig;
+  readonly keys: IssuerKeys;
+  readonly audiences: ReadonlySet<string>;
+}
+
+/** Rejects when the keys of an issuer cannot be read. */
+export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Verifier> {
+  const { resource, keySetOf, store, now } = options;
+  const issuers = new Map<string, Issuer>();
+  for (const config of options.issuers) {
+    const keys = await keysOf(config, () => keySetOf(config)).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`the keys of the token issuer "${config.issuer}" cannot be used: ${reason}`, { cause: error });
+    });
+    issuers.set(config.issuer, { config, keys, audiences: new Set([resource, `${resource}/`, ...config.audiences]) });
+  }
+
+  async function checked(claims: TokenClaims, issuer: Issuer): Promise<Verified> {
+    if (claims.id !== undefined && (await store?.isRevoked(claims.id)) === true)
+      throw refused('The token was revoked.');
+    const account =
+      claims.user === undefined || store === undefined ? undefined : await readAccount(store, claims.user);
+    if (account === 'disabled') throw refused('The user of the token is disabled.');
+    const roles = await Promise.all(claims.roles.map((role) => permissionsOf(store, role)));
+    const grants = [...(account?.grants ?? []), ...roles.map((permissions) => ({ permissions, team: undefined }))];
+    return {
+      principal: {
+        subject: claims.subject,
+        issuer: 'jwt',
+        user: claims.user,
+        ...narrowed({ teams: account?.teams ?? [], grants }, claims.narrowing),
+      },
+      validUntil: claims.expiresAt + CLOCK_SKEW_SECONDS * 1000,
+      refusal: refusalFor(claims, issuer.audiences, resource),
+      recheck: () => checked(claims, issuer),
+    };
+  }
+
+  return {
+    recognizes: (credential) => FORM.test(credential),
+    async verify(credential) {
+      if (credential.length > MAX_LENGTH) throw refused('The token is too long.');
+      const issuer = issuers.get(issuerOf(credential));
+      if (issuer === undefined) throw refused('The issuer of the token is not trusted here.');
+      const payload = await signed(credential, issuer, now());
+      return checked(understood(payload, issuer), issuer);
+    },
+    issues: (subject) => [...issuers.keys()].some((name) => subject.startsWith(subjectPrefix(name))),
+  };
+
+  function understood(payload: JWTPayload, { config, audiences }: Issuer): TokenClaims {
+    let claims: TokenClaims;
+    try {
+      claims = readClaims(payload, config);
+    } catch (error) {
+      throw refused(`The token cannot be used: ${error instanceof Error ? error.message : String(error)}.`);
+    }
+    if (!claims.audiences.some((audience) => audiences.has(audience) || audience.startsWith(`${resource}/`)))
+      throw refused('The token is meant for somebody else: its audience is not this gateway.');
+    return claims;
+  }
+}
+
+/** What says who it is from, before anything is known to be true: it only selects the keys to check it with. */
+function issuerOf(token: string): string {
+  try {
+    return decodeJwt(token).iss ?? '';
+  } catch {
+    throw refused('The token cannot be read.');
+  }
+}
+
+async function signed(token: string, { config, keys }: Issuer, now: number): Promise<JWTPayload> {
+  try {
+    const { typ } = decodeProtectedHeader(token);
+    if (typ !== undefined && !TYPES.has(typ.toLowerCase())) throw refused('This kind of JWT is no access token.');
+    return await keys.verify(token, {
+      issuer: config.issuer,
+      requiredClaims: ['exp', 'sub'],
+      clockTolerance: CLOCK_SKEW_SECONDS,
+      currentDate: new Date(now),
+    });
+  } catch (error) {
+    if (error instanceof GatewayError) throw error;
+    if (error instanceof errors.JWTExpired) throw refused('The token has expired.');
+    if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf')
+      throw refused('The token is not valid yet.');
+    if (error instanceof errors.JOSEError) throw refused('The token is not valid: its signature or form is wrong.');
+    throw error;
+  }
+}
+
+/** What depends on where and how the token is used. */
+function refusalFor(
+  { audiences, certificate }: TokenClaims,
+  everywhere: ReadonlySet<string>,
+  resource: string,
+): Verified['refusal'] {
+  const isForAll = audiences.some((audience) => everywhere.has(audience));
+  if (isForAll && certificate === undefined) return undefined;
+  return ({ url = '', socket }) => {
+    if (!isForAll && !endpointsOf(url).some((path) => audiences.includes(`${resource}${path}`)))
+      return 'The token is meant for another endpoint of this gateway.';
+    if (certificate !== undefined && thumbprintOf(clientCertificateOf(socket)?.fingerprint) !== certificate)
+      return 'The token is bound to a client certificate, and this connection has not shown it.';
+    return undefined;
+  };
+}
+
+/** The paths under which the endpoint of a request is known; the two addresses of the HTTP+SSE transport are one endpoint. */
+function endpointsOf(target: string): readonly string[] {
+  const path = (target.split('?', 1)[0] ?? '').replace(/\/$/, '');
+  const [, base] = /^(.*)\/(?:sse|messages?)$/.exec(path) ?? [];
+  return base === undefined ? [path] : [`${base}/sse`, base];
+}
+
+/** Hexadecimal with colons becomes base64url. */
+function thumbprintOf(fingerprint: string | undefined): string | undefined {
+  return fingerprint === undefined
+    ? undefined
+    : Buffer.from(fingerprint.replaceAll(':', ''), 'hex').toString('base64url');
+}
+
+function refused(message: string): GatewayError {
+  return new GatewayError('unauthorized', message);
+}

@@ -1,0 +1,138 @@
+/** Whether those who were let in may still be here: looked at again after each change in the store, for sessions and streams that stay open. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import type { Store } from '../store/store.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { Principal } from './authenticator.ts';
+import type { Verified } from './verified.ts';
+
+const MAX_SUBJECTS = 50_000;
+const SWEEP_MS = 15_000;
+
+export interface StandingsOptions {
+  /** undefined = nothing changes but the time. */
+  readonly store: Pick<Store, 'onChange'> | undefined;
+  readonly log: Pick<Logger, 'error'>;
+  /** ms since the epoch. */
+  readonly now: () => number;
+}
+
+export class Standings implements Disposable {
+  readonly #options: StandingsOptions;
+  /** By subject, what was verified for it last. */
+  readonly #standing = new Map<string, Verified>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unsubscribe: (() => void) | undefined;
+  readonly #sweep: NodeJS.Timeout;
+  #epoch = 0;
+  #ended = false;
+  #checking: Promise<void> | undefined;
+
+  constructor(options: StandingsOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.store?.onChange(() => {
+      // At once, for the requests; the sessions follow when everybody was looked at.
+      this.#epoch++;
+      void this.check();
+    });
+    this.#sweep = setInterval(() => this.#dropExpired(), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** Moves with each change in the store: what was verified in an earlier one must be looked at again. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Resolves to the same with the principal that is known already, when it is equal: others keep things by it. */
+  add(verified: Verified): Verified {
+    const { subject } = verified.principal;
+    const before = this.#standing.get(subject);
+    if (before === undefined && this.#standing.size >= MAX_SUBJECTS) this.#makeRoom();
+    const kept = before === undefined ? verified : withPrincipalOf(before, verified);
+    this.#standing.set(subject, kept);
+    return kept;
+  }
+
+  /** With the rights that it had when it was looked at last; undefined when it is not in standing. */
+  principal(subject: string): Principal | undefined {
+    return this.has(subject) ? this.#standing.get(subject)?.principal : undefined;
+  }
+
+  has(subject: string): boolean {
+    const verified = this.#standing.get(subject);
+    return verified !== undefined && this.#options.now() < verified.validUntil;
+  }
+
+  /** `listener` is called when somebody is not in standing any more, or has other rights than before. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Looks at everybody again, until nothing has changed while it did. Never rejects. */
+  check(): Promise<void> {
+    this.#checking ??= this.#checkUntilSettled().finally(() => (this.#checking = undefined));
+    return this.#checking;
+  }
+
+  async #checkUntilSettled(): Promise<void> {
+    let checked = -1;
+    while (checked !== this.#epoch && !this.#ended) {
+      checked = this.#epoch;
+      await this.#checkAll();
+    }
+  }
+
+  async #checkAll(): Promise<void> {
+    let changed = false;
+    for (const [subject, before] of this.#standing) {
+      if (this.#ended) return;
+      try {
+        const verified = withPrincipalOf(before, await before.recheck());
+        // Whoever has come again meanwhile was looked at then.
+        if (this.#standing.get(subject) !== before) continue;
+        this.#standing.set(subject, verified);
+        changed ||= verified.principal !== before.principal;
+      } catch (error) {
+        if (!(error instanceof GatewayError))
+          this.#options.log.error({ err: error }, 'a credential could not be looked at again; its sessions end');
+        if (this.#standing.get(subject) === before) changed = this.#standing.delete(subject);
+      }
+    }
+    if (changed) this.#tell();
+  }
+
+  #dropExpired(): void {
+    const now = this.#options.now();
+    let lost = false;
+    for (const [subject, { validUntil }] of this.#standing) {
+      if (validUntil <= now) lost = this.#standing.delete(subject);
+    }
+    if (lost) this.#tell();
+  }
+
+  #makeRoom(): void {
+    this.#dropExpired();
+    for (const subject of this.#standing.keys()) {
+      if (this.#standing.size < MAX_SUBJECTS) break;
+      this.#standing.delete(subject);
+    }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended = true;
+    clearInterval(this.#sweep);
+    this.#unsubscribe?.();
+    this.#listeners.clear();
+  }
+}
+
+function withPrincipalOf(before: Verified, verified: Verified): Verified {
+  return isDeepStrictEqual(before.principal, verified.principal)
+    ? { ...verified, principal: before.principal }
+    : verified;
+}

@@ -1,0 +1,68 @@
+/** The part of the composition root that finds out who calls: what authentication needs of the other rooms, and what follows when somebody may not call any more. */
+import { isDeepStrictEqual } from 'node:util';
+import { Authentication } from './auth/authentication.ts';
+import type { Principal } from './auth/authenticator.ts';
+import type { Config } from './config/config.ts';
+import type { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
+import type { SessionStore } from './proxy/session-store.ts';
+import { renewSessions } from './proxy/sessions-after-reload.ts';
+import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
+import type { CurrentRuntime } from './runtime/current.ts';
+import type { Store } from './store/store.ts';
+import type { Telemetry } from './telemetry/log.ts';
+import type { Identities } from './tls/identities.ts';
+import { Connector } from './upstream/http/connector.ts';
+import { jsonFetcher } from './upstream/http/json-fetcher.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export interface AuthenticationNeeds {
+  readonly store: Store | undefined;
+  readonly identities: Identities;
+  readonly telemetry: Telemetry;
+  /** Where clients reach the gateway with this configuration. */
+  readonly baseUrl: (config: Config) => string;
+}
+
+/** Authentication with the connection over which it fetches keys; both end with `stack`. */
+export function openAuthentication(
+  { store, identities, telemetry, baseUrl }: AuthenticationNeeds,
+  stack: AsyncDisposableStack,
+): Authentication {
+  const connector = stack.use(new Connector({ connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() }));
+  return stack.use(new Authentication({ store, fetchJson: jsonFetcher(connector), log: telemetry.log, baseUrl }));
+}
+
+export interface OpenByPrincipal {
+  readonly current: CurrentRuntime;
+  readonly sessions: SessionStore;
+  readonly webSockets: WebSocketEndpoint;
+  readonly subscriptions: OpenSubscriptions;
+}
+
+/** Whoever is locked out loses at once what is open; whose rights have changed goes on with those of now. */
+export function followCredentials(authentication: Authentication, open: OpenByPrincipal): void {
+  const { current, sessions, webSockets, subscriptions } = open;
+  authentication.onChange(() => {
+    const { runtime } = current;
+    const remains = (subject: string): boolean => runtime.authenticator.knows(subject);
+    for (const session of sessions.all()) {
+      const now = authentication.principal(session.principal);
+      // Also while something is being worked on for it: what is revoked is revoked.
+      if (!remains(session.principal)) void sessions.end(session);
+      else if (now !== undefined) session.caller = now;
+    }
+    renewSessions(sessions, runtime);
+    webSockets.endLost(remains);
+    subscriptions.endWhere(({ principal }) => {
+      const now = authentication.principal(principal.subject);
+      return !remains(principal.subject) || (now !== undefined && !haveSameRights(now, principal));
+    });
+  });
+}
+
+function haveSameRights(one: Principal, other: Principal): boolean {
+  const { certificate: _one, ...rights } = one;
+  const { certificate: _other, ...others } = other;
+  return isDeepStrictEqual(rights, others);
+}
