@@ -79,7 +79,7 @@ export class ManagementApi implements AsyncDisposable {
       if ('stream' in answer) await answer.stream(response);
       else respondAnswer(response, answer, request.headers['if-none-match']);
     } catch (error) {
-      const failure = expectedFailure(error);
+      const failure = expectedFailure(error, request.method);
       if (failure === undefined) throw error;
       outcome = failure.code;
       await this.#recordDenial(failure, action, incoming);

@@ -29,7 +29,8 @@ export function respondProblem(response: ServerResponse, failure: GatewayError, 
     return;
   }
   const headers: Record<string, string> = { 'content-type': 'application/problem+json', 'x-request-id': requestId };
-  if (failure.status === 401) headers['www-authenticate'] = 'Bearer';
+  const challenge = failure.challenge ?? (failure.status === 401 ? 'Bearer' : undefined);
+  if (challenge !== undefined) headers['www-authenticate'] = challenge;
   if (failure.status === 503) headers['retry-after'] = '1';
   if (failure.code === 'request_timeout') headers['connection'] = 'close';
   write(response, failure.status, JSON.stringify(problemOf(failure, requestId)), headers);
