@@ -2,11 +2,13 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { configurationJsonSchema } from '../config/json-schema.ts';
 import { buildInformation } from './build-information.ts';
+import { StoreError } from '../store/store.ts';
 import { loadEnvFile } from './env-file.ts';
 import { EXIT_CODES, EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import type { Given } from './serve/flag-values.ts';
 import { type Flag, isSwitch, longName, SERVE_FLAGS } from './serve/flags.ts';
 import { writeDocument, writeText } from './stdout-document.ts';
+import { addAudit, addSecrets, STORE_EXAMPLES } from './store-commands.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Examples by command, as they appear in help and reference. */
@@ -29,6 +31,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse connect http://localhost:8080/mcp',
     'gatehouse connect https://gateway.example.com/mcp/github --header-from-env X-Tenant=TENANT_KEY',
   ],
+  ...STORE_EXAMPLES,
   version: ['gatehouse version', 'gatehouse version --json'],
 };
 
@@ -46,6 +49,10 @@ export async function runCommandLine(args: readonly string[], env: NodeJS.Proces
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_FAILURE;
     // Whoever reads stdout has seen enough (`gatehouse schema | head`).
     if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return EXIT_OK;
+    if (error instanceof StoreError) {
+      process.stderr.write(`error: ${error.message}\n`);
+      return EXIT_FAILURE;
+    }
     if (!(error instanceof UsageError)) throw error;
     for (const problem of error.problems) process.stderr.write(`error: ${problem}\n`);
     process.stderr.write("See 'gatehouse serve --help' for usage.\n");
@@ -68,15 +75,28 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
   addPull(program, env, done);
   addSchema(program);
   addConnect(program, env, done);
+  addSecrets(program, env, done);
+  addAudit(program, env, done);
   addVersion(program);
-  for (const command of program.commands) {
-    const { [command.name()]: examples = [] } = EXAMPLES;
+  for (const command of commandsOf(program)) {
+    const { [fullName(command)]: examples = [] } = EXAMPLES;
     command
       .helpOption('-h, --help', 'print help')
-      .showHelpAfterError(`See 'gatehouse ${command.name()} --help' for usage.`)
+      .showHelpAfterError(`See 'gatehouse ${fullName(command)} --help' for usage.`)
       .addHelpText('after', `\nExamples:\n${examples.map((example) => `  ${example}`).join('\n')}\n${exitCodeHelp()}`);
   }
   return program;
+}
+
+/** Those that do something: of a group such as `audit` its members. */
+export function commandsOf(program: Command): readonly Command[] {
+  return program.commands.flatMap((command) => (command.commands.length > 0 ? command.commands : [command]));
+}
+
+/** Such as `serve` or `audit verify`. */
+export function fullName(command: Command): string {
+  const group = command.parent?.parent ? `${command.parent.name()} ` : '';
+  return `${group}${command.name()}`;
 }
 
 function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: number) => void): void {
@@ -89,7 +109,7 @@ function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: numbe
   command.action(async (given: Given) => {
     const [stray] = command.args;
     if (stray !== undefined) {
-      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect and version`;
+      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect, secrets, audit and version`;
       throw new UsageError([message]);
     }
     const { serve } = await import('./serve.ts');

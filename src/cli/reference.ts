@@ -1,13 +1,13 @@
 /** Renders `docs/reference/cli.md` from the definitions of the commands, so that the page cannot differ from the program. */
 import type { Command } from 'commander';
 import { EXIT_CODES } from './exit-codes.ts';
-import { createProgram, EXAMPLES } from './program.ts';
+import { commandsOf, createProgram, EXAMPLES, fullName } from './program.ts';
 import { type Flag, SERVE_FLAGS } from './serve/flags.ts';
 
 /** The whole page as Markdown. */
 export function renderReference(): string {
   const program = createProgram({}, () => undefined);
-  const sections = program.commands.map(renderCommand);
+  const sections = commandsOf(program).map(renderCommand);
   const exitRows = EXIT_CODES.map(({ code, meaning }) => `| ${code} | ${meaning} |`);
   return `${[
     '# Command line',
@@ -32,7 +32,7 @@ export function renderReference(): string {
 }
 
 function renderCommand(command: Command): string {
-  const name = command.name();
+  const name = fullName(command);
   const usage = name === 'serve' ? 'gatehouse serve [flags]' : `gatehouse ${name} ${command.usage()}`;
   const examples = EXAMPLES[name] ?? [];
   const description = command.description();

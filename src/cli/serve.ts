@@ -7,6 +7,7 @@ import { startGateway, StartInterrupted, type Gateway } from '../gateway.ts';
 import type { ReloadSource } from '../runtime/reload.ts';
 import { StartupFailure } from '../runtime/start-servers.ts';
 import { openStore } from '../store/open-store.ts';
+import { StoreError } from '../store/store.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
 import { schemaFetcher } from '../upstream/http/schema-fetcher.ts';
@@ -36,7 +37,9 @@ export async function serve(given: Given, env: NodeJS.ProcessEnv): Promise<numbe
   try {
     return await run(options, env, telemetry, signals);
   } catch (error) {
-    telemetry.log.fatal({ err: error }, error instanceof Error ? error.message : 'the gateway cannot go on');
+    // A store that cannot be opened says itself what to do; anything else is a fault.
+    const details = error instanceof StoreError ? {} : { err: error };
+    telemetry.log.fatal(details, error instanceof Error ? error.message : 'the gateway cannot go on');
     return EXIT_FAILURE;
   }
 }
@@ -77,8 +80,8 @@ async function run(
   if (options.validateEnv && !(await environmentIsFit(options, config, env, telemetry))) return EXIT_FAILURE;
   if (signals.first.aborted) return EXIT_OK;
 
-  const location =
-    options.store ?? (config.gateway.dataDir === undefined ? undefined : { dataDir: config.gateway.dataDir });
+  const { dataDir } = config.gateway;
+  const location = options.store ?? (dataDir === undefined ? undefined : { dataDir, key: options.storeKey });
   const store = location && (await openStore(location));
   let gateway: Gateway;
   try {

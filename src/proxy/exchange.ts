@@ -4,6 +4,7 @@ import type { Message } from '../mcp/message.ts';
 import type { Envelope } from '../mcp/modern/envelope.ts';
 import type { McpHeaders } from '../mcp/modern/headers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Cancellation } from '../shared/cancellation.ts';
 import type { ReplyChannel } from './downstream/reply.ts';
 import type { Endpoint } from './route.ts';
 import type { Session } from './session.ts';
@@ -36,7 +37,7 @@ export interface Exchange {
   readonly message: Message;
   readonly reply: ReplyChannel;
   /** Ends the work on this request. */
-  readonly abort: AbortController;
+  readonly abort: Cancellation;
   /** What the access log says of it, filled in on the way. */
   readonly notes: ExchangeNotes;
 }

@@ -12,6 +12,7 @@ import {
 import { statusOfCode } from '../mcp/modern/errors.ts';
 import { checkShape } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
+import { Cancellation } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
@@ -72,7 +73,7 @@ export async function handlePost(
       modern,
       message,
       reply,
-      abort: new AbortController(),
+      abort: new Cancellation(),
       notes,
     };
     if (link?.text !== undefined && (modern !== undefined || message.method === 'initialize'))

@@ -1,4 +1,5 @@
 /** Small tools for promises. */
+import type { CancelSignal } from './cancellation.ts';
 
 /** The promise, or a rejection with `Deadline passed` when it takes longer than `ms`. The work itself goes on. */
 export async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
@@ -14,7 +15,7 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
 }
 
 /** The promise, or a rejection with the reason of the signal when that is aborted first. The work itself goes on. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function unlessAborted<T>(promise: Promise<T>, signal: CancelSignal): Promise<T> {
   if (signal.aborted) throw signal.reason;
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(signal.reason);

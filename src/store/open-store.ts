@@ -1,4 +1,5 @@
 /** Opens the store: the embedded one in a folder, or one in PostgreSQL. */
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readState } from './audit/audit-log.ts';
@@ -11,6 +12,7 @@ import { ensureKeyFile, keysOfFile } from './secrets/key-file.ts';
 import type { KeySource } from './secrets/key-ring.ts';
 import { Vault } from './secrets/vault.ts';
 import { SqlStore } from './sql-store.ts';
+import { StoreError } from './store.ts';
 
 export type StoreLocation =
   | {
@@ -31,9 +33,16 @@ export type GivenKey = { readonly text: string; readonly name: string } | { read
 const DATABASE_FILE = 'gatehouse.db';
 const KEY_FILE = 'secret.key';
 
+export interface OpenOptions {
+  /** Rejects with `missing` where there is no store yet, in place of making one. */
+  readonly mustExist?: boolean;
+}
+
 /** Brings the schema up to date first. Rejects with a StoreError, whose message says what to do. */
-export async function openStore(location: StoreLocation): Promise<SqlStore> {
+export async function openStore(location: StoreLocation, { mustExist = false }: OpenOptions = {}): Promise<SqlStore> {
   try {
+    if (mustExist && 'dataDir' in location && !existsSync(join(location.dataDir, DATABASE_FILE)))
+      throw new StoreError('missing', `There is no store in ${location.dataDir}. Name another one with --data-dir.`);
     return 'dataDir' in location
       ? await openInFolder(location.dataDir, location.key)
       : await openOver(await openPostgres(location.databaseUrl), async () => openVault(location.key));
@@ -42,11 +51,16 @@ export async function openStore(location: StoreLocation): Promise<SqlStore> {
   }
 }
 
+/** The key that the embedded store makes for itself. */
+export function keyFileIn(dataDir: string): string {
+  return join(dataDir, KEY_FILE);
+}
+
 async function openInFolder(dataDir: string, key: GivenKey | undefined): Promise<SqlStore> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   return openOver(openSqlite(join(dataDir, DATABASE_FILE)), async (isNew) => {
     if (key !== undefined) return openVault(key);
-    const file = join(dataDir, KEY_FILE);
+    const file = keyFileIn(dataDir);
     // Later on a new key would only hide that the one of the store is missing.
     if (isNew) await ensureKeyFile(file);
     return openVault({ file });

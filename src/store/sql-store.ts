@@ -79,8 +79,19 @@ export class SqlStore extends SqlReader implements Store {
     });
   }
 
-  /** Seals all secrets with the first key of the ring. Resolves with how many gateways that concerned. */
+  /** Id of the key that secrets are sealed with. */
+  async keyInUse(): Promise<string> {
+    return this.run(async () => keyOf(await readState(this.#engine.read)));
+  }
+
+  /** Id of the key that a rekey goes over to. */
+  get targetKey(): string {
+    return this.#vault.target;
+  }
+
+  /** Reads the keys again and seals all secrets with the first of them. Resolves with how many gateways that concerned. */
   async rekey(intent: ChangeIntent): Promise<{ readonly keyId: string; readonly gateways: number }> {
+    await this.#vault.reload();
     const keyId = this.#vault.target;
     return this.#changeWith(intent, async (tx, state) => {
       const gateways = await resealGateways(tx, this.#vault, keyId);

@@ -1,6 +1,7 @@
 /** The requests in flight on one conversation: an id space of its own, deadlines, cancellation, and the way back to each caller. */
 import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
 import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
+import { Cancellation, type CancelSignal } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Transport } from './transport.ts';
 import type { Answer, CallOptions, PendingCall } from './upstream.ts';
@@ -21,6 +22,9 @@ export interface Pending extends PendingCall {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** For the wire alone: the caller has been told already. */
+const WIRE_GIVEN_UP = new Error('nobody waits for the answer any more');
 
 /** Requests that the gateway sends for itself belong to nobody. */
 const GATEWAY_OWNER = {};
@@ -102,7 +106,7 @@ export class Calls {
     const { server, transport, record, onGivenUp } = this.#options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
-    const wire = new AbortController();
+    const wire = new Cancellation();
     const startedAt = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
 
@@ -111,7 +115,7 @@ export class Calls {
       finish();
       reject(error);
       onGivenUp(upstreamId, call.method, reason);
-      wire.abort();
+      wire.abort(WIRE_GIVEN_UP);
     };
     const onAbort = (): void => {
       const reason = abortReason(signal);
@@ -150,7 +154,7 @@ export class Calls {
       reject: (error) => {
         finish();
         reject(error);
-        wire.abort();
+        wire.abort(WIRE_GIVEN_UP);
       },
     });
     record('OUT', text);
@@ -198,7 +202,7 @@ function same(text: string): string {
 }
 
 /** Whoever aborts may say why; without a GatewayError it is a cancellation. */
-function abortReason(signal: AbortSignal | undefined): GatewayError {
+function abortReason(signal: CancelSignal | undefined): GatewayError {
   const reason: unknown = signal?.reason;
   return reason instanceof GatewayError ? reason : new GatewayError('cancelled', 'The request was cancelled.');
 }

@@ -1,4 +1,5 @@
 /** The wire to one MCP server: it carries whole JSON-RPC messages and knows nothing of their meaning. */
+import type { CancelSignal } from '../shared/cancellation.ts';
 import type { GatewayError } from '../shared/errors.ts';
 
 /** Most bytes that one message of a server may have, on every wire: it must fit into memory many times over. */
@@ -22,7 +23,7 @@ export interface SendOptions {
   /** Raw JSON text of the id when the message is a request; undefined for notifications and responses. */
   readonly requestId?: string;
   /** Ends the delivery of this request: closes its HTTP stream. Does not send `notifications/cancelled`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** Further headers, by lower-case name, for wires that have headers. */
   readonly headers?: Readonly<Record<string, string>>;
 }

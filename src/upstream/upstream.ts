@@ -2,6 +2,7 @@
 import type { Listing, ListingRow } from '../mcp/listing.ts';
 import type { JsonObject, Message } from '../mcp/message.ts';
 import type { Era } from '../mcp/versions.ts';
+import type { CancelSignal } from '../shared/cancellation.ts';
 
 /** Who is told of the messages that a server sends on its own account. */
 export interface UpstreamEvents {
@@ -36,7 +37,7 @@ export interface CallOptions {
   readonly owner: object;
   /** undefined = only `signal` ends the call. */
   readonly timeoutMs: number | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** Called with notifications and progress of this call, ids and tokens restored to the client's own. */
   readonly onMessage: (text: string) => void;
   readonly onRequest?: (asker: Asker, message: Message) => void;

@@ -8,6 +8,7 @@ import { AddressPolicy, parseAllowedPlace } from '../../src/shared/address-polic
 import { readStable } from '../../src/tls/read-stable.ts';
 import { loadUpstream, PLAIN_IDENTITY, UpstreamIdentity } from '../../src/tls/upstream-identity.ts';
 import { Connector } from '../../src/upstream/http/connector.ts';
+import { readText } from '../../src/upstream/http/read-answer.ts';
 import { networkError } from '../../src/upstream/http/http-errors.ts';
 import { createPki, type Pki } from '../rig/pki.ts';
 import { type NameServer, startNameServer } from './name-server.ts';
@@ -79,7 +80,7 @@ async function get(connector: Connector, url: string): Promise<string> {
     headersTimeoutMs: 5_000,
     bodyTimeoutMs: 5_000,
   });
-  return (await response.body.toArray()).join('');
+  return readText(response, 1_000_000);
 }
 
 async function codeOf(connector: Connector, url: string): Promise<string> {

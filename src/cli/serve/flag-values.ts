@@ -1,9 +1,8 @@
 /** What the flags of one call of `serve` say: the flag itself first, then its environment variable, each checked, all problems at once. */
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { parseDuration } from '../../config/values/duration.ts';
 import type { GivenKey, StoreLocation } from '../../store/open-store.ts';
 import { LOG_LEVELS } from '../../telemetry/log.ts';
+import { defaultDataDir, findStore, givenKey } from '../store-location.ts';
 import { UsageError } from '../usage-error.ts';
 import { type Flag, type FlagKey, isSwitch, longName, SERVE_FLAGS } from './flags.ts';
 import { parseListenAddress, type ListenAddress } from './listen-address.ts';
@@ -20,6 +19,8 @@ export interface ServeOptions {
     | { readonly from: 'defaults' };
   /** undefined = as the configuration says. */
   readonly store: StoreLocation | undefined;
+  /** For a store that the configuration names; undefined = the key in its folder. */
+  readonly storeKey: GivenKey | undefined;
   /** Reload when the content of the configuration file or of a certificate changes. */
   readonly watch: boolean;
   readonly validateEnv: boolean;
@@ -38,7 +39,6 @@ export interface ServeOptions {
   readonly payloadSizeThreshold: number | undefined;
 }
 
-const SECRET_KEY = 'MCP_GATEWAY_SECRET_KEY';
 /** The longest timer that Node can hold, in milliseconds. */
 const MAX_TIMER_MS = 2_147_483_647;
 const GUARDS_MODES = ['strict', 'filter', 'propagate'];
@@ -63,7 +63,7 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
   const verbosity = values.count('verbose');
   const options: ServeOptions = {
     source,
-    store: storeOf(values, source, env),
+    ...storeOf(values, source, env),
     watch: values.oneOf('watch', ['on', 'off']) !== 'off',
     validateEnv: values.on('validateEnv'),
     listen: values.parsed('listen', parseListenAddress, 'an address such as 127.0.0.1:3000, [::1]:3000 or :3000'),
@@ -88,25 +88,17 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
   return options;
 }
 
-function storeOf(values: FlagValues, source: ServeOptions['source'], env: Environment): ServeOptions['store'] {
-  const key = keyOf(values, env);
-  const dataDir = values.text('dataDir');
-  const folder = dataDir ?? (source.from === 'defaults' ? defaultDataDir(env) : undefined);
-  return folder === undefined ? undefined : { dataDir: resolve(folder), ...(key && { key }) };
-}
-
-/** What `secret.key` is replaced by; undefined = nothing. */
-function keyOf(values: FlagValues, env: Environment): GivenKey | undefined {
-  const file = values.text('secretKeyFile');
-  const text = env[SECRET_KEY]?.trim();
-  if (text === undefined || text === '') return file === undefined ? undefined : { file };
-  if (file !== undefined) values.problem(`--secret-key-file and ${SECRET_KEY} exclude each other`);
-  return { text, name: SECRET_KEY };
-}
-
-function defaultDataDir(env: Environment): string {
-  const home = env['XDG_DATA_HOME']?.trim();
-  return join(home === undefined || home === '' ? join(homedir(), '.local/share') : home, 'gatehouse');
+function storeOf(
+  values: FlagValues,
+  source: ServeOptions['source'],
+  env: Environment,
+): Pick<ServeOptions, 'store' | 'storeKey'> {
+  const flags = { dataDir: values.text('dataDir'), secretKeyFile: values.text('secretKeyFile') };
+  const fallback = source.from === 'defaults' ? defaultDataDir(env) : undefined;
+  return {
+    store: findStore(flags, env, (sentence) => values.problem(sentence), fallback),
+    storeKey: givenKey(flags, env, () => undefined),
+  };
 }
 
 function tlsOf(values: FlagValues): ServeOptions['tls'] {

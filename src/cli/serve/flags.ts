@@ -77,7 +77,8 @@ export const SERVE_FLAGS = [
     env: 'MCP_GATEWAY_SECRET_KEY_FILE',
     group: 'Store:',
     fallback: 'secret.key in the data directory, made at the first start',
-    description: 'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead',
+    description:
+      'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead. Needed when DATABASE_URL (postgres://…) names the store',
   },
   {
     flags: '-l, --listen <host:port>',

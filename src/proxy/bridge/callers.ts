@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { errorText, type Message } from '../../mcp/message.ts';
 import { LATEST_LEGACY_VERSION } from '../../mcp/versions.ts';
+import type { CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Attachment } from '../../upstream/attachment.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
@@ -77,7 +78,7 @@ export class Callers implements AsyncDisposable {
    * A conversation in the name of this client that nobody else uses now: a question of the server can then belong to
    * no other call. Waits while all are in use. Rejects with a GatewayError.
    */
-  async lease(pool: UpstreamPool, identity: CallerIdentity, signal: AbortSignal): Promise<Lease> {
+  async lease(pool: UpstreamPool, identity: CallerIdentity, signal: CancelSignal): Promise<Lease> {
     const group = this.#group(pool, identity);
     const caller = await this.#free(group, identity, signal);
     try {
@@ -96,7 +97,7 @@ export class Callers implements AsyncDisposable {
     return group;
   }
 
-  #free(group: Group, identity: CallerIdentity, signal: AbortSignal): Promise<Caller> {
+  #free(group: Group, identity: CallerIdentity, signal: CancelSignal): Promise<Caller> {
     let caller = group.callers.find(({ busy }) => !busy);
     if (caller === undefined && group.callers.length < MOST_CALLERS[group.pool.config.kind]) {
       caller = new Caller(identity);

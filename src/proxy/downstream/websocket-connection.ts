@@ -5,6 +5,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Principal } from '../../auth/authenticator.ts';
 import { errorText, type Message } from '../../mcp/message.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { Cancellation } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
@@ -147,7 +148,7 @@ export class WebSocketConnection implements ClientStream, Beating {
         modern: undefined,
         message,
         reply: this.#reply(),
-        abort: new AbortController(),
+        abort: new Cancellation(),
         notes,
       };
       if (message.kind === 'response') await this.#session?.answer(message);

@@ -29,16 +29,26 @@ export class Vault {
     return this.#ring[0].id;
   }
 
+  /** Ids of all keys that are given. */
+  get keyIds(): readonly string[] {
+    return this.#ring.map(({ id }) => id);
+  }
+
+  /** Reads the keys again. */
+  async reload(): Promise<void> {
+    this.#ring = parseKeyRing(await this.#source(), this.#where);
+  }
+
   /** Rejects with a StoreError when there is no such key, also not after looking again. */
   async require(keyId: string): Promise<SealKey> {
     const known = this.#ring.find(({ id }) => id === keyId);
     if (known !== undefined) return known;
-    this.#ring = parseKeyRing(await this.#source(), this.#where);
+    await this.reload();
     const found = this.#ring.find(({ id }) => id === keyId);
     if (found !== undefined) return found;
     throw new StoreError(
       'unavailable',
-      `${this.#where}: the secrets of the store are sealed with key ${keyId}, and only ${this.#ring.map(({ id }) => id).join(', ')} is given. Give the key that the store was made with.`,
+      `${this.#where}: the secrets of the store are sealed with key ${keyId}, and only ${this.keyIds.join(', ')} is given. Give the key that the store was made with.`,
     );
   }
 

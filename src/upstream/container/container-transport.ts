@@ -2,6 +2,7 @@
 import type { ContainerServerConfig, Mount } from '../../config/config.ts';
 import { LineReader, toLine } from '../../mcp/framing.ts';
 import { within } from '../../shared/async.ts';
+import type { CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { createRedactor } from '../../telemetry/redaction.ts';
 import { MAX_MESSAGE_BYTES, type SendOptions, type Transport, type TransportEvents } from '../transport.ts';
@@ -176,7 +177,7 @@ class ContainerTransport implements Transport {
     throw closed;
   }
 
-  async #unlessAborted(written: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #unlessAborted(written: Promise<void>, signal: CancelSignal): Promise<void> {
     const aborted = Promise.withResolvers<never>();
     const onAbort = (): void => aborted.reject(this.#aborted(signal));
     signal.addEventListener('abort', onAbort, { once: true });
@@ -281,7 +282,7 @@ class ContainerTransport implements Transport {
     return this.#error('server_unavailable', 'was stopped while it was being started.');
   }
 
-  #aborted(signal: AbortSignal): GatewayError {
+  #aborted(signal: CancelSignal): GatewayError {
     return signal.reason instanceof GatewayError
       ? signal.reason
       : this.#error('cancelled', 'is no longer wanted by the caller.');

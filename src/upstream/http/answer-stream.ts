@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseEventTooLargeError } from '../../mcp/sse.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
+import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { answers, splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
@@ -13,7 +14,7 @@ export interface FollowOptions {
   /** Raw JSON text of the id of the request. */
   readonly requestId: string;
   readonly maxEventBytes: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly deliver: (message: string) => void;
   /** Asks for the rest of the stream after an event. Rejects with a GatewayError. */
   readonly resume: (lastEventId: string) => Promise<OutboundResponse>;
@@ -128,9 +129,9 @@ function brokenOff(server: string, detail: string, cause: unknown): GatewayError
 }
 
 /** Rejects with the reason of the signal when that comes first. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+export async function pause(ms: number, signal: CancelSignal): Promise<void> {
   try {
-    await sleep(ms, undefined, { signal });
+    await sleep(ms, undefined, { signal: nativeSignal(signal) });
   } catch {
     signal.throwIfAborted();
   }

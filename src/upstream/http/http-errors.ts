@@ -4,6 +4,8 @@ import { AddressRefusedError } from '../../shared/address-policy.ts';
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
 import { MaterialError } from '../../tls/material-error.ts';
 import { StrictNamesError } from '../../tls/upstream-identity.ts';
+import { ConnectionEndedError } from './calls/call-connection.ts';
+import { MalformedReplyError, ReplyHeadTooLargeError } from './calls/reply-parser.ts';
 import { RedirectRefusedError } from './connector.ts';
 
 export interface Peer {
@@ -87,9 +89,13 @@ function classify(error: unknown, url: URL): Finding | undefined {
   }
   if (error.name === 'TimeoutError')
     return { code: 'server_unavailable', detail: `${url.host} did not answer in time` };
-  if (error.name === 'HTTPParserError')
+  if (error.name === 'HTTPParserError' || error instanceof MalformedReplyError)
     return { code: 'server_protocol_error', detail: `the answer of ${url.host} is not HTTP (${error.message})` };
-  const code = codeOf(error);
+  if (error instanceof ConnectionEndedError) {
+    const detail = `the connection to ${url.host} was closed ${closedWhen(error.bytesRead > 0, url)}`;
+    return { code: 'server_unavailable', detail };
+  }
+  const code = error instanceof ReplyHeadTooLargeError ? 'UND_ERR_HEADERS_OVERFLOW' : codeOf(error);
   if (code === undefined) return undefined;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return tls(wrongName(error, url));
   const certificate = CERTIFICATE_FAULTS[code];
@@ -198,7 +204,7 @@ function networkFault(code: string, url: URL, error: Error): string | undefined 
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-      return `the connection to ${host} was closed ${closedWhen(error, url)}`;
+      return `the connection to ${host} was closed ${closedWhen(hasRead(error), url)}`;
     case 'UND_ERR_DESTROYED':
     case 'UND_ERR_CLOSED':
     case 'UND_ERR_ABORTED':
@@ -208,11 +214,13 @@ function networkFault(code: string, url: URL, error: Error): string | undefined 
   }
 }
 
-function closedWhen(error: Error, { protocol }: URL): string {
+function hasRead(error: Error): boolean {
   const socket: unknown = 'socket' in error ? error.socket : undefined;
-  const read: unknown =
-    typeof socket === 'object' && socket !== null && 'bytesRead' in socket ? socket.bytesRead : undefined;
-  if (read !== 0) return 'before the answer was complete';
+  return !(typeof socket === 'object' && socket !== null && 'bytesRead' in socket && socket.bytesRead === 0);
+}
+
+function closedWhen(began: boolean, { protocol }: URL): string {
+  if (began) return 'before the answer was complete';
   // A server that resets the connection can lose the alert that says so.
   return protocol === 'https:'
     ? 'before any answer; a server that requires a client certificate can look like this'

@@ -1,4 +1,5 @@
 /** Keeps the standalone stream of a server open: the one on which it sends what belongs to no request. */
+import type { CancelSignal } from '../../shared/cancellation.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
 import { pause } from './answer-stream.ts';
 import { splitBatch } from './answers.ts';
@@ -7,7 +8,7 @@ import { readEvents, type StreamPosition } from './read-answer.ts';
 
 export interface ListenOptions {
   readonly maxEventBytes: number;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly deliver: (message: string) => void;
   /** Asks for the stream, or for the rest of it after an event. undefined = the server has none. Rejects when it may have one later. */
   readonly open: (lastEventId: string | undefined) => Promise<OutboundResponse | undefined>;

@@ -4,6 +4,7 @@ import type { GatewayError } from '../../shared/errors.ts';
 import type { GithubOidcTokens } from '../credentials/github-oidc.ts';
 import { discard, type Connector, type OutboundRequest, type OutboundResponse } from './connector.ts';
 import { networkError, peerError } from './http-errors.ts';
+import { nativeSignal } from '../../shared/cancellation.ts';
 import { configuredHeaders, type ConfiguredHeaders } from './request-headers.ts';
 
 export type PeerRequest = Omit<OutboundRequest, 'url'> & {
@@ -44,7 +45,11 @@ export class Outbound {
       if (this.#configured.problem !== undefined) throw peerError('server_unavailable', this.#configured.problem, this);
       const headers: Record<string, string> = { ...this.#configured.headers };
       if (server.auth !== undefined) {
-        headers['authorization'] = await oidc.authorization(server.name, server.auth.audience, request.signal);
+        headers['authorization'] = await oidc.authorization(
+          server.name,
+          server.auth.audience,
+          nativeSignal(request.signal),
+        );
       }
       const response = await connector.request({ ...request, url, headers: { ...headers, ...request.headers } });
       const encoding = response.header('content-encoding');

@@ -15,16 +15,24 @@ export function mediaType(response: OutboundResponse): MediaType {
 }
 
 /** The whole body as UTF-8 text. Throws AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
-export async function readText({ body }: OutboundResponse, maxBytes: number): Promise<string> {
+export function readText({ body }: OutboundResponse, maxBytes: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  const whole = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes);
-  return whole?.toString('utf8') ?? '';
+  body.read({
+    onData(chunk) {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      reject(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
+      body.destroy();
+    },
+    onEnd: () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes))?.toString('utf8') ?? ''),
+    onError: reject,
+  });
+  return promise;
 }
 
 /** Where a stream of events stands: what is needed to go on after it broke off. */
@@ -43,13 +51,24 @@ export interface ReadEventsOptions {
 }
 
 /** Reads events until the stream ends. Rejects when it breaks, or when an event is too large. */
-export async function readEvents({ body }: OutboundResponse, options: ReadEventsOptions): Promise<void> {
+export function readEvents({ body }: OutboundResponse, options: ReadEventsOptions): Promise<void> {
   const { maxEventBytes, from, onEvent, onPosition } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId });
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    parser.push(chunk);
-    onPosition({ lastEventId: sendable(parser.lastEventId), retry: parser.retry ?? from.retry });
-  }
+  body.read({
+    onData(chunk) {
+      try {
+        parser.push(chunk);
+        onPosition({ lastEventId: sendable(parser.lastEventId), retry: parser.retry ?? from.retry });
+      } catch (error) {
+        reject(error);
+        body.destroy();
+      }
+    },
+    onEnd: resolve,
+    onError: reject,
+  });
+  return promise;
 }
 
 /** The id if it can stand in a header: without control characters, and not so long that it would fill the head of a request. */

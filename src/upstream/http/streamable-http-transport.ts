@@ -1,5 +1,6 @@
 /** The wire to a server over streamable HTTP (protocol versions 2025-03-26 to 2025-11-25), with or without a session. */
 import { within } from '../../shared/async.ts';
+import { Cancellation, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
 import { followAnswer } from './answer-stream.ts';
@@ -32,7 +33,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
   /** What ends each HTTP request that is open now. */
-  readonly #open = new Set<AbortController>();
+  readonly #open = new Set<Cancellation>();
   #events: TransportEvents | undefined;
   #sessionId: string | undefined;
   #protocolVersion: string | undefined;
@@ -41,7 +42,7 @@ export class StreamableHttpTransport implements Transport {
   #hasListened = false;
   #isStanding = false;
   #lost = false;
-  readonly #stopListening = new AbortController();
+  readonly #stopListening = new Cancellation();
   #standingSettled: () => void = () => undefined;
   #closed: GatewayError | undefined;
   #closing: Promise<void> | undefined;
@@ -52,7 +53,7 @@ export class StreamableHttpTransport implements Transport {
   }
 
   /** There is no connection to make before the first message. */
-  async open(events: TransportEvents, signal: AbortSignal): Promise<void> {
+  async open(events: TransportEvents, signal: CancelSignal): Promise<void> {
     if (signal.aborted) throw cancelled();
     this.#events = events;
   }
@@ -135,18 +136,18 @@ export class StreamableHttpTransport implements Transport {
   }
 
   /** Runs `work` with a signal of its own, which the caller's signal, `close()` and the loss of the session end. Rejects with GatewayErrors only. */
-  async #during(signal: AbortSignal | undefined, work: (wire: AbortSignal) => Promise<void> | void): Promise<void> {
+  async #during(signal: CancelSignal | undefined, work: (wire: CancelSignal) => Promise<void> | void): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed;
-    const controller = new AbortController();
+    const controller = new Cancellation();
     const onAbort = (): void => controller.abort(cancelled());
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#open.add(controller);
     try {
-      controller.signal.throwIfAborted();
+      controller.throwIfAborted();
       await work(controller.signal);
     } catch (error) {
-      throw this.#outbound.explain(controller.signal.aborted ? controller.signal.reason : error);
+      throw this.#outbound.explain(controller.aborted ? controller.reason : error);
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#open.delete(controller);
@@ -156,7 +157,7 @@ export class StreamableHttpTransport implements Transport {
   #post(
     text: string,
     requestId: string | undefined,
-    signal: AbortSignal,
+    signal: CancelSignal,
     extra: Readonly<Record<string, string>> = {},
   ): Promise<OutboundResponse> {
     // The owner of a request sets its deadline: a tool may take as long as it is allowed to.
@@ -175,7 +176,7 @@ export class StreamableHttpTransport implements Transport {
     });
   }
 
-  #get(lastEventId: string | undefined, signal: AbortSignal): Promise<OutboundResponse> {
+  #get(lastEventId: string | undefined, signal: CancelSignal): Promise<OutboundResponse> {
     // Headers are written byte by byte: this sends the UTF-8 that the event carried.
     const resumeFrom =
       lastEventId === undefined ? {} : { 'last-event-id': Buffer.from(lastEventId).toString('latin1') };
@@ -204,7 +205,7 @@ export class StreamableHttpTransport implements Transport {
     this.#sessionId = id;
   }
 
-  async #readAnswer(response: OutboundResponse, requestId: string, signal: AbortSignal): Promise<void> {
+  async #readAnswer(response: OutboundResponse, requestId: string, signal: CancelSignal): Promise<void> {
     const type = mediaType(response);
     if (type === 'event-stream') {
       return followAnswer(response, {
@@ -251,13 +252,13 @@ export class StreamableHttpTransport implements Transport {
     this.#deliver(answer.text, requestId);
   }
 
-  async #resume(lastEventId: string, signal: AbortSignal): Promise<OutboundResponse> {
+  async #resume(lastEventId: string, signal: CancelSignal): Promise<OutboundResponse> {
     const response = await this.#get(lastEventId, signal);
     if (response.status === 200 && mediaType(response) === 'event-stream') return response;
     throw this.#failedGet(response);
   }
 
-  async #openListening(lastEventId: string | undefined, signal: AbortSignal): Promise<OutboundResponse | undefined> {
+  async #openListening(lastEventId: string | undefined, signal: CancelSignal): Promise<OutboundResponse | undefined> {
     const response = await this.#get(lastEventId, signal);
     const { status } = response;
     if (status === 200 && mediaType(response) === 'event-stream') {
@@ -289,7 +290,7 @@ export class StreamableHttpTransport implements Transport {
     const error = this.#error('server_session_lost', FORGOTTEN);
     this.#closed = error;
     this.#lost = true;
-    this.#stopListening.abort();
+    this.#stopListening.abort(undefined);
     this.#events?.onClose(error);
     return error;
   }

@@ -1,0 +1,183 @@
+/** Our own HTTP/1.1 client for calls to one server: pooled connections, one request at a time on each, nothing sent twice. */
+import type { Socket } from 'node:net';
+import type { CancelSignal } from '../../../shared/cancellation.ts';
+import {
+  CallConnection,
+  ConnectionEndedError,
+  type Call,
+  type ConnectionOwner,
+  type Reply,
+} from './call-connection.ts';
+
+export interface CallRequest {
+  readonly path: string;
+  readonly host: string;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly signal: CancelSignal;
+  /** As in Call. */
+  readonly headersTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+}
+
+export interface CallClientOptions {
+  /** Opens a connection; `done` is called once. */
+  readonly connect: (done: (error: Error | null, socket: Socket | null) => void) => void;
+  readonly maxConnections: number;
+  /** How long a free connection is kept, in ms. */
+  readonly idleTimeoutMs: number;
+}
+
+/** Names and values were checked when the configuration was read, or are made by the gateway; a line break must never pass. */
+const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
+
+export class CallClient implements ConnectionOwner {
+  readonly #options: CallClientOptions;
+  readonly #connections = new Set<CallConnection>();
+  /** The one that became free last is used first, so that the others can end. */
+  readonly #free: CallConnection[] = [];
+  readonly #queue: Call[] = [];
+  #opening = 0;
+  #retired = false;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(options: CallClientOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with the head of the reply. Rejects with the errors of Node and of this folder, or the reason of `signal`. */
+  request(request: CallRequest): Promise<Reply> {
+    const { signal, body } = request;
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const length = Buffer.byteLength(body);
+    let head: string;
+    try {
+      head = headOf(request, length);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const { headersTimeoutMs, bodyTimeoutMs } = request;
+    this.#begin({
+      head,
+      body,
+      ascii: length === body.length,
+      signal,
+      headersTimeoutMs,
+      bodyTimeoutMs,
+      resolve,
+      reject,
+    });
+    return promise;
+  }
+
+  /** Takes no new calls; what is under way goes on, and its connections end with it. */
+  retire(): void {
+    this.#retired = true;
+    clearTimeout(this.#sweep);
+    for (const connection of [...this.#free]) connection.cut(new ConnectionEndedError(0));
+  }
+
+  /** Cuts everything. */
+  destroy(): void {
+    this.retire();
+    const reason = new ConnectionEndedError(0);
+    for (const call of this.#queue.splice(0)) call.reject(reason);
+    for (const connection of [...this.#connections]) connection.cut(reason);
+  }
+
+  onFree(connection: CallConnection): void {
+    const next = this.#next();
+    if (next !== undefined) connection.send(next);
+    else if (this.#retired) connection.cut(new ConnectionEndedError(0));
+    else {
+      connection.freeSince = performance.now();
+      this.#free.push(connection);
+      this.#sweep ??= setTimeout(() => this.#endIdle(), this.#options.idleTimeoutMs / 2).unref();
+    }
+  }
+
+  onGone(connection: CallConnection): void {
+    this.#connections.delete(connection);
+    const index = this.#free.lastIndexOf(connection);
+    if (index !== -1) this.#free.splice(index, 1);
+    this.#openFor(this.#next());
+  }
+
+  #begin(call: Call): void {
+    const connection = this.#usable();
+    if (connection !== undefined) connection.send(call);
+    else this.#openFor(call);
+  }
+
+  #usable(): CallConnection | undefined {
+    const now = performance.now();
+    for (;;) {
+      const connection = this.#free.pop();
+      if (connection === undefined || now - connection.freeSince < this.#lifetime(connection)) return connection;
+      connection.cut(new ConnectionEndedError(0));
+    }
+  }
+
+  #lifetime({ keepForMs }: CallConnection): number {
+    return Math.min(this.#options.idleTimeoutMs, keepForMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** The call that waits longest and that somebody still wants. */
+  #next(): Call | undefined {
+    for (;;) {
+      const call = this.#queue.shift();
+      if (call === undefined || !call.signal.aborted) return call;
+      call.reject(call.signal.reason);
+    }
+  }
+
+  #openFor(call: Call | undefined): void {
+    if (call === undefined) return;
+    if (this.#connections.size + this.#opening >= this.#options.maxConnections) {
+      this.#queue.push(call);
+      return;
+    }
+    this.#opening++;
+    let wanted = true;
+    const onAbort = (): void => {
+      wanted = false;
+      call.reject(call.signal.reason);
+    };
+    call.signal.addEventListener('abort', onAbort, { once: true });
+    this.#options.connect((error, socket) => {
+      this.#opening--;
+      call.signal.removeEventListener('abort', onAbort);
+      if (socket === null) {
+        if (wanted) call.reject(error ?? new ConnectionEndedError(0));
+        this.#openFor(this.#next());
+        return;
+      }
+      const connection = new CallConnection(socket, this);
+      this.#connections.add(connection);
+      if (wanted) connection.send(call);
+      else this.onFree(connection);
+    });
+  }
+
+  #endIdle(): void {
+    this.#sweep = undefined;
+    const now = performance.now();
+    for (const connection of this.#free.filter((each) => now - each.freeSince >= this.#lifetime(each)))
+      connection.cut(new ConnectionEndedError(0));
+    if (this.#free.length > 0) this.#sweep = setTimeout(() => this.#endIdle(), this.#options.idleTimeoutMs / 2).unref();
+  }
+}
+
+function headOf({ path, host, headers }: CallRequest, length: number): string {
+  let head = `POST ${path} HTTP/1.1\r\nhost: ${headers['host'] ?? host}\r\nconnection: keep-alive\r\n`;
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || name === 'host') continue;
+    if (FORBIDDEN.test(value)) throw new TypeError(`the header ${name} has characters that HTTP does not allow`);
+    head += `${name}: ${value}\r\n`;
+  }
+  head += `content-length: ${length}\r\n\r\n`;
+  return head;
+}

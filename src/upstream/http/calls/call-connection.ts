@@ -1,0 +1,213 @@
+/** One connection to an HTTP server: a request at a time, and the reply to it. */
+import type { Socket } from 'node:net';
+import type { CancelSignal } from '../../../shared/cancellation.ts';
+import type { AnswerBody } from '../answer-body.ts';
+import { ReplyBody, type BodySource } from './reply-body.ts';
+import { ReplyParser, type ReplyHead } from './reply-parser.ts';
+
+export interface Call {
+  /** Request line and headers with the empty line after them, one character for each byte. */
+  readonly head: string;
+  /** True when `head` and `body` together are ASCII: they are then written as they are. */
+  readonly ascii: boolean;
+  readonly body: string;
+  /** Ends the call, and the body of its reply for as long as that is being read. */
+  readonly signal: CancelSignal;
+  /** Longest wait for the head, and longest silence in the body, in ms; 0 = only `signal` ends it. */
+  readonly headersTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface Reply {
+  readonly head: ReplyHead;
+  readonly body: AnswerBody;
+}
+
+/** The server has ended the connection, or the gateway gave it up. */
+export class ConnectionEndedError extends Error {
+  override readonly name = 'ConnectionEndedError';
+  /** Of what the server sent on it before. */
+  readonly bytesRead: number;
+
+  constructor(bytesRead: number, cause?: Error) {
+    super('the connection has ended', cause === undefined ? undefined : { cause });
+    this.bytesRead = bytesRead;
+  }
+}
+
+/** A reply, or the next piece of one, did not come in time. */
+export class ReplyTimeoutError extends Error {
+  override readonly name = 'ReplyTimeoutError';
+  readonly code: 'UND_ERR_HEADERS_TIMEOUT' | 'UND_ERR_BODY_TIMEOUT';
+
+  constructor(part: 'head' | 'body') {
+    super('the reply did not come in time');
+    this.code = part === 'head' ? 'UND_ERR_HEADERS_TIMEOUT' : 'UND_ERR_BODY_TIMEOUT';
+  }
+}
+
+export interface ConnectionOwner {
+  /** The connection can take the next call. */
+  onFree(connection: CallConnection): void;
+  /** It is gone; called once. */
+  onGone(connection: CallConnection): void;
+}
+
+export class CallConnection implements BodySource {
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #parser: ReplyParser;
+  #call: Call | undefined;
+  #body: ReplyBody | undefined;
+  #keepAlive = false;
+  #stopped = false;
+  #gone = false;
+  #failure: Error | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #readBefore = 0;
+  /** When it became free, by the clock of `performance.now()`. */
+  freeSince = 0;
+  /** How long it may be kept then, in ms, where the server says so. */
+  keepForMs: number | undefined;
+  readonly #onAbort = (): void => this.#fail(this.#call?.signal.reason);
+
+  constructor(socket: Socket, owner: ConnectionOwner) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#parser = new ReplyParser({
+      onHead: (head) => this.#begin(head),
+      onBody: (chunk) => this.#body?.push(chunk),
+      onEnd: () => this.#complete(),
+    });
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('error', (error) => (this.#failure ??= error));
+    // The reason of an end may still be on its way when the end itself is told: only `close` knows it.
+    socket.once('close', () => this.#closed());
+  }
+
+  /** Sends a call. The connection must be free. */
+  send(call: Call): void {
+    this.#call = call;
+    this.#readBefore = this.#socket.bytesRead;
+    this.#parser.expect();
+    call.signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (call.headersTimeoutMs > 0) this.#wait(call.headersTimeoutMs, 'head');
+    const socket = this.#socket;
+    if (call.ascii) {
+      socket.write(call.head + call.body, 'latin1');
+    } else {
+      socket.cork();
+      socket.write(call.head, 'latin1');
+      socket.write(call.body, 'utf8');
+      socket.uncork();
+    }
+  }
+
+  /** Cuts it, whatever is under way. */
+  cut(reason: Error): void {
+    this.#fail(reason);
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#socket.pause();
+  }
+
+  flow(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#socket.resume();
+  }
+
+  abandon(): void {
+    this.#fail(new ConnectionEndedError(this.#bytesRead));
+  }
+
+  get #bytesRead(): number {
+    return this.#socket.bytesRead - this.#readBefore;
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#parser.push(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#timer?.refresh();
+  }
+
+  #begin(head: ReplyHead): void {
+    const call = this.#call;
+    if (call === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (call.bodyTimeoutMs > 0) this.#wait(call.bodyTimeoutMs, 'body');
+    this.#keepAlive = head.keepAlive;
+    const hint = head.headers.get('keep-alive');
+    if (hint !== undefined) this.keepForMs = keepForOf(hint);
+    this.#body = new ReplyBody(this);
+    call.resolve({ head, body: this.#body });
+  }
+
+  #complete(): void {
+    const body = this.#body;
+    this.#body = undefined;
+    this.#rest();
+    this.flow();
+    if (!this.#keepAlive) {
+      this.#leave();
+      this.#socket.destroy();
+    } else if (!this.#gone) this.#owner.onFree(this);
+    body?.end();
+  }
+
+  /** Nothing is under way any more. */
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#call?.signal.removeEventListener('abort', this.#onAbort);
+    this.#call = undefined;
+  }
+
+  #fail(error: unknown): void {
+    const [call, body] = [this.#call, this.#body];
+    this.#body = undefined;
+    this.#rest();
+    this.#leave();
+    this.#socket.destroy();
+    if (body !== undefined) body.fail(error);
+    else call?.reject(error);
+  }
+
+  #closed(): void {
+    if (this.#body !== undefined && this.#failure === undefined && this.#parser.finish()) this.#leave();
+    else this.#fail(this.#reason());
+  }
+
+  #reason(): Error {
+    const failure = this.#failure;
+    const isReset =
+      failure !== undefined && 'code' in failure && (failure.code === 'ECONNRESET' || failure.code === 'EPIPE');
+    return failure === undefined || isReset ? new ConnectionEndedError(this.#bytesRead, failure) : failure;
+  }
+
+  #leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#owner.onGone(this);
+  }
+
+  #wait(ms: number, part: 'head' | 'body'): void {
+    this.#timer = setTimeout(() => this.#fail(new ReplyTimeoutError(part)), ms);
+  }
+}
+
+/** `timeout=5` in a Keep-Alive header, in ms and a little less: a request must not meet the end of the connection. */
+function keepForOf(hint: string): number | undefined {
+  const [, seconds] = /(?:^|[,\s])timeout=([0-9]{1,6})/.exec(hint) ?? [];
+  return seconds === undefined ? undefined : Math.max(0, Number(seconds) * 1_000 - 1_000);
+}

@@ -1,0 +1,208 @@
+/** Reads HTTP/1.1 replies from the wire, strictly: what could be read in two ways is refused. */
+
+/** The bytes are no reply, or not in the one way in which it could be written. */
+export class MalformedReplyError extends Error {
+  override readonly name = 'MalformedReplyError';
+}
+
+/** The head is longer than anything sensible. */
+export class ReplyHeadTooLargeError extends Error {
+  override readonly name = 'ReplyHeadTooLargeError';
+}
+
+export interface ReplyHead {
+  readonly status: number;
+  /** The first value of each header, by lower-case name, one character for each byte. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** True when the connection can be used again after the body. */
+  readonly keepAlive: boolean;
+}
+
+export interface ReplyEvents {
+  onHead(head: ReplyHead): void;
+  /** The chunk belongs to the reader of the socket and is not changed any more. */
+  onBody(chunk: Buffer): void;
+  onEnd(): void;
+}
+
+const MAX_HEAD_BYTES = 16 * 1024;
+const MAX_TRAILER_BYTES = 16 * 1024;
+/** A chunk line: eight digits of size, and an extension that nobody reads. */
+const MAX_CHUNK_LINE_BYTES = 1024;
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
+const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+const LENGTH = /^[0-9]{1,15}$/;
+
+type Expecting = 'head' | 'length' | 'chunk-line' | 'chunk' | 'chunk-end' | 'trailer' | 'close' | 'nothing';
+
+/** One for each connection; replies follow one another on it. */
+export class ReplyParser {
+  readonly #events: ReplyEvents;
+  #expecting: Expecting = 'nothing';
+  /** Bytes that are still to come of the body or chunk. */
+  #left = 0;
+  /** A head or line that has not ended yet. */
+  #held: Buffer | undefined;
+  #trailerBytes = 0;
+
+  constructor(events: ReplyEvents) {
+    this.#events = events;
+  }
+
+  /** A request was sent: its reply may come. */
+  expect(): void {
+    this.#expecting = 'head';
+  }
+
+  /** Takes what arrived. Throws MalformedReplyError and ReplyHeadTooLargeError; the connection is of no further use then. */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      switch (this.#expecting) {
+        case 'head':
+          at = this.#head(chunk, at);
+          break;
+        case 'length':
+        case 'chunk':
+          at = this.#data(chunk, at);
+          break;
+        case 'close':
+          this.#events.onBody(at === 0 ? chunk : chunk.subarray(at));
+          return;
+        case 'chunk-line':
+        case 'chunk-end':
+        case 'trailer':
+          at = this.#lineOf(chunk, at);
+          break;
+        case 'nothing':
+          throw new MalformedReplyError('it sends bytes that answer nothing');
+      }
+    }
+  }
+
+  /** The connection has ended: true when that completes the reply. */
+  finish(): boolean {
+    if (this.#expecting !== 'close') return false;
+    this.#end();
+    return true;
+  }
+
+  #end(): void {
+    this.#expecting = 'nothing';
+    this.#events.onEnd();
+  }
+
+  #data(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#left);
+    this.#left -= end - at;
+    const last = this.#left === 0;
+    if (last && this.#expecting === 'chunk') this.#expecting = 'chunk-end';
+    this.#events.onBody(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    if (last && this.#expecting === 'length') this.#end();
+    return end;
+  }
+
+  #head(chunk: Buffer, at: number): number {
+    const held = this.#held;
+    const bytes = held === undefined ? chunk : Buffer.concat([held, chunk.subarray(at)]);
+    const start = held === undefined ? at : 0;
+    // The end may lie across two pieces.
+    const end = bytes.indexOf('\r\n\r\n', held === undefined ? start : Math.max(0, held.length - 3), 'latin1');
+    if (end === -1 || end - start > MAX_HEAD_BYTES) {
+      if (bytes.length - start > MAX_HEAD_BYTES)
+        throw new ReplyHeadTooLargeError('the head of the answer is too large');
+      if (bytes.length > start && bytes[start] !== 0x48) throw new MalformedReplyError('it does not begin with HTTP');
+      this.#held = held === undefined ? Buffer.from(bytes.subarray(start)) : bytes;
+      return chunk.length;
+    }
+    this.#held = undefined;
+    this.#begin(bytes.toString('latin1', start, end));
+    return end + 4 - (held === undefined ? 0 : held.length - at);
+  }
+
+  #begin(text: string): void {
+    const lines = text.split('\r\n');
+    const [, minor, digits] = STATUS_LINE.exec(lines[0] ?? '') ?? [];
+    if (digits === undefined) throw new MalformedReplyError('its status line is wrong');
+    const status = Number(digits);
+    const headers = readFields(lines);
+    if (status < 200) {
+      if (status === 101) throw new MalformedReplyError('it switches to a protocol that nobody asked for');
+      // An interim reply: the real one follows.
+      return;
+    }
+    const chunked = isChunked(headers);
+    const length = headers.get('content-length');
+    if (length !== undefined && (chunked || !LENGTH.test(length)))
+      throw new MalformedReplyError(
+        chunked ? 'it has both Content-Length and Transfer-Encoding' : 'its Content-Length is wrong',
+      );
+    const connection = headers.get('connection')?.toLowerCase() ?? '';
+    const ends = minor === '0' ? !connection.includes('keep-alive') : connection.includes('close');
+    const empty = status === 204 || status === 304 || length === '0';
+    const open = !empty && !chunked && length === undefined;
+    this.#left = length === undefined ? 0 : Number(length);
+    this.#trailerBytes = 0;
+    this.#expecting = chunked && !empty ? 'chunk-line' : open ? 'close' : 'length';
+    this.#events.onHead({ status, headers, keepAlive: !ends && !open });
+    if (empty) this.#end();
+  }
+
+  #lineOf(chunk: Buffer, at: number): number {
+    const limit = this.#expecting === 'trailer' ? MAX_TRAILER_BYTES : MAX_CHUNK_LINE_BYTES;
+    const feed = chunk.indexOf(0x0a, at);
+    const end = feed === -1 ? chunk.length : feed + 1;
+    const part = chunk.subarray(at, end);
+    const line = this.#held === undefined ? part : Buffer.concat([this.#held, part]);
+    if (line.length > limit) throw new MalformedReplyError('a line between its chunks is too long');
+    if (feed === -1) {
+      this.#held = Buffer.from(line);
+      return end;
+    }
+    this.#held = undefined;
+    if (line[line.length - 2] !== 0x0d) throw new MalformedReplyError('a line between its chunks has no proper end');
+    this.#line(line.toString('latin1', 0, line.length - 2));
+    return end;
+  }
+
+  #line(line: string): void {
+    if (this.#expecting === 'chunk-end') {
+      if (line !== '') throw new MalformedReplyError('a chunk is longer than it says');
+      this.#expecting = 'chunk-line';
+    } else if (this.#expecting === 'trailer') {
+      this.#trailerBytes += line.length;
+      if (line === '') this.#end();
+      else if (!FIELD.test(line) || this.#trailerBytes > MAX_TRAILER_BYTES)
+        throw new MalformedReplyError('its trailers are wrong');
+    } else {
+      const [, size] = CHUNK_LINE.exec(line) ?? [];
+      if (size === undefined) throw new MalformedReplyError('the size of a chunk is wrong');
+      this.#left = Number.parseInt(size, 16);
+      this.#expecting = this.#left === 0 ? 'trailer' : 'chunk';
+    }
+  }
+}
+
+function readFields(lines: readonly string[]): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (let index = 1; index < lines.length; index++) {
+    const [, name, value] = FIELD.exec(lines[index] ?? '') ?? [];
+    if (name === undefined || value === undefined) throw new MalformedReplyError('one of its header lines is wrong');
+    const lower = name.toLowerCase();
+    const known = headers.get(lower);
+    if (known === undefined) headers.set(lower, value.trim());
+    else if (lower === 'content-length' || lower === 'transfer-encoding')
+      throw new MalformedReplyError(`it has two ${lower} headers`);
+    else if (lower === 'connection') headers.set(lower, `${known},${value}`);
+  }
+  return headers;
+}
+
+function isChunked(headers: ReadonlyMap<string, string>): boolean {
+  const encoding = headers.get('transfer-encoding');
+  if (encoding === undefined) return false;
+  if (encoding.toLowerCase() !== 'chunked') throw new MalformedReplyError('its Transfer-Encoding is not "chunked"');
+  return true;
+}
