@@ -1,4 +1,5 @@
 /** The part of the composition root that puts the management API together, or what stands there without a store. */
+import { StoreEvents } from './admin/events/store-events.ts';
 import { createManagementOff } from './admin/management-off.ts';
 import { ManagementApi } from './admin/management-api.ts';
 import type { ManagementContext } from './admin/context.ts';
@@ -18,6 +19,7 @@ export function openManagement(
 ): ManagementEndpoint & AsyncDisposable {
   if (store === undefined) return { ...createManagementOff(ROUTES), [Symbol.asyncDispose]: async () => undefined };
   const changes = new StoreChanges(store, reloader);
+  const told = new StoreEvents({ store, runtime: context.runtime, bus: context.events, log: context.log });
   const api = new ManagementApi(ROUTES, {
     ...context,
     store,
@@ -31,6 +33,7 @@ export function openManagement(
     refuse: (response, failure, requestId) => api.refuse(response, failure, requestId),
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]();
+      await told[Symbol.asyncDispose]();
       changes[Symbol.dispose]();
     },
   };

@@ -36,11 +36,14 @@ export function tokenOfContextForge(body: unknown): unknown {
   const { scope, ...fields } = body;
   const { server_id: server, ...limits } = isFields(scope) ? scope : {};
   const confined = typeof server === 'string' && server !== '' ? { virtualServers: [server] } : {};
-  return renamed({ ...fields, ...confined, ...withoutEmpty(limits) }, {
-    expires_in_days: 'expiresInDays',
-    ip_restrictions: 'addresses',
-    user_email: 'user',
-  });
+  return renamed(
+    { ...fields, ...confined, ...withoutEmpty(limits) },
+    {
+      expires_in_days: 'expiresInDays',
+      ip_restrictions: 'addresses',
+      user_email: 'user',
+    },
+  );
 }
 
 /** There, an empty list and an empty object mean no limit. */

@@ -3,7 +3,7 @@ import { readAccount } from '../auth/account.ts';
 import type { Permission } from '../auth/permissions.ts';
 import { areTokenHours, parseAddressRange } from '../auth/token-limits.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { TokenHours, TokenRecord } from '../store/store.ts';
+import type { TokenRecord } from '../store/store.ts';
 import type { TokenInput } from './contract/tokens.ts';
 import { refuseEscalation } from './escalation.ts';
 import type { Call } from './http/call.ts';
@@ -21,7 +21,9 @@ export async function tokenScope(call: Call, input: TokenInput): Promise<TokenSc
   const { principal, context } = call;
   const user = input.user ?? principal.user;
   if (user === undefined) {
-    throw invalidInput([{ pointer: '/user', detail: 'is missing', remedy: 'The caller has no account: say whose token it is.' }]);
+    throw invalidInput([
+      { pointer: '/user', detail: 'is missing', remedy: 'The caller has no account: say whose token it is.' },
+    ]);
   }
   const isOwn = user === principal.user;
   if (!isOwn) call.need('tokens.write', undefined, { kind: 'user', id: user, name: user });
@@ -60,7 +62,8 @@ async function withinCaller({ context, principal }: Call, wanted: TokenScope): P
   return {
     ...wanted,
     permissions: wanted.permissions ?? (all.isSubsetOf(held) ? undefined : [...held]),
-    teams: wanted.teams ?? (account.teams.every((team) => principal.teams.includes(team)) ? undefined : principal.teams),
+    teams:
+      wanted.teams ?? (account.teams.every((team) => principal.teams.includes(team)) ? undefined : principal.teams),
     virtualServers: wanted.virtualServers ?? principal.virtualServers,
   };
 }
@@ -112,7 +115,7 @@ async function refuseImpossible({ context, principal }: Call, input: TokenInput,
       remedy: 'Write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32.',
     });
   }
-  if (input.hours !== null && !areTokenHours(input.hours as TokenHours)) {
+  if (input.hours !== null && !areTokenHours(input.hours)) {
     errors.push({
       pointer: '/hours',
       detail: 'cannot be understood',
@@ -121,7 +124,11 @@ async function refuseImpossible({ context, principal }: Call, input: TokenInput,
   }
   for (const [index, id] of (input.virtualServers ?? []).entries()) {
     if ((await store.virtualServer(id)) !== undefined) continue;
-    errors.push({ pointer: `/virtualServers/${index}`, detail: 'is no virtual server', remedy: 'Take ids from /v1/servers.' });
+    errors.push({
+      pointer: `/virtualServers/${index}`,
+      detail: 'is no virtual server',
+      remedy: 'Take ids from /v1/servers.',
+    });
   }
   const teams = new Set((await store.memberships({ user })).map(({ team }) => team));
   const mayBeIn = user === principal.user ? teams.intersection(new Set(principal.teams)) : teams;

@@ -86,6 +86,4 @@ export const roleSchema = z
   })
   .meta({ id: 'Role' });
 
-export const givenRoleSchema = z
-  .object({ role: z.string(), team: z.string().nullable() })
-  .meta({ id: 'GivenRole' });
+export const givenRoleSchema = z.object({ role: z.string(), team: z.string().nullable() }).meta({ id: 'GivenRole' });

@@ -23,7 +23,16 @@ export const reloadSchema = z
 
 export const healthSchema = z
   .object({
-    state: z.enum(['unknown', 'starting', 'healthy', 'degraded', 'unreachable', 'auth-required', 'tls-error', 'stopped']),
+    state: z.enum([
+      'unknown',
+      'starting',
+      'healthy',
+      'degraded',
+      'unreachable',
+      'auth-required',
+      'tls-error',
+      'stopped',
+    ]),
     reason: z.string().nullable(),
     since: timeSchema,
     nextProbe: timeSchema.nullable(),

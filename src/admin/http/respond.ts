@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../../shared/errors.ts';
 import { problemOf } from './problem.ts';
 import { isUnchanged } from './etag.ts';
-import type { JsonAnswer } from './route.ts';
+import type { JsonAnswer, TextAnswer } from './route.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -21,6 +21,10 @@ export function respondAnswer(
   const text = body === undefined ? undefined : JSON.stringify(body);
   const type = text === undefined ? {} : { 'content-type': JSON_TYPE };
   write(response, text === undefined && status === 200 ? 204 : status, text, { ...type, ...headers });
+}
+
+export function respondText(response: ServerResponse, { text, contentType }: TextAnswer): void {
+  write(response, 200, text, { 'content-type': contentType });
 }
 
 export function respondProblem(response: ServerResponse, failure: GatewayError, requestId: string): void {

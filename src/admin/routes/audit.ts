@@ -52,7 +52,8 @@ export const AUDIT_ROUTES: readonly Route[] = [
     requires: { permission: 'audit.read' },
     tag: TAG,
     summary: 'Checks that no line of the audit log was changed, added or taken out',
-    description: 'Compare `head` with one that was noted earlier: whoever can write the whole log could also chain it anew.',
+    description:
+      'Compare `head` with one that was noted earlier: whoever can write the whole log could also chain it anew.',
     answers: { 200: { description: 'What came of it.', schema: auditVerdictSchema } },
     async handle(call) {
       call.need('audit.read');

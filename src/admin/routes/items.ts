@@ -206,7 +206,7 @@ async function change(
   const made = await call.change(
     async (tx) => {
       if (next.name !== undefined && next.name !== override?.name) await refuseTakenName(tx, next);
-      const record = await write(tx, next, override);
+      const record = await putOrDelete(tx, next, override);
       return {
         result: record,
         object: { kind: family.singular, id, name: item.key },
@@ -221,7 +221,7 @@ async function change(
 }
 
 /** What was before is checked in the same transaction. undefined when nothing is changed about the item any more. */
-async function write(
+async function putOrDelete(
   tx: StoreWriter,
   next: ItemOverride,
   before: OverrideRecord | undefined,

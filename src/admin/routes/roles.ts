@@ -37,7 +37,14 @@ export const ROLE_ROUTES: readonly Route[] = [
     async handle(call) {
       call.need('roles.read');
       const roles = [...BUILT_IN, ...(await call.context.store.roles()).map(present)];
-      return { body: paged(roles, ({ name }) => name, call.query, (role) => role) };
+      return {
+        body: paged(
+          roles,
+          ({ name }) => name,
+          call.query,
+          (role) => role,
+        ),
+      };
     },
   }),
   route({

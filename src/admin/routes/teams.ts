@@ -80,16 +80,13 @@ export const TEAM_ROUTES: readonly Route[] = [
     async handle(call) {
       const before = await find(call, call.params.id, 'teams.write');
       const { name, description } = call.body;
-      return call.change(
-        async (tx) => {
-          const record = await tx.updateTeam(before.id, call.ifVersion ?? before.version, {
-            ...(name === undefined ? {} : { name }),
-            ...(description === undefined ? {} : { description: description ?? undefined }),
-          });
-          return { result: record, object: referenceTo(record), before: auditOf(before), after: auditOf(record) };
-        },
-        one,
-      );
+      return call.change(async (tx) => {
+        const record = await tx.updateTeam(before.id, call.ifVersion ?? before.version, {
+          ...(name === undefined ? {} : { name }),
+          ...(description === undefined ? {} : { description: description ?? undefined }),
+        });
+        return { result: record, object: referenceTo(record), before: auditOf(before), after: auditOf(record) };
+      }, one);
     },
   }),
   route({
@@ -126,7 +123,14 @@ export const TEAM_ROUTES: readonly Route[] = [
     async handle(call) {
       const { id } = await find(call, call.params.id, 'teams.read');
       const members = await call.context.store.memberships({ team: id });
-      return { body: paged(members, ({ user }) => user, call.query, ({ user, role }) => ({ user, role })) };
+      return {
+        body: paged(
+          members,
+          ({ user }) => user,
+          call.query,
+          ({ user, role }) => ({ user, role }),
+        ),
+      };
     },
   }),
   route({

@@ -147,10 +147,15 @@ export const TOKEN_ROUTES: readonly Route[] = [
       call.need('tokens.read');
       const all = await call.context.store.revocations();
       return {
-        body: paged(all, ({ jti }) => jti, call.query, ({ jti, expiresAt }) => ({
-          jti,
-          expiresAt: expiresAt === undefined ? null : iso(expiresAt),
-        })),
+        body: paged(
+          all,
+          ({ jti }) => jti,
+          call.query,
+          ({ jti, expiresAt }) => ({
+            jti,
+            expiresAt: expiresAt === undefined ? null : iso(expiresAt),
+          }),
+        ),
       };
     },
   }),
@@ -170,7 +175,12 @@ export const TOKEN_ROUTES: readonly Route[] = [
       return call.change(
         async (tx) => {
           await tx.revoke(jti, expiresAt === undefined ? undefined : Date.parse(expiresAt));
-          return { result: undefined, object: { kind: 'jwt', id: jti, name: undefined }, before: undefined, after: { jti } };
+          return {
+            result: undefined,
+            object: { kind: 'jwt', id: jti, name: undefined },
+            before: undefined,
+            after: { jti },
+          };
         },
         () => ({ status: 204 }),
       );

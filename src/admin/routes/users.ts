@@ -148,10 +148,15 @@ export const USER_ROUTES: readonly Route[] = [
       const { email } = await findReadable(call, call.params.email, 'roles.read');
       const bindings = await call.context.store.roleBindings({ user: email });
       return {
-        body: paged(bindings, (binding) => JSON.stringify([binding.role, binding.team]), call.query, ({ role, team }) => ({
-          role,
-          team: team ?? null,
-        })),
+        body: paged(
+          bindings,
+          (binding) => JSON.stringify([binding.role, binding.team]),
+          call.query,
+          ({ role, team }) => ({
+            role,
+            team: team ?? null,
+          }),
+        ),
       };
     },
   }),
