@@ -4,7 +4,7 @@ import type { Authenticator } from './auth/authenticator.ts';
 import { GatewayEvents } from './admin/events/gateway-events.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
-import { followCredentials, openAuthentication } from './gateway-auth.ts';
+import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
@@ -29,6 +29,7 @@ import { ContentWatch } from './shared/content-watch.ts';
 import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { visibleInventory } from './tls/inventory.ts';
 import { Identities } from './tls/identities.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -147,6 +148,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     bridge,
     subscriptions,
     links: new SseLinks(),
+    recordDenial: denialRecorder(options.store, telemetry.log),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
@@ -179,7 +181,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   stack.defer(() => reloader.stop());
   const api = stack.use(
-    openManagement(management?.store, {
+    openManagement(management && candidates && { ...management, candidates }, {
       reloader,
       runtime: () => current.runtime,
       phase: () => state.phase,
@@ -213,7 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
     metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
-    certificates: () => identities.inventory(),
+    certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
   listener.serve({

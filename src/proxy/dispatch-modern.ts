@@ -18,6 +18,7 @@ import type { Exchange, ModernRequest } from './exchange.ts';
 import { endpointInfo, list, SERVER_DEADLINE_MS, unifiedItems } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
+import { checkServer, dependsOnCaller } from './permit.ts';
 import { listen } from './subscriptions.ts';
 import { targetOf, type Target } from './target.ts';
 import { solePool } from './view/view.ts';
@@ -103,12 +104,13 @@ async function relayListing(
     shown.map(({ text }) => text),
   );
   const result = page.nextCursor === undefined ? frame : withCursor(frame, page.nextCursor);
-  return found(responseText(exchange.message.id ?? 'null', exchange.view.restricted ? privateResult(result) : result));
+  return found(responseText(exchange.message.id ?? 'null', dependsOnCaller(exchange) ? privateResult(result) : result));
 }
 
 /** What not everybody may see must not be kept for others, whatever its server says. */
-function ownOnly({ view, message }: Exchange, { text, message: answer }: Answer): string {
-  const result = view.restricted ? resultText(answer) : undefined;
+function ownOnly(exchange: Exchange, { text, message: answer }: Answer): string {
+  const { message } = exchange;
+  const result = dependsOnCaller(exchange) ? resultText(answer) : undefined;
   return result === undefined ? text : responseText(message.id ?? 'null', privateResult(result));
 }
 
@@ -123,6 +125,7 @@ async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target
   const opened = openTaskId(bridge.sealer, principal.subject, message);
   const pool = view.pools.get(opened.server);
   if (pool === undefined) throw new GatewayError('invalid_params', 'Unknown task.');
+  checkServer(exchange, pool.name);
   exchange.notes.server = pool.name;
   return { pool, message: opened.message, name: undefined };
 }

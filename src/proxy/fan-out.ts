@@ -8,6 +8,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
+import { dependsOnCaller, maySend } from './permit.ts';
 import { ITEM_KINDS, type ShownItem } from './view/server-view.ts';
 import { solePool, type View } from './view/view.ts';
 
@@ -39,7 +40,8 @@ export interface UnifiedItems {
 export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise<UnifiedItems> {
   const { view } = exchange;
   const kind = ITEM_KINDS[row.kind];
-  const parts = await eachServer(view.poolsWith(kind), row.method, async (pool) => {
+  const pools = view.poolsWith(kind).filter(({ name }) => maySend(exchange, name));
+  const parts = await eachServer(pools, row.method, async (pool) => {
     const upstream = await upstreamForListing(exchange, pool);
     const listing = await upstream.list(row);
     const shown = view.of(pool.name).show(row, listing).items;
@@ -51,7 +53,7 @@ export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise
     part === undefined ? [] : textsOf(part.shown.filter(({ name }) => !refused.has(name))),
   );
   const hint = mergeCacheHints(parts.map((part) => part?.hint ?? UNCACHED));
-  return { items, hint: view.restricted ? { ...hint, cacheScope: 'private' } : hint };
+  return { items, hint: dependsOnCaller(exchange) ? { ...hint, cacheScope: 'private' } : hint };
 }
 
 const NONE: ReadonlySet<string> = new Set();

@@ -5,8 +5,6 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
-import type { Principal } from '../auth/authenticator.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
@@ -16,11 +14,12 @@ import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import type { ManagementEndpoint } from './management.ts';
-import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
+import { handleOperation, handlePublicOperation, isPublic, type OperationsDeps } from './operations.ts';
 import { handlePost } from './pipeline.ts';
 import { readBody } from './read-body.ts';
+import { describeResource, describesResource } from './resource-metadata.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
+import { routeKey, routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
 import { viewsOf } from './view/views.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -144,11 +143,12 @@ export class Listener implements AsyncDisposable {
     const managed = route === undefined && deps.management.owns(pathOnly(request));
     try {
       if (route?.kind === 'operation' && isPublic(route.name)) {
-        return await handleOperation(deps.operations, route.name, request, response);
+        return await handlePublicOperation(deps.operations, route.name, request, response);
       }
       const origin = deps.hostCheck.check(request);
       if (origin !== undefined) allowPage(response, origin);
       if (origin !== undefined && request.method === 'OPTIONS') return answerPreflight(response);
+      if (describesResource(request)) return describeResource(request, response, deps.front.runtime());
       if (managed) return await manage(deps, requestId, request, response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
@@ -181,8 +181,9 @@ export class Listener implements AsyncDisposable {
       const { runtime } = held;
       runtime.signatures?.check(request, '');
       const principal = await runtime.authenticator.authenticate(request);
-      const endpoint = endpointOf(asked, runtime, principal);
-      webSockets.accept(front, request, socket, head, { requestId, principal, runtime, ...endpoint });
+      const address = request.socket.remoteAddress;
+      const endpoint = await endpointOf(front, asked, { requestId, principal, runtime, address });
+      webSockets.accept(front, request, socket, head, { requestId, principal, runtime, address, ...endpoint });
     } catch (error) {
       const failure = expected(error, requestId);
       front.metrics.refusal(failure.code);
@@ -207,10 +208,11 @@ export class Listener implements AsyncDisposable {
     using held = front.hold();
     const { runtime } = held;
     const principal = await runtime.authenticator.authenticate(request);
-    if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response);
-    const { route, view } = endpointOf(asked, runtime, principal);
+    const caller = { requestId, principal, runtime, address: request.socket.remoteAddress };
+    if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
+    const { route, view } = await endpointOf(front, asked, caller);
     refuseModernVerb(request);
-    const admitted = { requestId, route, principal, runtime, view };
+    const admitted = { ...caller, route, view };
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
@@ -249,8 +251,12 @@ async function manage(
   });
 }
 
-/** Where a route leads. Throws when it leads to nothing in this Runtime, or to nothing that exists for the principal. */
-function endpointOf(asked: Endpoint, runtime: Runtime, principal: Principal): Pick<Admitted, 'route' | 'view'> {
+/**
+ * Where a route leads. Rejects when it leads to nothing in this Runtime, or to nothing that exists for the principal: it
+ * cannot tell which, and the audit log can.
+ */
+async function endpointOf(front: Front, asked: Endpoint, caller: Caller): Promise<Pick<Admitted, 'route' | 'view'>> {
+  const { runtime, principal } = caller;
   const views = viewsOf(runtime);
   const route = views.resolve(asked);
   const { mode } = runtime.config.gateway;
@@ -259,8 +265,18 @@ function endpointOf(asked: Endpoint, runtime: Runtime, principal: Principal): Pi
     const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
     throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
   }
-  return { route, view: views.view(principal, route) };
+  try {
+    return { route, view: views.view(principal, route) };
+  } catch (error) {
+    if (views.exists(route)) {
+      const reason = 'It does not exist for this caller.';
+      await front.recordDenial({ ...caller, action: 'open', server: routeKey(route), target: undefined, reason });
+    }
+    throw error;
+  }
 }
+
+type Caller = Pick<Admitted, 'principal' | 'requestId' | 'address' | 'runtime'>;
 
 function isUnified(route: Endpoint): boolean {
   return route.kind === 'unified' && route.group === undefined;
@@ -303,7 +319,7 @@ function allowPage(response: ServerResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin);
   response.setHeader(
     'access-control-expose-headers',
-    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed',
+    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed, www-authenticate',
   );
   response.setHeader('vary', 'origin');
 }

@@ -3,6 +3,7 @@ import type { Route } from '../http/route.ts';
 import { aboutRoutes } from './about.ts';
 import { AUDIT_ROUTES } from './audit.ts';
 import { EVENT_ROUTES } from './events.ts';
+import { GATEWAY_ROUTES } from './gateways.ts';
 import { ITEM_ROUTES } from './items.ts';
 import { OPERATION_ROUTES } from './operations.ts';
 import { ROLE_ROUTES } from './roles.ts';
@@ -12,6 +13,7 @@ import { USER_ROUTES } from './users.ts';
 import { VIRTUAL_SERVER_ROUTES } from './virtual-servers.ts';
 
 export const ROUTES: readonly Route[] = [
+  ...GATEWAY_ROUTES,
   ...VIRTUAL_SERVER_ROUTES,
   ...ITEM_ROUTES,
   ...TOKEN_ROUTES,

@@ -66,6 +66,17 @@ export class Views {
     return id === undefined ? route : { ...route, id };
   }
 
+  /** True when the endpoint exists for anybody. */
+  exists(route: Endpoint): boolean {
+    if (route.kind === 'server') return this.#access.has(route.server);
+    return route.kind === 'unified' || this.#virtualServers.has(route.id);
+  }
+
+  /** Who may see a server, by its name. */
+  access(server: string): Access | undefined {
+    return this.#access.get(server);
+  }
+
   /** Throws `unknown_server` or `not_found` for what does not exist, or not for this principal: it cannot tell the two apart. */
   view(principal: Principal, route: Endpoint): View {
     switch (route.kind) {
