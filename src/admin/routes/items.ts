@@ -36,9 +36,9 @@ const FAMILIES: readonly Family[] = [
   { plural: 'prompts', singular: 'prompt', kinds: ['prompt'], schema: promptSchema, change: namedItemChange },
 ];
 
-export const ITEM_ROUTES: readonly Route[] = FAMILIES.flatMap(routesOf);
-
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+
+export const ITEM_ROUTES: readonly Route[] = FAMILIES.flatMap(routesOf);
 
 function routesOf(family: Family): readonly Route[] {
   const { plural, singular, schema } = family;
