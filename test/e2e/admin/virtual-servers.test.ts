@@ -137,7 +137,13 @@ describe('items', () => {
     await using scene = await openScene();
     const { gateway } = scene;
     const echo = await itemNamed(gateway, '/tools', 'echo');
-    expect(echo).toMatchObject({ server: 'web', name: 'echo', unifiedName: 'web___echo', enabled: true, reachable: true });
+    expect(echo).toMatchObject({
+      server: 'web',
+      name: 'echo',
+      unifiedName: 'web___echo',
+      enabled: true,
+      reachable: true,
+    });
     const before = await gateway.call('GET', `/tools/${echo.id}`);
     const changed = await gateway.call(
       'PUT',
@@ -147,7 +153,12 @@ describe('items', () => {
     );
     expect(changed).toMatchObject({
       status: 200,
-      body: { name: 'say', unifiedName: 'say', originalName: 'echo', changed: ['name', 'title', 'description', 'annotations'] },
+      body: {
+        name: 'say',
+        unifiedName: 'say',
+        originalName: 'echo',
+        changed: ['name', 'title', 'description', 'annotations'],
+      },
     });
     expect(await toolNames(gateway, '/mcp')).toContain('say');
     const said = await gateway.rpc('/mcp', 'tools/call', { name: 'say', arguments: { text: 'hello' } });
