@@ -26,6 +26,8 @@ export interface PoolOptions extends Omit<ServerWires, 'onTrouble'> {
 
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
+  /** Told when state or reason of the health have changed. Must not throw. */
+  onHealth: ((pool: UpstreamPool) => void) | undefined;
   /** Which sessions use the shared conversation, and what they need of it together. */
   readonly routing: SharedRouting;
   readonly #options: PoolOptions;
@@ -54,6 +56,7 @@ export class UpstreamPool implements AsyncDisposable {
         this.#refresher.start();
       },
       onLost: () => this.#refresher.stop(),
+      onHealth: () => this.onHealth?.(this),
       onPresence: (capabilities) => this.routing.announceLists(this.name, capabilities),
       onListing: (row, listing) => this.#catalogue.note(row, listing),
     });

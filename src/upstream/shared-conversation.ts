@@ -27,6 +27,8 @@ export interface SharedConversationOptions {
   /** A conversation is open; those who wait for it go on when this resolves. */
   readonly onOpened: (upstream: LegacyUpstream | ModernUpstream) => Promise<void>;
   readonly onLost: () => void;
+  /** State or reason of the health have changed. */
+  readonly onHealth: () => void;
   /** The items of the server leave listings, or come back without a new conversation. */
   readonly onPresence: (capabilities: JsonObject) => void;
   readonly onListing: (row: ListingRow, listing: Listing) => void;
@@ -304,5 +306,6 @@ export class SharedConversation implements AsyncDisposable {
     const previous = this.#health;
     this.#health = nextHealth(previous, state, reason, nextProbe);
     logHealth(this.#options.wires.log, previous, this.#health);
+    if (previous.state !== state || previous.reason !== reason) this.#options.onHealth();
   }
 }
