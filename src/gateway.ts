@@ -1,6 +1,7 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
 import type { Authenticator } from './auth/authenticator.ts';
+import { GatewayEvents } from './admin/events/gateway-events.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
 import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
@@ -106,7 +107,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
   const authentication = openAuthentication(
-    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+    {
+      gateway: config.gateway,
+      store: options.store,
+      identities,
+      telemetry,
+      baseUrl: (of) => clientUrl(of, address.port),
+    },
     stack,
   );
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
@@ -117,6 +124,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (options.signal?.aborted === true)
     throw new StartInterrupted('The gateway was told to stop while it was starting.');
 
+  const events = new GatewayEvents();
+  events.followRuntime(first);
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
@@ -158,7 +167,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     parts: [identities],
     log: telemetry.log,
     onBegin: () => watch.acknowledge(),
-    onEnd: () => void watch.look(),
+    onEnd: () => {
+      void watch.look();
+      events.followRuntime(current.runtime);
+      events.reloaded(reloader.status);
+    },
     current: () => current.runtime.config,
     refusals: restartNeeded,
     build: createNextRuntime({
@@ -180,6 +193,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       phase: () => state.phase,
       version: options.version,
       log: telemetry.log,
+      events: events.bus,
+      currentPrincipal: (before) =>
+        current.runtime.authenticator.knows(before.subject)
+          ? (authentication.principal(before.subject) ?? before)
+          : undefined,
+      load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
+      metrics: () => operations.metrics(),
+      certificates: () => identities.inventory(),
+      setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
   );
   changes.resolve(() => void reloader.request('changed files'));

@@ -33,6 +33,8 @@ const DEAD_AFTER_PROBES = 3;
 
 export class UpstreamPool implements AsyncDisposable {
   readonly config: ServerConfig;
+  /** Told when state or reason of the health have changed. Must not throw. */
+  onHealth: ((pool: UpstreamPool) => void) | undefined;
   /** Which sessions use the shared conversation, and what they need of it together. */
   readonly routing: SharedRouting;
   readonly #options: PoolOptions;
@@ -392,5 +394,6 @@ export class UpstreamPool implements AsyncDisposable {
     const previous = this.#health;
     this.#health = nextHealth(previous, state, reason, nextProbe);
     logHealth(this.#options.log, previous, this.#health);
+    if (previous.state !== state || previous.reason !== reason) this.onHealth?.(this);
   }
 }
