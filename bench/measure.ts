@@ -91,7 +91,7 @@ async function warmUp(
   options: { readonly program: string; readonly cpu: number | undefined },
 ): Promise<void> {
   const deadline = performance.now() + WARM_UP_LIMIT_MS;
-  for (let done = 0; done < warmUpRequests && performance.now() < deadline; ) {
+  for (let done = 0; done < warmUpRequests && performance.now() < deadline;) {
     const result = await applyLoad(requests, { ...options, seconds: 1, rate: 0 });
     if (result.firstWrong !== '') throw new Error(`${contender.name} answers wrongly: ${result.firstWrong}`);
     done += result.requests;

@@ -3,20 +3,24 @@ import { isDeepStrictEqual } from 'node:util';
 import { Authentication } from './auth/authentication.ts';
 import type { Principal } from './auth/authenticator.ts';
 import type { Config } from './config/config.ts';
+import type { RecordDenial } from './proxy/denial.ts';
 import type { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions } from './proxy/sessions-after-reload.ts';
 import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
-import type { Store } from './store/store.ts';
+import type { ObjectReference, Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import type { Identities } from './tls/identities.ts';
+import { addressPolicyFor } from './runtime/allowed-places.ts';
 import { Connector } from './upstream/http/connector.ts';
 import { jsonFetcher } from './upstream/http/json-fetcher.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface AuthenticationNeeds {
+  /** As the gateway was started with. */
+  readonly gateway: Config['gateway'];
   readonly store: Store | undefined;
   readonly identities: Identities;
   readonly telemetry: Telemetry;
@@ -26,11 +30,14 @@ export interface AuthenticationNeeds {
 
 /** Authentication with the connection over which it fetches keys; both end with `stack`. */
 export function openAuthentication(
-  { store, identities, telemetry, baseUrl }: AuthenticationNeeds,
+  { gateway, store, identities, telemetry, baseUrl }: AuthenticationNeeds,
   stack: AsyncDisposableStack,
 ): Authentication {
-  const connector = stack.use(new Connector({ connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() }));
-  return stack.use(new Authentication({ store, fetchJson: jsonFetcher(connector), log: telemetry.log, baseUrl }));
+  const way = { connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() };
+  const trusted = stack.use(new Connector(way));
+  const guarded = stack.use(new Connector({ ...way, guard: { policy: addressPolicyFor(gateway) } }));
+  const fetchJson = jsonFetcher({ trusted, guarded });
+  return stack.use(new Authentication({ store, fetchJson, log: telemetry.log, baseUrl }));
 }
 
 export interface OpenByPrincipal {
@@ -65,4 +72,27 @@ function haveSameRights(one: Principal, other: Principal): boolean {
   const { certificate: _one, ...rights } = one;
   const { certificate: _other, ...others } = other;
   return isDeepStrictEqual(rights, others);
+}
+
+/** Without a store the log has to do. */
+export function denialRecorder(store: Store | undefined, log: Telemetry['log']): RecordDenial {
+  return async ({ principal, requestId, address, action, server, target, reason }) => {
+    log.warn({ requestId, principal: principal.subject, action, server, target, reason }, 'denied');
+    try {
+      await store?.recordDenial({
+        actor: { subject: principal.subject, user: principal.user, requestId, address },
+        action,
+        object: server === undefined && target === undefined ? undefined : objectOf(action, server, target),
+        reason,
+      });
+    } catch (error) {
+      log.error({ err: error, requestId }, 'a denial could not be written into the audit log');
+    }
+  };
+}
+
+function objectOf(action: string, server: string | undefined, target: string | undefined): ObjectReference {
+  if (target === undefined) return { kind: 'gateway', id: server ?? '', name: server };
+  const kind = action.startsWith('resources/') ? 'resource' : action.startsWith('prompts/') ? 'prompt' : 'tool';
+  return { kind, id: server === undefined ? target : `${server}/${target}`, name: target };
 }

@@ -1,4 +1,5 @@
 /** The part of the composition root that puts the management API together, or what stands there without a store. */
+import { StoreEvents } from './admin/events/store-events.ts';
 import { createManagementOff } from './admin/management-off.ts';
 import { ManagementApi } from './admin/management-api.ts';
 import type { ManagementContext } from './admin/context.ts';
@@ -7,20 +8,28 @@ import type { ManagementEndpoint } from './proxy/management.ts';
 import type { Reloader, ReloadResult } from './runtime/reload.ts';
 import type { Store } from './store/store.ts';
 
-export interface ManagementOptions extends Omit<ManagementContext, 'store' | 'apply' | 'reload' | 'reloads'> {
+export interface ManagementOptions extends Omit<
+  ManagementContext,
+  'store' | 'stored' | 'candidates' | 'apply' | 'reload' | 'reloads'
+> {
   readonly reloader: Reloader;
 }
 
-/** To be disposed before the store. `store` is undefined where nothing is managed. */
+/** What is managed. */
+export type Managed = Pick<ManagementContext, 'store' | 'stored' | 'candidates'>;
+
+/** To be disposed before the store. `managed` is undefined where nothing is. */
 export function openManagement(
-  store: Store | undefined,
+  managed: Managed | undefined,
   { reloader, ...context }: ManagementOptions,
 ): ManagementEndpoint & AsyncDisposable {
-  if (store === undefined) return { ...createManagementOff(ROUTES), [Symbol.asyncDispose]: async () => undefined };
+  if (managed === undefined) return { ...createManagementOff(ROUTES), [Symbol.asyncDispose]: async () => undefined };
+  const { store } = managed;
   const changes = new StoreChanges(store, reloader);
+  const told = new StoreEvents({ store, runtime: context.runtime, bus: context.events, log: context.log });
   const api = new ManagementApi(ROUTES, {
     ...context,
-    store,
+    ...managed,
     apply: () => changes.inUse(),
     reload: () => reloader.request('POST /reload'),
     reloads: () => reloader.status,
@@ -31,6 +40,7 @@ export function openManagement(
     refuse: (response, failure, requestId) => api.refuse(response, failure, requestId),
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]();
+      await told[Symbol.asyncDispose]();
       changes[Symbol.dispose]();
     },
   };

@@ -1,13 +1,14 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
 import type { Authenticator } from './auth/authenticator.ts';
+import { GatewayEvents } from './admin/events/gateway-events.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
-import { followCredentials, openAuthentication } from './gateway-auth.ts';
+import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
-import { readStore } from './gateway-store.ts';
+import { itemKeeper, readStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -28,6 +29,7 @@ import { ContentWatch } from './shared/content-watch.ts';
 import type { Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { visibleInventory } from './tls/inventory.ts';
 import { Identities } from './tls/identities.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -107,17 +109,36 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const listener = stack.use(new Listener({ ...config.gateway, fastPath: options.fastPath }, identities.listener));
   const address = await listener.bind();
   const authentication = openAuthentication(
-    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+    {
+      gateway: config.gateway,
+      store: options.store,
+      identities,
+      telemetry,
+      baseUrl: (of) => clientUrl(of, address.port),
+    },
     stack,
   );
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
-  const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
+  const place: { current?: CurrentRuntime } = {};
+  const onItems =
+    management && itemKeeper(management.store, telemetry.log, (name) => place.current?.runtime.pools.has(name) ?? true);
+  const first = await buildRuntime({
+    config,
+    telemetry,
+    version: options.version,
+    identities,
+    authenticatorFor,
+    onItems,
+  });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
+  place.current = current;
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
     throw new StartInterrupted('The gateway was told to stop while it was starting.');
 
+  const events = new GatewayEvents();
+  events.followRuntime(first);
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
@@ -146,11 +167,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     bridge,
     subscriptions,
     links: new SseLinks(),
+    recordDenial: denialRecorder(options.store, telemetry.log),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
   const inUse = { runtime: first };
-  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime });
+  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime, onItems });
   const reloader = new Reloader({
     source: options.source,
     file,
@@ -158,7 +180,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     parts: [identities],
     log: telemetry.log,
     onBegin: () => watch.acknowledge(),
-    onEnd: () => void watch.look(),
+    onEnd: () => {
+      void watch.look();
+      events.followRuntime(current.runtime);
+      events.reloaded(reloader.status);
+    },
     current: () => current.runtime.config,
     refusals: restartNeeded,
     build: createNextRuntime({
@@ -170,16 +196,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       sessions,
       subscriptions,
       candidates,
+      onItems,
     }),
   });
   stack.defer(() => reloader.stop());
   const api = stack.use(
-    openManagement(management?.store, {
+    openManagement(management && candidates && { ...management, candidates }, {
       reloader,
       runtime: () => current.runtime,
       phase: () => state.phase,
       version: options.version,
       log: telemetry.log,
+      events: events.bus,
+      currentPrincipal: (before) =>
+        current.runtime.authenticator.knows(before.subject)
+          ? (authentication.principal(before.subject) ?? before)
+          : undefined,
+      load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
+      metrics: () => operations.metrics(),
+      certificates: () => identities.inventory(),
+      setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
   );
   changes.resolve(() => void reloader.request('changed files'));
@@ -199,7 +235,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
     metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
-    certificates: () => identities.inventory(),
+    certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
   listener.serve({

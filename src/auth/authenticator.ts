@@ -35,6 +35,8 @@ export interface Authenticator {
   authenticate(request: RequestHead): Principal | Promise<Principal>;
   /** True while somebody may still call as this subject. */
   knows(subject: string): boolean;
+  /** True when some who are let in may do less than others. */
+  readonly rightsDiffer: boolean;
   /** What those are told who lack a token, or a permission. */
   readonly resource: ProtectedResource;
 }

@@ -6,7 +6,7 @@ import { clientCertificateOf, isAllowedClient, type ClientCertificate } from '..
 import { AGENT } from './agent-id.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
 
-type Credentials = Pick<Authenticator, 'authenticate' | 'knows'>;
+type Credentials = Pick<Authenticator, 'authenticate' | 'knows' | 'rightsDiffer'>;
 
 const PREFIX = 'mtls:';
 
@@ -45,6 +45,7 @@ export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: C
         ? principal.then((known) => certified(socket, certificate, known))
         : certified(socket, certificate, principal);
     },
+    rightsDiffer: agents.rightsDiffer,
     knows: (subject) => (subject.startsWith(PREFIX) ? tls.certificateLogin : agents.knows(subject)),
   };
 }

@@ -30,7 +30,7 @@ interface Remembered {
  */
 export function createCredentialAuthenticator(
   options: CredentialsOptions,
-): Pick<Authenticator, 'authenticate' | 'knows'> {
+): Pick<Authenticator, 'authenticate' | 'knows' | 'rightsDiffer'> {
   const { agents, verifiers, standings, now } = options;
   const remembered = new Map<string, Remembered>();
 
@@ -90,6 +90,7 @@ export function createCredentialAuthenticator(
 
   return {
     authenticate,
+    rightsDiffer: verifiers.length > 0,
     knows: (subject) =>
       agents.knows(subject) || (verifiers.some((verifier) => verifier.issues(subject)) && standings.has(subject)),
   };

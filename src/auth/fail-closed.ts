@@ -7,7 +7,7 @@ import type { RequestHead } from '../shared/request-head.ts';
 
 /** The same authenticator, which fails with `unauthorized` or `malformed_authorization` and nothing else, and says to clients where to get a token. */
 export function failClosed(
-  inner: Pick<Authenticator, 'authenticate' | 'knows'>,
+  inner: Pick<Authenticator, 'authenticate' | 'knows' | 'rightsDiffer'>,
   resource: ProtectedResource,
   log: Pick<Logger, 'error'>,
 ): Authenticator {
@@ -30,6 +30,7 @@ export function failClosed(
       }
     },
     knows: (subject) => inner.knows(subject),
+    rightsDiffer: inner.rightsDiffer,
     resource,
   };
 }

@@ -2,8 +2,7 @@
 import type { AuthConfig } from '../config/auth-config.ts';
 import type { Permission } from './permissions.ts';
 
-/** The metadata of the endpoint at a path are at this path with that of the endpoint behind it. */
-export const METADATA_PATH = '/.well-known/oauth-protected-resource';
+const METADATA_PATH = '/.well-known/oauth-protected-resource';
 
 /** What a client needs that uses servers; offered to those that come without a token. */
 const BASE_SCOPES = [

@@ -19,6 +19,8 @@ export interface Admitted {
   readonly runtime: Runtime;
   /** What exists for the principal on the route. */
   readonly view: View;
+  /** Address of the peer. */
+  readonly address: string | undefined;
 }
 
 export interface Exchange {
@@ -30,6 +32,7 @@ export interface Exchange {
   readonly route: Endpoint;
   /** As in Admitted. */
   readonly view: View;
+  readonly address: string | undefined;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
   /** What a modern request says of its sender; undefined for legacy clients. */

@@ -4,6 +4,7 @@ import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
+import type { RecordDenial } from './denial.ts';
 import type { Heartbeat } from './downstream/heartbeat.ts';
 import type { SseLinks } from './downstream/sse-link.ts';
 import type { Exchange } from './exchange.ts';
@@ -28,6 +29,8 @@ export interface Front {
   readonly subscriptions: OpenSubscriptions;
   /** Streams of clients that speak HTTP+SSE (2024-11-05). */
   readonly links: SseLinks;
+  /** Writes a refusal into the audit log; resolves when it is there, or when that is impossible. Never rejects. */
+  readonly recordDenial: RecordDenial;
   /** True once new requests are refused. */
   readonly draining: () => boolean;
 }

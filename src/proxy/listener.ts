@@ -4,10 +4,8 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
-import type { Principal } from '../auth/authenticator.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { RequestHead } from '../shared/request-head.ts';
+import { callerOf, endpointOf, messageRoute, pathOnly, refused } from './admission.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
@@ -16,16 +14,16 @@ import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import type { ManagementEndpoint } from './management.ts';
-import { handleOperation, isPublic, type OperationsDeps } from './operations.ts';
+import { handleOperation, handlePublicOperation, isPublic, type OperationsDeps } from './operations.ts';
 import type { ClientResponse } from './client-response.ts';
 import { FastPath } from './fast/fast-path.ts';
 import { handlePost } from './pipeline.ts';
 import type { WholeRequest } from './post-request.ts';
 import { newRequestId } from './request-id.ts';
 import { readBody } from './read-body.ts';
+import { describeResource, describesResource } from './resource-metadata.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
-import { viewsOf } from './view/views.ts';
+import { routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -170,11 +168,12 @@ export class Listener implements AsyncDisposable {
     const managed = route === undefined && deps.management.owns(pathOnly(request));
     try {
       if (route?.kind === 'operation' && isPublic(route.name)) {
-        return await handleOperation(deps.operations, route.name, request, response);
+        return await handlePublicOperation(deps.operations, route.name, request, response);
       }
       const origin = deps.hostCheck.check(request);
       if (origin !== undefined) allowPage(response, origin);
       if (origin !== undefined && request.method === 'OPTIONS') return answerPreflight(response);
+      if (describesResource(request)) return describeResource(request, response, deps.front.runtime());
       if (managed) return await manage(deps, requestId, request, response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
@@ -191,8 +190,9 @@ export class Listener implements AsyncDisposable {
     try {
       hostCheck.check(request);
       using held = front.hold();
-      const admitting = admit(held.runtime, requestId, messageRoute(request.url), request);
-      const admitted = admitting instanceof Promise ? await admitting : admitting;
+      const known = callerOf(held.runtime, requestId, request);
+      const caller = known instanceof Promise ? await known : known;
+      const admitted = { ...caller, ...(await endpointOf(front, messageRoute(request.url), caller)) };
       // Awaited, so that the Runtime is held for as long.
       await handlePost(front, request, response, admitted);
     } catch (error) {
@@ -214,9 +214,8 @@ export class Listener implements AsyncDisposable {
       using held = front.hold();
       const { runtime } = held;
       runtime.signatures?.check(request, '');
-      const principal = await runtime.authenticator.authenticate(request);
-      const endpoint = endpointOf(asked, runtime, principal);
-      webSockets.accept(front, request, socket, head, { requestId, principal, runtime, ...endpoint });
+      const caller = await callerOf(runtime, requestId, request);
+      webSockets.accept(front, request, socket, head, { ...caller, ...(await endpointOf(front, asked, caller)) });
     } catch (error) {
       const failure = expected(error, requestId);
       front.metrics.refusal(failure.code);
@@ -240,11 +239,9 @@ export class Listener implements AsyncDisposable {
     }
     using held = front.hold();
     const { runtime } = held;
-    if (asked.kind === 'operation') {
-      await runtime.authenticator.authenticate(request);
-      return await handleOperation(operations, asked.name, request, response);
-    }
-    const admitted = await admit(runtime, requestId, asked, request);
+    const caller = await callerOf(runtime, requestId, request);
+    if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
+    const admitted = { ...caller, ...(await endpointOf(front, asked, caller)) };
     const { route } = admitted;
     refuseModernVerb(request);
     // What has a body is checked when it has been read.
@@ -268,41 +265,6 @@ export class Listener implements AsyncDisposable {
   }
 }
 
-/** Who calls, and what the route leads to for them: the one way in for messages, however they were read. */
-function admit(
-  runtime: Runtime,
-  requestId: string,
-  asked: Endpoint,
-  request: RequestHead,
-): Admitted | Promise<Admitted> {
-  const enter = (principal: Principal): Admitted => ({
-    requestId,
-    principal,
-    runtime,
-    ...endpointOf(asked, runtime, principal),
-  });
-  const principal = runtime.authenticator.authenticate(request);
-  return principal instanceof Promise ? principal.then(enter) : enter(principal);
-}
-
-/** The route of a path that is one of a message. */
-function messageRoute(url: string): Endpoint {
-  const route = routeOf(url);
-  if (route === undefined || route.kind === 'operation')
-    throw new GatewayError('not_found', 'There is no endpoint at this path.');
-  return route;
-}
-
-/** Writes down that a request came to nothing, and says why. */
-function refused({ metrics, log }: Front, error: unknown, requestId: string, request: RequestHead): GatewayError {
-  const failure = expected(error, requestId);
-  metrics.refusal(failure.code);
-  if (failure.code === 'internal')
-    log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-  else log.info({ requestId, url: pathOnly(request), verb: request.method, outcome: failure.code }, 'request refused');
-  return failure;
-}
-
 async function manage(
   { front, management }: ListenerDeps,
   requestId: string,
@@ -318,23 +280,6 @@ async function manage(
     principal,
     readBody: async (maxBytes) => readBody(request, maxBytes),
   });
-}
-
-/** Where a route leads. Throws when it leads to nothing in this Runtime, or to nothing that exists for the principal. */
-function endpointOf(asked: Endpoint, runtime: Runtime, principal: Principal): Pick<Admitted, 'route' | 'view'> {
-  const views = viewsOf(runtime);
-  const route = views.resolve(asked);
-  const { mode } = runtime.config.gateway;
-  // Groups and virtual servers are there because somebody asked for them by name, in every mode.
-  if (route.kind === 'server' ? mode === 'unified' : isUnified(route) && mode === 'routed') {
-    const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
-    throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
-  }
-  return { route, view: views.view(principal, route) };
-}
-
-function isUnified(route: Endpoint): boolean {
-  return route.kind === 'unified' && route.group === undefined;
 }
 
 async function handleSse(
@@ -374,7 +319,7 @@ function allowPage(response: ServerResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin);
   response.setHeader(
     'access-control-expose-headers',
-    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed',
+    'mcp-session-id, mcp-protocol-version, x-request-id, etag, location, idempotency-replayed, www-authenticate',
   );
   response.setHeader('vary', 'origin');
 }
@@ -388,8 +333,4 @@ function answerPreflight(response: ServerResponse): void {
     'access-control-max-age': '600',
   });
   response.end();
-}
-
-function pathOnly(request: RequestHead): string {
-  return (request.url ?? '').split('?')[0]?.slice(0, 200) ?? '';
 }

@@ -1,15 +1,20 @@
 /** The endpoints for operators: health, readiness, status, metrics, certificates, log level, reload, close. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isConfined, may, seesInApi } from '../auth/authorize.ts';
+import type { Permission } from '../auth/permissions.ts';
 import { GATEWAY_SPEC_VERSION } from '../mcp/versions.ts';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { CONTENT_TYPE } from '../telemetry/exposition.ts';
 import type { HealthState } from '../upstream/health.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
+import { recordDenial } from './denial.ts';
+import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import { readBody } from './read-body.ts';
 import { respondJson, respondText } from './respond.ts';
 import type { OperationName } from './route.ts';
+import { viewsOf } from './view/views.ts';
 
 export interface OperationsDeps {
   readonly front: Front;
@@ -23,14 +28,41 @@ export interface OperationsDeps {
   /** In the text format of Prometheus. */
   readonly metrics: () => string;
   /** Certificates, authorities and revocation lists, with who uses them. */
-  readonly certificates: () => object;
+  readonly certificates: (isVisible: (server: string) => boolean) => object;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;
 }
 
+type PublicOperation = 'health' | 'ready';
+
+/** What the others need. */
+export const OPERATION_PERMISSIONS = {
+  status: 'status.read',
+  metrics: 'status.read',
+  certs: 'status.read',
+  'log-level': 'gateway.operate',
+  reload: 'gateway.operate',
+  close: 'gateway.operate',
+} as const satisfies Readonly<Record<Exclude<OperationName, PublicOperation>, Permission>>;
+
+type Caller = Pick<Admitted, 'principal' | 'requestId' | 'address' | 'runtime'>;
+
 /** Operations that anybody may call (specification 1.17: `/health` needs no authentication). */
-export function isPublic(name: OperationName): boolean {
+export function isPublic(name: OperationName): name is PublicOperation {
   return name === 'health' || name === 'ready';
+}
+
+/** Answers one without knowing who asks. Rejects with a GatewayError. */
+export async function handlePublicOperation(
+  deps: OperationsDeps,
+  name: PublicOperation,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  allow(request, 'GET', 'HEAD');
+  if (name === 'health') return respondJson(response, 200, JSON.stringify(healthDocument(deps.front)));
+  const ready = deps.ready() && !deps.front.draining();
+  respondJson(response, ready ? 200 : 503, JSON.stringify({ ready }));
 }
 
 /** Answers one operator's request. Rejects with a GatewayError. */
@@ -39,25 +71,24 @@ export async function handleOperation(
   name: OperationName,
   request: IncomingMessage,
   response: ServerResponse,
+  caller: Caller,
 ): Promise<void> {
+  if (isPublic(name)) return handlePublicOperation(deps, name, request, response);
+  await permit(deps.front, name, request, caller);
   switch (name) {
-    case 'health':
-      allow(request, 'GET', 'HEAD');
-      return respondJson(response, 200, JSON.stringify(healthDocument(deps.front)));
-    case 'ready': {
-      allow(request, 'GET', 'HEAD');
-      const ready = deps.ready() && !deps.front.draining();
-      return respondJson(response, ready ? 200 : 503, JSON.stringify({ ready }));
-    }
     case 'status':
       allow(request, 'GET', 'HEAD');
-      return respondJson(response, 200, JSON.stringify(statusDocument(deps)));
+      return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller)));
     case 'metrics':
       allow(request, 'GET', 'HEAD');
       return respondText(response, CONTENT_TYPE, deps.metrics());
     case 'certs':
       allow(request, 'GET', 'HEAD');
-      return respondJson(response, 200, JSON.stringify(deps.certificates()));
+      return respondJson(
+        response,
+        200,
+        JSON.stringify(deps.certificates((server) => isVisible(deps.front, caller, server))),
+      );
     case 'log-level':
       allow(request, 'PUT');
       return changeLogLevel(deps, request, response);
@@ -73,9 +104,12 @@ export async function handleOperation(
 function healthDocument({ runtime, version }: Front): object {
   const servers: Record<string, object> = {};
   let healthy = true;
+  const views = viewsOf(runtime());
   for (const pool of runtime().pools.values()) {
     const status = specificationStatus(pool.health.state);
     if (status === 'error') healthy = false;
+    // Whoever asks here has said nothing of himself.
+    if (views.access(pool.name)?.visibility !== 'public') continue;
     servers[pool.name] = { status, uptime: uptimeOf(pool) };
   }
   return {
@@ -86,10 +120,38 @@ function healthDocument({ runtime, version }: Front): object {
   };
 }
 
-function statusDocument({ front, ready, reloads }: OperationsDeps): object {
-  const { config, pools } = front.runtime();
+/** Rejects with `forbidden`, when that is in the audit log. */
+async function permit(
+  front: Front,
+  name: keyof typeof OPERATION_PERMISSIONS,
+  request: IncomingMessage,
+  caller: Caller,
+): Promise<void> {
+  const permission = OPERATION_PERMISSIONS[name];
+  const { principal, runtime } = caller;
+  if (may(principal, permission) && !isConfined(principal)) return;
+  const { resource } = runtime.authenticator;
+  const action = `${request.method ?? ''} /${name}`;
+  const failure = new GatewayError('forbidden', `${action} needs the permission ${permission}.`, {
+    challenge: resource.challenge(request.url ?? '', { kind: 'scope', scopes: [permission] }),
+    data: { permissions: [permission] },
+  });
+  await recordDenial(front.recordDenial, failure, () => ({ ...caller, action, server: undefined, target: undefined }));
+  throw failure;
+}
+
+function isVisible({ runtime }: Front, { principal }: Caller, server: string): boolean {
+  const access = viewsOf(runtime()).access(server);
+  return access !== undefined && seesInApi(principal, access);
+}
+
+/** Of the servers only those that exist for the caller. */
+function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller): object {
+  const runtime = front.runtime();
+  const { config } = runtime;
+  const pools = [...runtime.pools.values()].filter(({ name }) => isVisible(front, caller, name));
   const phase = front.draining() ? 'draining' : ready() ? 'ready' : 'starting';
-  const servers = [...pools.values()].map((pool) => {
+  const servers = pools.map((pool) => {
     const { state, reason, since, nextProbe } = pool.health;
     return {
       name: pool.name,
@@ -97,6 +159,7 @@ function statusDocument({ front, ready, reloads }: OperationsDeps): object {
       state,
       ...(reason === undefined ? {} : { reason }),
       since: new Date(since).toISOString(),
+      listed: pool.listed,
       ...(nextProbe === undefined ? {} : { nextProbe: new Date(nextProbe).toISOString() }),
       uptime: uptimeOf(pool),
       ...(pool.transport === undefined ? {} : { transport: pool.transport }),

@@ -23,13 +23,18 @@ import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/strea
 import type { ReplyChannel } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
+import { recordDenial, type Denied } from './denial.ts';
 import { initialize } from './initialize.ts';
+import { checkPermission } from './permit.ts';
 import type { PostRequest } from './post-request.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { kindOf, routeKey } from './route.ts';
 import { moveToView } from './session-view.ts';
 import type { Session } from './session.ts';
+
+/** More of what was asked for is not written into the audit log. */
+const MAX_TARGET_LENGTH = 500;
 
 /** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
 export async function handlePost(
@@ -70,6 +75,7 @@ export async function handlePost(
       principal,
       route,
       view,
+      address: admitted.address,
       session,
       modern,
       message,
@@ -87,8 +93,9 @@ export async function handlePost(
       await hearNotification(exchange);
       return reply.accept();
     }
-    // 5. Nothing new while draining; answers to open questions still pass, above.
+    // 5. What the principal may do, and nothing new while draining; answers to open questions still pass, above.
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+    checkPermission(exchange, request.url);
     // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
     if (session === undefined && link === undefined) {
       response.once('close', () => {
@@ -105,6 +112,7 @@ export async function handlePost(
     if (failure.code === 'internal') {
       front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
     }
+    await recordDenial(front.recordDenial, failure, () => deniedCall({ ...admitted, message, notes }));
     if (reply !== undefined) reply.fail(failure, message?.id);
     else if (link?.fail(errorText(message?.id, rpcErrorOf(failure, requestId))) !== true)
       respondError(response, failure, requestId, message?.id);
@@ -195,6 +203,7 @@ export async function answerRequest(
     }
     // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
     if (failure.code === 'internal' || (message.method === 'initialize' && exchange.modern === undefined)) throw error;
+    await recordDenial(front.recordDenial, failure, () => deniedCall(exchange));
     const rpcError = rpcErrorOf(failure, exchange.requestId, exchange.modern === undefined ? 'legacy' : 'modern');
     reply.answer(errorText(id, rpcError), exchange.modern === undefined ? 200 : statusOfCode(rpcError.code));
     return failure.code;
@@ -203,6 +212,28 @@ export async function answerRequest(
     front.exchanges.delete(exchange);
   }
 }
+
+/** What the audit log says of a request that was denied. */
+export function deniedCall({
+  principal,
+  requestId,
+  address,
+  message,
+  notes,
+}: Omit<DeniedRequest, 'message'> & { readonly message: Message | undefined }): Omit<Denied, 'reason'> {
+  const { name, uri } = message?.kind === 'request' ? paramsOf(message) : {};
+  const asked = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
+  return {
+    principal,
+    requestId,
+    address,
+    action: message?.method ?? 'unknown',
+    server: notes.server,
+    target: notes.target ?? asked?.slice(0, MAX_TARGET_LENGTH),
+  };
+}
+
+type DeniedRequest = Pick<Exchange, 'principal' | 'requestId' | 'address' | 'message' | 'notes'>;
 
 /** A message from the outside: its shape and spelling are checked before anything looks into it. */
 export function readMessage(body: string): Message {

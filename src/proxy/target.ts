@@ -6,8 +6,9 @@ import { resolveUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
-import { upstreamForListing } from './fan-out.ts';
 import { ambiguous, isReadable, offering, ownerOf, unknownResource, type Owner } from './resource-owner.ts';
+import { checkServer } from './permit.ts';
+import { upstreamForListing } from './server-listing.ts';
 import { toolAllowed } from './tool-access.ts';
 import type { ServerView } from './view/server-view.ts';
 import { solePool } from './view/view.ts';
@@ -20,10 +21,11 @@ export interface Target {
   readonly name: string | undefined;
 }
 
-/** The target of a request. Throws `unknown_server`, `invalid_params`, `method_not_found` or `tool_not_allowed`. */
+/** The target of a request. Throws `unknown_server`, `invalid_params`, `method_not_found`, `forbidden` or `tool_not_allowed`. */
 export async function targetOf(exchange: Exchange): Promise<Target> {
   const { route, message } = exchange;
   const target = await (route.kind === 'server' ? routedTarget(exchange) : unifiedTarget(exchange));
+  if (route.kind !== 'server') checkServer(exchange, target.pool.name);
   if (message.method === 'tools/call' && target.name !== undefined) checkTool(target.pool, target.name);
   exchange.notes.server = target.pool.name;
   if (target.name !== undefined) exchange.notes.target = target.name;

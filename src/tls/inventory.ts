@@ -53,6 +53,21 @@ export function inventory(notes: readonly NoteOfUse[], problems: readonly Materi
   };
 }
 
+/** Without what only servers use that somebody does not see. */
+export function visibleInventory(
+  { certificates, problems }: Inventory,
+  isVisible: (server: string) => boolean,
+): Inventory {
+  return {
+    certificates: certificates.flatMap((record) => {
+      const usedByServers = record.usedByServers.filter(isVisible);
+      const isHidden = !record.usedByListener && usedByServers.length === 0 && record.usedByServers.length > 0;
+      return isHidden ? [] : [{ ...record, usedByServers }];
+    }),
+    problems,
+  };
+}
+
 function recordOf(note: CertificateNote, now: Date): Omit<CertificateRecord, 'usedByListener' | 'usedByServers'> {
   const { role, subject, names, fingerprint, serial, notBefore, notAfter, where } = note;
   const threshold = notAfter === undefined ? undefined : expiryThreshold(notAfter, now);

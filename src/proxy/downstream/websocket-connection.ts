@@ -9,7 +9,9 @@ import { Cancellation } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
-import { answerRequest, hearNotification, logRequest, readMessage } from '../pipeline.ts';
+import { recordDenial } from '../denial.ts';
+import { checkPermission } from '../permit.ts';
+import { answerRequest, deniedCall, hearNotification, logRequest, readMessage } from '../pipeline.ts';
 import { expected, rpcErrorOf } from '../respond.ts';
 import { moveToView } from '../session-view.ts';
 import type { ClientStream, Session } from '../session.ts';
@@ -35,7 +37,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   readonly closed: Promise<void>;
   readonly #webSocket: WebSocket;
   readonly #front: Front;
-  readonly #admitted: Pick<Admitted, 'principal' | 'route'>;
+  readonly #admitted: Pick<Admitted, 'principal' | 'route' | 'address'>;
   /** What opened the connection: its credential is looked at again for each message. */
   readonly #opening: IncomingMessage;
   readonly #inFlight = new Set<Exchange>();
@@ -46,7 +48,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   constructor(
     webSocket: WebSocket,
     front: Front,
-    admitted: Pick<Admitted, 'principal' | 'route'>,
+    admitted: Pick<Admitted, 'principal' | 'route' | 'address'>,
     opening: IncomingMessage,
     onClosed: () => void,
   ) {
@@ -159,6 +161,9 @@ export class WebSocketConnection implements ClientStream, Beating {
       outcome = failure.code;
       if (failure.code === 'internal')
         this.#front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+      await recordDenial(this.#front.recordDenial, failure, () =>
+        deniedCall({ ...this.#admitted, requestId, message, notes }),
+      );
       // A notification has no answer, and an answer has none either.
       if (message === undefined || message.kind === 'request')
         this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
@@ -181,6 +186,7 @@ export class WebSocketConnection implements ClientStream, Beating {
 
   async #request(exchange: Exchange): Promise<string> {
     if (this.#front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+    checkPermission(exchange);
     if (exchange.message.method === 'initialize' && this.#session !== undefined) {
       throw new GatewayError('invalid_request', 'This connection has its session already; open another connection.');
     }

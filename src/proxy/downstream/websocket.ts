@@ -42,9 +42,9 @@ export class WebSocketEndpoint implements AsyncDisposable {
       maxPayload: admitted.runtime.config.gateway.maxBodyBytes,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
-    const { principal, route } = admitted;
+    const { principal, route, address } = admitted;
     server.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new WebSocketConnection(webSocket, front, { principal, route }, request, () =>
+      const connection = new WebSocketConnection(webSocket, front, { principal, route, address }, request, () =>
         this.#connections.delete(connection),
       );
       this.#connections.add(connection);

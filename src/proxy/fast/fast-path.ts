@@ -23,12 +23,14 @@ export class FastPath implements Disposable {
     const events: FastPathEvents = {
       onRequest,
       onLate,
-      onHandOver: (socket) => void Reflect.apply(toHttp, server, [socket]),
+      onHandOver(socket) {
+        Reflect.apply(toHttp, server, [socket]);
+      },
     };
     const others = server.listeners(event).slice(1);
     server.removeAllListeners(event);
     server.on(event, (socket: Socket) => this.#take(socket, events, options));
-    for (const listener of others) server.on(event, (socket: Socket) => void Reflect.apply(listener, server, [socket]));
+    for (const listener of others) server.on(event, (socket: Socket) => Reflect.apply(listener, server, [socket]));
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
   }
 

@@ -61,9 +61,23 @@ export class Views {
   resolve(route: Endpoint): Endpoint {
     if (route.kind === 'server' && Object.hasOwn(this.#runtime.config.gateway.groups, route.server))
       return { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) };
+    // The name that the endpoint of all servers has in ContextForge, unless a server has it.
+    if (route.kind === 'server' && route.server === 'http' && this.#runtime.config.managed && !this.#access.has('http'))
+      return { kind: 'unified', group: undefined, ...(route.sse && { sse: route.sse }) };
     if (route.kind !== 'virtual' || this.#virtualServers.has(route.id)) return route;
     const id = this.#virtualIds.get(route.id);
     return id === undefined ? route : { ...route, id };
+  }
+
+  /** True when the endpoint exists for anybody. */
+  exists(route: Endpoint): boolean {
+    if (route.kind === 'server') return this.#access.has(route.server);
+    return route.kind === 'unified' || this.#virtualServers.has(route.id);
+  }
+
+  /** Who may see a server, by its name. */
+  access(server: string): Access | undefined {
+    return this.#access.get(server);
   }
 
   /** Throws `unknown_server` or `not_found` for what does not exist, or not for this principal: it cannot tell the two apart. */
