@@ -1,6 +1,5 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
-import type { Authenticator } from './auth/authenticator.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
 import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
@@ -105,11 +104,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
-  const authentication = openAuthentication(
-    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+  const { authentication, authenticatorFor } = openAuthentication(
+    { store: options.store, config, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
     stack,
   );
-  const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
   const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   const atBoot = bootServers(first, 'file');

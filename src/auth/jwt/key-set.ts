@@ -3,8 +3,11 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, ty
 import type { Logger } from 'pino';
 import { keySetLocation } from './discovery.ts';
 
-/** GET of a URL, parsed as JSON. Rejects when that fails for any reason. */
-export type FetchJson = (url: URL) => Promise<unknown>;
+/**
+ * GET of a URL, parsed as JSON. Rejects when that fails for any reason. `operator`: the address stands in the
+ * configuration; `issuer`: another document named it, and it must not lead to where only insiders get.
+ */
+export type FetchJson = (url: URL, namedBy: 'operator' | 'issuer') => Promise<unknown>;
 
 export interface KeySetOptions {
   /** `issuer`: found by its metadata. */
@@ -76,8 +79,9 @@ export class KeySet {
     const { from, fetchJson, log, now } = this.#options;
     const issuer = 'issuer' in from ? from.issuer : from.url;
     try {
-      const url = 'url' in from ? new URL(from.url) : await keySetLocation(from.issuer, fetchJson);
-      const keys = publicKeys(await fetchJson(url));
+      const keys = publicKeys(
+        await ('url' in from ? fetchJson(new URL(from.url), 'operator') : keysOfIssuer(from.issuer, fetchJson)),
+      );
       this.#fetched = { keys: createLocalJWKSet(keys), at: now() };
       log.info({ issuer, keys: keys.keys.length }, 'the keys of the token issuer were fetched');
     } catch (error) {
@@ -87,6 +91,12 @@ export class KeySet {
       );
     }
   }
+}
+
+async function keysOfIssuer(issuer: string, fetchJson: FetchJson): Promise<unknown> {
+  const url = await keySetLocation(issuer, fetchJson);
+  // The host that the operator trusts may be anywhere; for the others the rules of foreign addresses hold.
+  return fetchJson(url, url.host === new URL(issuer).host ? 'operator' : 'issuer');
 }
 
 /** A published key can only be a public one: what says otherwise would let anybody sign with it. */
