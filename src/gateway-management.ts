@@ -7,20 +7,26 @@ import type { ManagementEndpoint } from './proxy/management.ts';
 import type { Reloader, ReloadResult } from './runtime/reload.ts';
 import type { Store } from './store/store.ts';
 
-export interface ManagementOptions extends Omit<ManagementContext, 'store' | 'apply' | 'reload' | 'reloads'> {
+export interface ManagementOptions extends Omit<
+  ManagementContext,
+  'store' | 'stored' | 'candidates' | 'apply' | 'reload' | 'reloads'
+> {
   readonly reloader: Reloader;
 }
 
-/** To be disposed before the store. `store` is undefined where nothing is managed. */
+/** What is managed. */
+export type Managed = Pick<ManagementContext, 'store' | 'stored' | 'candidates'>;
+
+/** To be disposed before the store. `managed` is undefined where nothing is. */
 export function openManagement(
-  store: Store | undefined,
+  managed: Managed | undefined,
   { reloader, ...context }: ManagementOptions,
 ): ManagementEndpoint & AsyncDisposable {
-  if (store === undefined) return { ...createManagementOff(ROUTES), [Symbol.asyncDispose]: async () => undefined };
-  const changes = new StoreChanges(store, reloader);
+  if (managed === undefined) return { ...createManagementOff(ROUTES), [Symbol.asyncDispose]: async () => undefined };
+  const changes = new StoreChanges(managed.store, reloader);
   const api = new ManagementApi(ROUTES, {
     ...context,
-    store,
+    ...managed,
     apply: () => changes.inUse(),
     reload: () => reloader.request('POST /reload'),
     reloads: () => reloader.status,

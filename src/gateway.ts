@@ -172,7 +172,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   stack.defer(() => reloader.stop());
   const api = stack.use(
-    openManagement(management?.store, {
+    openManagement(management && candidates && { ...management, candidates }, {
       reloader,
       runtime: () => current.runtime,
       phase: () => state.phase,

@@ -1,5 +1,6 @@
 /** Every requirement that a test may cite by its id: section 11 of the MCP Gateway Specification 1.17, and the MUSTs of MCP. */
 import { MCP_REQUIREMENT_GROUPS } from './mcp-requirements.ts';
+import { TLS_REQUIREMENT_GROUP } from './tls-requirements.ts';
 
 export interface Requirement {
   readonly id: string;
@@ -145,6 +146,7 @@ export const REQUIREMENT_GROUPS: readonly RequirementGroup[] = [
     'skipped when omitted',
     'a declared public is never relaxed',
   ]),
+  TLS_REQUIREMENT_GROUP,
   ...MCP_REQUIREMENT_GROUPS,
 ];
 

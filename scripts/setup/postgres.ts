@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { appendFile, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -39,22 +39,19 @@ export function postgresPrograms(): string | undefined {
   );
 }
 
-/**
- * `settings` are lines of postgresql.conf. `parent`: where to put the data, such as on a small disk; it must let every
- * user pass.
- */
-export async function startPostgres(settings: readonly string[] = [], parent = tmpdir()): Promise<PostgresServer> {
+/** `dataParent`: where to put the tables, such as on a small disk; it must let every user pass. The log of writes stays outside. */
+export async function startPostgres(dataParent?: string): Promise<PostgresServer> {
   const programs = postgresPrograms();
   if (programs === undefined) throw new Error('PostgreSQL is not installed');
-  const folder = await mkdtemp(join(parent, 'gatehouse-postgres-'));
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-postgres-'));
+  const data = dataParent === undefined ? join(folder, 'data') : await mkdtemp(join(dataParent, 'data-'));
   try {
     const user = await unprivilegedUser();
-    if (user !== undefined) await chown(folder, user.uid, user.gid);
+    if (user !== undefined) for (const path of [folder, data]) await giveTo(user, path);
     const password = randomBytes(12).toString('hex');
-    await initialize(programs, folder, password, user);
-    await appendFile(join(folder, 'data', 'postgresql.conf'), settings.map((line) => `${line}\n`).join(''));
+    await initialize(programs, { folder, data, password, user });
     for (let attempt = 1; ; attempt += 1) {
-      const started = await start(programs, folder, password, user);
+      const started = await start(programs, { folder, data, password, user });
       if (started !== undefined) return started;
       // Somebody else was faster to take the port that was free.
       if (attempt === ATTEMPTS) throw new Error(`PostgreSQL does not start:\n${await readLog(folder)}`);
@@ -80,17 +77,25 @@ async function unprivilegedUser(): Promise<Unprivileged | undefined> {
   throw new Error('PostgreSQL cannot be run by root, and there is no other user here');
 }
 
-async function initialize(
-  programs: string,
-  folder: string,
-  password: string,
-  user: Unprivileged | undefined,
-): Promise<void> {
+interface Cluster {
+  /** Holds everything that is not said otherwise. */
+  readonly folder: string;
+  readonly data: string;
+  readonly password: string;
+  readonly user: Unprivileged | undefined;
+}
+
+async function giveTo({ uid, gid }: Unprivileged, path: string): Promise<void> {
+  if (existsSync(path)) await chown(path, uid, gid);
+}
+
+async function initialize(programs: string, { folder, data, password, user }: Cluster): Promise<void> {
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
-  if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
+  if (user !== undefined) await giveTo(user, passwordFile);
   const args = ['--username=gatehouse', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8'];
-  const done = await run(join(programs, 'initdb'), [...args, '--locale=C', '--no-sync', join(folder, 'data')], {
+  const places = [`--waldir=${join(folder, 'wal')}`, data];
+  const done = await run(join(programs, 'initdb'), [...args, '--locale=C', '--no-sync', ...places], {
     cwd: folder,
     ...user,
   });
@@ -98,14 +103,9 @@ async function initialize(
   await rm(passwordFile);
 }
 
-async function start(
-  programs: string,
-  folder: string,
-  password: string,
-  user: Unprivileged | undefined,
-): Promise<PostgresServer | undefined> {
+async function start(programs: string, { folder, data, password, user }: Cluster): Promise<PostgresServer | undefined> {
   const port = await freePort();
-  const args = ['-D', join(folder, 'data'), '-h', '127.0.0.1', '-p', `${port}`, '-k', folder];
+  const args = ['-D', data, '-h', '127.0.0.1', '-p', `${port}`, '-k', folder];
   const server = spawn(join(programs, 'postgres'), [...args, '-c', 'logging_collector=off'], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],

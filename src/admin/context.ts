@@ -1,11 +1,17 @@
 /** What the routes of the management API work on. */
 import type { Logger } from 'pino';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
+import type { Candidates } from '../runtime/candidates.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { StoredConfig } from '../runtime/stored-config.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ManagementContext {
   readonly store: Store;
+  /** What of the store takes part in the configuration, and how. */
+  readonly stored: StoredConfig;
+  /** Servers that are opened before they are registered. */
+  readonly candidates: Candidates;
   /** The current Runtime, for a look at it. */
   readonly runtime: () => Runtime;
   /** Puts to use what the store holds. Resolves when everything that was changed before the call is in use; never rejects. */

@@ -6,6 +6,7 @@ import { registrationOfFile } from '../config/registration.ts';
 import { LineReader, toLine } from '../mcp/framing.ts';
 import { within } from '../shared/async.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
+import { plainIdentity } from '../tls/upstream-identity.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { Outbound } from '../upstream/http/outbound.ts';
 import { StreamableHttpTransport } from '../upstream/http/streamable-http-transport.ts';
@@ -27,7 +28,8 @@ const LAST_ANSWERS_MS = 60_000;
 /** Serves until stdin ends or the process is told to stop. Resolves with the exit status. */
 export async function connect(url: string, flags: ConnectFlags, env: NodeJS.ProcessEnv): Promise<number> {
   const server = serverOf(url, headersOf(flags, env));
-  await using connector = new Connector({ connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: undefined });
+  const identity = url.startsWith('https:') ? await plainIdentity() : undefined;
+  await using connector = new Connector({ connectTimeoutMs: CONNECT_TIMEOUT_MS, identity });
   const outbound = new Outbound({ server, connector, oidc: new GithubOidcTokens({ connector }) });
   const log = pino({ level: 'silent' });
   const forwarder = new Forwarder({

@@ -32,6 +32,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse connect http://localhost:8080/mcp',
     'gatehouse connect https://gateway.example.com/mcp/github --header-from-env X-Tenant=TENANT_KEY',
   ],
+  certs: [
+    'gatehouse certs config.toml',
+    'gatehouse certs --json config.toml',
+    'gatehouse certs --url https://gateway.example.com:8443 --ca ca.crt',
+  ],
   ...STORE_EXAMPLES,
   ...TOKEN_EXAMPLES,
   version: ['gatehouse version', 'gatehouse version --json'],
@@ -77,6 +82,7 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
   addPull(program, env, done);
   addSchema(program);
   addConnect(program, env, done);
+  addCerts(program, env, done);
   addSecrets(program, env, done);
   addAudit(program, env, done);
   addToken(program, env, done);
@@ -112,7 +118,7 @@ function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: numbe
   command.action(async (given: Given) => {
     const [stray] = command.args;
     if (stray !== undefined) {
-      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect, secrets, audit, token and version`;
+      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect, certs, secrets, audit, token and version`;
       throw new UsageError([message]);
     }
     const { serve } = await import('./serve.ts');
@@ -230,6 +236,39 @@ function addConnect(program: Command, env: NodeJS.ProcessEnv, done: (status: num
       const { connect } = await import('./connect.ts');
       done(await connect(url, { headerFromEnv }, env));
     });
+}
+
+function addCerts(program: Command, env: NodeJS.ProcessEnv, done: (status: number) => void): void {
+  program
+    .command('certs')
+    .description('list certificates, authorities and revocation lists: what they are, when they end, who uses them')
+    .argument('[file]', 'TOML file, or JSON when its name ends in .json; - reads JSON from stdin')
+    .option('--config <file>', 'the same as the argument')
+    .option('--url <url>', 'ask a gateway that runs, with the credentials in MCP_GATEWAY_AGENT_ID')
+    .option('--ca <file>', 'with --url: trust this authority, PEM, beside those of the system')
+    .option('--json', 'print them as JSON')
+    .addOption(
+      new Option('--env <file>', 'set variables from a file of NAME=VALUE lines first').argParser((path: string) =>
+        readEnvFile(path, env),
+      ),
+    )
+    .action(async (argument: string | undefined, { config, url, ca, json }: CertsFlags) => {
+      const given = [argument, config, url].filter((each) => each !== undefined);
+      if (given.length !== 1)
+        throw new UsageError(['name one configuration or one gateway: gatehouse certs config.toml']);
+      const file = argument ?? config;
+      const { certs } = await import('./certs.ts');
+      const source =
+        file === undefined ? { kind: 'gateway' as const, url: url ?? '', ca } : { kind: 'file' as const, file };
+      done(await certs(source, json === true, env));
+    });
+}
+
+interface CertsFlags {
+  readonly config?: string;
+  readonly url?: string;
+  readonly ca?: string;
+  readonly json?: true;
 }
 
 function addVersion(program: Command): void {

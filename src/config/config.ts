@@ -9,6 +9,8 @@ export interface Config {
   readonly gateway: GatewayConfig;
   /** In the order in which they were written; names are unique. */
   readonly servers: readonly ServerConfig[];
+  /** True when a store adds to what the operator wrote. */
+  readonly managed: boolean;
   /** Named selections of what the servers offer; ids and names are unique. */
   readonly virtualServers: readonly VirtualServer[];
   /** What operators have changed about single items. */

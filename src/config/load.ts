@@ -127,7 +127,7 @@ async function build(
     },
   );
   checkGroups(gatewayScope, gateway.groups, servers, log);
-  return { gateway, servers, virtualServers: [], overrides: [] };
+  return { gateway, servers, managed: false, virtualServers: [], overrides: [] };
 }
 
 /** Fields beside servers and gateway. Returns the value of the older top-level `sequential_launch`. */

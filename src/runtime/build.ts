@@ -15,7 +15,7 @@ import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
 import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, isGoodFor, type Part } from './part.ts';
-import { connectionFor, type Rooms } from './registry.ts';
+import { connectionFor, type ConnectionObserver, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
 
 const PROBE_INTERVAL_MS = 30_000;
@@ -212,11 +212,15 @@ export interface PoolContext {
   readonly rooms: Rooms;
   /** Of the gateway, for the server. */
   readonly version: string;
+  readonly observer?: ConnectionObserver | undefined;
 }
 
-export function servePool(server: ServerConfig, { config, telemetry, rooms, version }: PoolContext): ServedPool {
+export function servePool(
+  server: ServerConfig,
+  { config, telemetry, rooms, version, observer }: PoolContext,
+): ServedPool {
   const log = telemetry.serverLog(server.name);
-  const connection = connectionFor(server, rooms, log);
+  const connection = connectionFor(server, rooms, log, observer);
   const pool = new UpstreamPool({
     config: server,
     candidates: connection.candidates,

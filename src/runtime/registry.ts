@@ -1,4 +1,5 @@
 /** The kinds of servers that there are, and how each is connected. A new kind is a schema, a room, and a line here. */
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { ContainerServerConfig, HttpServerConfig, Mount, ServerConfig } from '../config/config.ts';
 import { checkMount, type MountPolicy } from '../config/mount-policy.ts';
@@ -30,16 +31,44 @@ export interface ServerConnection extends AsyncDisposable {
   readonly isMismatch: (error: unknown) => boolean;
 }
 
-/** How to reach a server. Disposing it ends what its conversations share. */
-export function connectionFor(server: ServerConfig, rooms: Rooms, log: Logger): ServerConnection {
-  return server.kind === 'http' ? http(server, rooms, log) : container(server, rooms, log);
+/** Told of what is tried on the way to a server. */
+export interface ConnectionObserver {
+  /** A wire is tried. */
+  onWire(name: string): void;
+  /** A connection stands; not told of those through a proxy. */
+  onConnect(socket: Socket): void;
 }
 
-function http(server: HttpServerConfig, { oidc, identities, addresses }: Rooms, log: Logger): ServerConnection {
+/** How to reach a server. Disposing it ends what its conversations share. */
+export function connectionFor(
+  server: ServerConfig,
+  rooms: Rooms,
+  log: Logger,
+  observer?: ConnectionObserver,
+): ServerConnection {
+  const connection = server.kind === 'http' ? http(server, rooms, log, observer) : container(server, rooms, log);
+  if (observer === undefined) return connection;
+  const candidates = connection.candidates.map((candidate) => ({
+    name: candidate.name,
+    create() {
+      observer.onWire(candidate.name);
+      return candidate.create();
+    },
+  }));
+  return { ...connection, candidates };
+}
+
+function http(
+  server: HttpServerConfig,
+  { oidc, identities, addresses }: Rooms,
+  log: Logger,
+  observer: ConnectionObserver | undefined,
+): ServerConnection {
   const identity = identities.upstream(server);
   // What stands in a file was written by who runs the gateway; what was registered comes from somebody else.
   const guard = server.registration.origin.kind === 'store' ? { policy: addresses } : undefined;
-  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs, identity, guard });
+  const onConnect = observer && ((socket: Socket) => observer.onConnect(socket));
+  const connector = new Connector({ connectTimeoutMs: server.connectTimeoutMs, identity, guard, onConnect });
   return {
     candidates: httpTransportCandidates(server, { connector, oidc, log }),
     isMismatch: isTransportMismatch,

@@ -109,6 +109,7 @@ export class StoredConfig {
     const config: Config = {
       gateway: file.gateway,
       servers,
+      managed: true,
       virtualServers: this.#virtualServers,
       overrides: this.#overrides,
     };

@@ -167,6 +167,13 @@ export const ERRORS = {
     'The management API needs a store. Start the gateway with --data-dir DIR, or with DATABASE_URL set.',
   ),
   no_such_object: row('client', false, 404, -32600, 'There is no such object, or it is not visible to the caller.'),
+  registration_failed: row(
+    'upstream',
+    true,
+    502,
+    -32001,
+    'The MCP server that was to be registered or changed cannot be used as described; `reason` is `transport`, `tls`, `auth`, `protocol` or `timeout`. Nothing was stored.',
+  ),
   already_exists: row(
     'client',
     false,

@@ -55,17 +55,24 @@ export class SqlStore extends SqlReader implements Store {
 
   /** The schema must be there. Rejects with a StoreError when the keys are not those of the store. */
   static async open(engine: Engine, vault: Vault): Promise<SqlStore> {
-    const state = await engine.transact(async (tx) => {
-      const found = await lockState(tx);
-      if (found.keyId !== undefined) return found;
-      await tx.updateTable('store_state').set({ key_id: vault.target }).where('id', '=', 1).execute();
-      return { ...found, keyId: vault.target };
-    });
+    const before = await readState(engine.read);
+    // Only a new store is written to: one on a full disk can still be started with.
+    const state = before.keyId === undefined ? await SqlStore.#nameKey(engine, vault) : before;
     await vault.require(keyOf(state));
     const store = new SqlStore(engine, vault, state);
     // What cannot be written now does not keep the gateway from starting with what is there.
     await store.#endLeases().catch(() => undefined);
     return store;
+  }
+
+  /** Of several processes that start a new store, the first one says which key it has. */
+  static async #nameKey(engine: Engine, vault: Vault): Promise<StoreState> {
+    return engine.transact(async (tx) => {
+      const found = await lockState(tx);
+      if (found.keyId !== undefined) return found;
+      await tx.updateTable('store_state').set({ key_id: vault.target }).where('id', '=', 1).execute();
+      return { ...found, keyId: vault.target };
+    });
   }
 
   get engine(): 'sqlite' | 'postgres' {

@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { postgresPrograms, type PostgresServer, startPostgres } from '../../scripts/setup/postgres.ts';
 import { openStore, type StoreLocation } from '../../src/store/open-store.ts';
 import { newKeyText } from '../../src/store/secrets/key-ring.ts';
 import type { SqlStore } from '../../src/store/sql-store.ts';
 import type { Actor } from '../../src/store/store.ts';
+import { querySql } from '../store/sql.ts';
 
 /** Who does things in tests. */
 export const TEST_ACTOR: Actor = {
@@ -73,18 +73,6 @@ export async function createDatabase(server: PostgresServer): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await querySql(server.url('postgres'), `create database ${name}`);
   return name;
-}
-
-/** Runs one statement past the store. */
-export async function querySql(url: string, statement: string): Promise<readonly Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    const { rows } = await client.query<Record<string, unknown>>(statement);
-    return rows;
-  } finally {
-    await client.end();
-  }
 }
 
 /** Describes the same behaviour once for the embedded store and once for PostgreSQL. */

@@ -73,7 +73,7 @@ function targetOf(gateway: TlsGateway, client?: Issued): StreamTarget {
 }
 
 describe('a renewed certificate', () => {
-  it('N10 is served to new connections, while streams and WebSockets live on and miss nothing', async () => {
+  it('T-TLS-010 is served to new connections, while streams and WebSockets live on and miss nothing', async () => {
     await using live = await liveGateway('streams');
     const { gateway } = live;
     const target = targetOf(gateway);
@@ -95,7 +95,7 @@ describe('a renewed certificate', () => {
     for (const one of listening) one.close();
   });
 
-  it('N8 costs no request, on the side of the clients or of the servers, and the server sees the new one', async () => {
+  it('T-TLS-008 costs no request, on the side of the clients or of the servers, and the server sees the new one', async () => {
     await using live = await liveGateway('load');
     const { gateway } = live;
     const rotating = new AbortController();
@@ -125,7 +125,7 @@ describe('a renewed certificate', () => {
 });
 
 describe('bad material', () => {
-  it('N9 of every kind leaves the old pair serving and is named with its reason; the good one after it is served', async () => {
+  it('T-TLS-009 of every kind leaves the old pair serving and is named with its reason; the good one after it is served', async () => {
     await using live = await liveGateway('bad');
     const { gateway, listener } = live;
     const serial = pairs[0].serial;
@@ -143,7 +143,7 @@ describe('bad material', () => {
     expect(await servedSerial(gateway.port)).toBe(next.serial);
   });
 
-  it('N9 a pair that is seen half replaced never costs a handshake, and ends up served without a signal', async () => {
+  it('T-TLS-009 a pair that is seen half replaced never costs a handshake, and ends up served without a signal', async () => {
     await using live = await liveGateway('half', ['--watch', 'on']);
     const { gateway, listener } = live;
     const serials = new Set(pairs.map(({ serial }) => serial));

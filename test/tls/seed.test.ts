@@ -45,7 +45,7 @@ it('NET-01 a server that insists on a client certificate is healthy and its tool
   }
 });
 
-it('NET-01 without the certificate, or by an address that the certificate does not have, says which and what to do', async () => {
+it('T-TLS-007 NET-01 without the certificate, or by an address that the certificate does not have, says which and what to do', async () => {
   const tls = { ca_cert: file('ca.crt') };
   const byAddress = upstream.origin.replace('localhost', '127.0.0.1');
   await using gateway = await startTlsGateway({

@@ -61,6 +61,9 @@ export class Views {
   resolve(route: Endpoint): Endpoint {
     if (route.kind === 'server' && Object.hasOwn(this.#runtime.config.gateway.groups, route.server))
       return { kind: 'unified', group: route.server, ...(route.sse && { sse: route.sse }) };
+    // The name that the endpoint of all servers has in ContextForge, unless a server has it.
+    if (route.kind === 'server' && route.server === 'http' && this.#runtime.config.managed && !this.#access.has('http'))
+      return { kind: 'unified', group: undefined, ...(route.sse && { sse: route.sse }) };
     if (route.kind !== 'virtual' || this.#virtualServers.has(route.id)) return route;
     const id = this.#virtualIds.get(route.id);
     return id === undefined ? route : { ...route, id };

@@ -92,7 +92,19 @@ export async function verifyAudit(db: Db): Promise<AuditVerdict> {
     await turn();
   }
   if (head !== auditHead) return wrong(lines, 'the newest line is not the one that was written last');
-  const after = await db.selectFrom('audit').select('sequence').where('sequence', '<=', 0).executeTakeFirst();
-  if (after !== undefined) return wrong(Number(after['sequence']), 'a line was put before the first');
+  const stray = await strayLine(db);
+  if (stray !== undefined) return wrong(stray, 'the line was put in by somebody else');
   return { ok: true, lines, head };
+}
+
+/** A line before the first or behind the newest one, as one statement sees it, whoever writes meanwhile. */
+async function strayLine(db: Db): Promise<number | undefined> {
+  const newest = db.selectFrom('store_state').select('audit_lines');
+  const row = await db
+    .selectFrom('audit')
+    .select('sequence')
+    .where((line) => line.or([line('sequence', '<', 1), line('sequence', '>', newest)]))
+    .orderBy('sequence')
+    .executeTakeFirst();
+  return row === undefined ? undefined : Number(row['sequence']);
 }

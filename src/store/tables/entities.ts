@@ -12,7 +12,7 @@ import type {
   VirtualServerRecord,
 } from '../store.ts';
 import type { Entity } from './entity.ts';
-import { access, email, flag, json, optionalText, optionalWhole, text, whole } from './shape.ts';
+import { access, email, flag, json, optionalText, optionalWhole, storable, text, whole } from './shape.ts';
 
 /** As it stands in the table, its secrets sealed. */
 export interface GatewayRow extends Omit<GatewayRecord, 'secrets'> {
@@ -78,7 +78,7 @@ export const OVERRIDES: Entity<OverrideRecord> = {
 
 /** What is unique of an item within its server and kind. */
 export function keyHash(key: string): string {
-  return createHash('sha256').update(key.toWellFormed()).digest('hex');
+  return createHash('sha256').update(storable(key)).digest('hex');
 }
 
 export const USERS: Entity<UserRecord> = {

@@ -1,5 +1,5 @@
 /** The one way out to HTTP servers: every connection that the gateway opens to one of them is made here. */
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { type AddressGuard, checkLiteral, checkPeer, guardedLookup, guardedTunnels } from './guarded-connect.ts';
 import { AddressRefusedError } from '../../shared/address-policy.ts';
@@ -15,6 +15,8 @@ export interface ConnectorOptions {
   readonly identity: UpstreamIdentity | undefined;
   /** For URLs that come from others than the operator: which addresses they may lead to. undefined = all. */
   readonly guard?: AddressGuard | undefined;
+  /** Told of each connection when it stands; not of those through a proxy. */
+  readonly onConnect?: ((socket: Socket) => void) | undefined;
 }
 
 export interface OutboundRequest {
@@ -76,8 +78,8 @@ export class Connector implements AsyncDisposable {
     const generation = this.#options.identity?.current();
     if (this.#present === undefined || this.#present.generation !== generation) {
       this.#retire();
-      const { connectTimeoutMs: timeoutMs, guard } = this.#options;
-      const way = { timeoutMs, tls: generation?.connect, guard };
+      const { connectTimeoutMs: timeoutMs, guard, onConnect } = this.#options;
+      const way = { timeoutMs, tls: generation?.connect, guard, onConnect };
       this.#present = {
         generation,
         calls: createDispatcher(way, MAX_CONNECTIONS),
@@ -147,8 +149,8 @@ export class Connector implements AsyncDisposable {
   }
 
   #clientFor({ hostname, host, protocol, port }: URL, generation: UpstreamGeneration | undefined): CallClient {
-    const { connectTimeoutMs: timeoutMs, guard } = this.#options;
-    const connect = connectWith({ timeoutMs, tls: generation?.connect, guard });
+    const { connectTimeoutMs: timeoutMs, guard, onConnect } = this.#options;
+    const connect = connectWith({ timeoutMs, tls: generation?.connect, guard, onConnect });
     const defaultPort = protocol === 'https:' ? '443' : '80';
     return new CallClient({
       connect: (done) =>
@@ -247,13 +249,14 @@ interface Way {
   readonly timeoutMs: number;
   readonly tls: UpstreamConnectOptions | undefined;
   readonly guard: AddressGuard | undefined;
+  readonly onConnect: ConnectorOptions['onConnect'];
 }
 
 function configuredProxies(env: NodeJS.ProcessEnv): readonly string[] {
   return ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].flatMap((name) => env[name]?.toLowerCase() || []);
 }
 
-function connectWith({ timeoutMs, tls, guard }: Way): buildConnector.connector {
+function connectWith({ timeoutMs, tls, guard, onConnect }: Way): buildConnector.connector {
   const settings = { ...tls, timeout: timeoutMs, allowH2: false };
   const connect = buildConnector(settings);
   /** By port: an allowed place may be one port of a host. */
@@ -289,6 +292,7 @@ function connectWith({ timeoutMs, tls, guard }: Way): buildConnector.connector {
       socket.prependListener('error', (fault: NodeJS.ErrnoException) => {
         if (fault.code?.startsWith('ERR_SSL_') === true) socket.destroy();
       });
+      onConnect?.(socket);
       callback(null, socket);
     });
   };
