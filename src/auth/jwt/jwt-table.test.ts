@@ -37,7 +37,7 @@ const fetchJson = async (url: URL): Promise<unknown> => {
   return document;
 };
 
-const pem = (key: KeyObject): string => key.export({ format: 'pem', type: 'spki' }).toString();
+const pem = (key: KeyObject): string => key.export({ format: 'pem', type: 'spki' });
 const ISSUERS: readonly Partial<JwtIssuerConfig>[] = [
   { issuer: ISSUER },
   { issuer: 'shared', keys: { kind: 'secret', secret: SECRET }, audiences: ['gatehouse'] },
@@ -62,7 +62,7 @@ interface Forging {
 /** A token that is right, but for what is said. A claim that is undefined is left out. */
 async function token({ claims = {}, header = {}, key = rsa.privateKey }: Forging = {}): Promise<string> {
   const all = Object.fromEntries(Object.entries({ ...CLAIMS, ...claims }).filter(([, value]) => value !== undefined));
-  return new SignJWT(all).setProtectedHeader({ alg: 'RS256', kid: 'rsa-1', ...header } as { alg: string }).sign(key);
+  return new SignJWT(all).setProtectedHeader({ alg: 'RS256', kid: 'rsa-1', ...header }).sign(key);
 }
 
 const shared = (more: Forging = {}): Promise<string> =>
@@ -210,13 +210,15 @@ const REFUSED: readonly Line[] = [
   ['jti that is a number', () => token({ claims: { jti: 7 } })],
 ];
 
+const named = ([name, make, where = {}]: Line) => ({ name, make, where });
+
 describe('JWTs (catalogue C10)', () => {
-  it.each(ACCEPTED)('accepts: %s', async (_name, make, where) => {
+  it.each(ACCEPTED.map(named))('accepts: $name', async ({ make, where }) => {
     await using rig = await startRig({ issuers: ISSUERS, fetchJson, now: () => NOW });
     expect(await rig.ask({ authorization: `Bearer ${await make()}`, ...where })).toMatchObject({ issuer: 'jwt' });
   });
 
-  it.each(REFUSED)('refuses: %s', async (_name, make, where) => {
+  it.each(REFUSED.map(named))('refuses: $name', async ({ make, where }) => {
     const errors: unknown[] = [];
     await using rig = await startRig({ issuers: ISSUERS, fetchJson, now: () => NOW, errors });
     expect(await rig.outcome({ authorization: `Bearer ${await make()}`, ...where })).toBe('unauthorized');
