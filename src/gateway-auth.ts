@@ -1,62 +1,43 @@
 /** The part of the composition root that finds out who calls: what authentication needs of the other rooms, and what follows when somebody may not call any more. */
 import { isDeepStrictEqual } from 'node:util';
 import { Authentication } from './auth/authentication.ts';
-import type { Authenticator, Principal } from './auth/authenticator.ts';
-import type { FetchJson } from './auth/jwt/key-set.ts';
+import type { Principal } from './auth/authenticator.ts';
 import type { Config } from './config/config.ts';
 import type { RecordDenial } from './proxy/denial.ts';
 import type { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions } from './proxy/sessions-after-reload.ts';
 import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
-import { addressPolicyFor } from './runtime/allowed-places.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import type { ObjectReference, Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import type { Identities } from './tls/identities.ts';
+import { addressPolicyFor } from './runtime/allowed-places.ts';
 import { Connector } from './upstream/http/connector.ts';
 import { jsonFetcher } from './upstream/http/json-fetcher.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface AuthenticationNeeds {
+  /** As the gateway was started with. */
+  readonly gateway: Config['gateway'];
   readonly store: Store | undefined;
-  /** What the gateway starts with. */
-  readonly config: Config;
   readonly identities: Identities;
   readonly telemetry: Telemetry;
   /** Where clients reach the gateway with this configuration. */
   readonly baseUrl: (config: Config) => string;
 }
 
-export interface OpenedAuthentication {
-  readonly authentication: Authentication;
-  readonly authenticatorFor: (config: Config) => Promise<Authenticator>;
-}
-
-/** Authentication with the connections over which it fetches keys; all of it ends with `stack`. */
+/** Authentication with the connection over which it fetches keys; both end with `stack`. */
 export function openAuthentication(
-  { store, config, identities, telemetry, baseUrl }: AuthenticationNeeds,
+  { gateway, store, identities, telemetry, baseUrl }: AuthenticationNeeds,
   stack: AsyncDisposableStack,
-): OpenedAuthentication {
-  let policy = addressPolicyFor(config.gateway);
-  const options = { connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() };
-  const fetchPlain = jsonFetcher(stack.use(new Connector(options)));
-  const guard = {
-    get policy() {
-      return policy;
-    },
-  };
-  const fetchGuarded = jsonFetcher(stack.use(new Connector({ ...options, guard })));
-  const fetchJson: FetchJson = (url, namedBy) => (namedBy === 'operator' ? fetchPlain(url) : fetchGuarded(url));
-  const authentication = stack.use(new Authentication({ store, fetchJson, log: telemetry.log, baseUrl }));
-  return {
-    authentication,
-    authenticatorFor(next) {
-      policy = addressPolicyFor(next.gateway);
-      return authentication.authenticatorFor(next);
-    },
-  };
+): Authentication {
+  const way = { connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() };
+  const trusted = stack.use(new Connector(way));
+  const guarded = stack.use(new Connector({ ...way, guard: { policy: addressPolicyFor(gateway) } }));
+  const fetchJson = jsonFetcher({ trusted, guarded });
+  return stack.use(new Authentication({ store, fetchJson, log: telemetry.log, baseUrl }));
 }
 
 export interface OpenByPrincipal {

@@ -6,7 +6,7 @@ export async function keySetLocation(issuer: string, fetchJson: FetchJson): Prom
   const problems: unknown[] = [];
   for (const url of metadataLocations(issuer)) {
     try {
-      return keysIn(await fetchJson(url, 'operator'), issuer);
+      return keysIn(await fetchJson(url), issuer);
     } catch (error) {
       problems.push(error);
     }

@@ -19,7 +19,7 @@ class Issuer {
   readonly fetched: string[] = [];
 
   readonly fetchJson: FetchJson = async (url, namedBy) => {
-    this.fetched.push(`${url.href} (${namedBy})`);
+    this.fetched.push(namedBy === undefined ? url.href : `${url.href}, named by ${namedBy.href}`);
     if (this.isDown) throw new Error('connect ECONNREFUSED');
     if (url.pathname.endsWith('/.well-known/openid-configuration')) return this.metadata;
     if (url.pathname.endsWith('/keys'))
@@ -51,8 +51,8 @@ describe('the keys of an issuer', () => {
     const outcomes = await Promise.all(tokens.map((authorization) => rig.outcome({ authorization })));
     expect(new Set(outcomes)).toEqual(new Set(['accepted']));
     expect(issuer.fetched).toEqual([
-      `${ISSUER}/.well-known/openid-configuration (operator)`,
-      `${ISSUER}/keys (operator)`,
+      `${ISSUER}/.well-known/openid-configuration`,
+      `${ISSUER}/keys, named by ${ISSUER}/`,
     ]);
   });
 
@@ -128,6 +128,6 @@ describe('the keys of an issuer', () => {
     issuer.metadata = { issuer: ISSUER, jwks_uri: 'https://169.254.169.254/keys' };
     await using rig = await issuer.start();
     await rig.outcome({ authorization: await issuer.token('one') });
-    expect(issuer.fetched.at(-1)).toBe('https://169.254.169.254/keys (issuer)');
+    expect(issuer.fetched.at(-1)).toBe(`https://169.254.169.254/keys, named by ${ISSUER}/`);
   });
 });

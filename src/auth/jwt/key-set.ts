@@ -4,10 +4,10 @@ import type { Logger } from 'pino';
 import { keySetLocation } from './discovery.ts';
 
 /**
- * GET of a URL, parsed as JSON. Rejects when that fails for any reason. `operator`: the address stands in the
- * configuration; `issuer`: another document named it, and it must not lead to where only insiders get.
+ * GET of a URL, parsed as JSON. Rejects when that fails for any reason. `namedBy` is whose answer held the URL, where no
+ * operator has written it: such a URL leads inside only where that is allowed.
  */
-export type FetchJson = (url: URL, namedBy: 'operator' | 'issuer') => Promise<unknown>;
+export type FetchJson = (url: URL, namedBy?: URL) => Promise<unknown>;
 
 export interface KeySetOptions {
   /** `issuer`: found by its metadata. */
@@ -79,9 +79,8 @@ export class KeySet {
     const { from, fetchJson, log, now } = this.#options;
     const issuer = 'issuer' in from ? from.issuer : from.url;
     try {
-      const keys = publicKeys(
-        await ('url' in from ? fetchJson(new URL(from.url), 'operator') : keysOfIssuer(from.issuer, fetchJson)),
-      );
+      const url = 'url' in from ? new URL(from.url) : await keySetLocation(from.issuer, fetchJson);
+      const keys = publicKeys(await fetchJson(url, 'url' in from ? undefined : new URL(from.issuer)));
       this.#fetched = { keys: createLocalJWKSet(keys), at: now() };
       log.info({ issuer, keys: keys.keys.length }, 'the keys of the token issuer were fetched');
     } catch (error) {
@@ -91,12 +90,6 @@ export class KeySet {
       );
     }
   }
-}
-
-async function keysOfIssuer(issuer: string, fetchJson: FetchJson): Promise<unknown> {
-  const url = await keySetLocation(issuer, fetchJson);
-  // The host that the operator trusts may be anywhere; for the others the rules of foreign addresses hold.
-  return fetchJson(url, url.host === new URL(issuer).host ? 'operator' : 'issuer');
 }
 
 /** A published key can only be a public one: what says otherwise would let anybody sign with it. */
