@@ -3,6 +3,7 @@ import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Access } from '../../src/config/registration.ts';
 import { startGateway, type Gateway } from '../../src/gateway.ts';
+import type { Store } from '../../src/store/store.ts';
 import { createTelemetry } from '../../src/telemetry/log.ts';
 import { AGENT_ID } from './gateway.ts';
 
@@ -13,6 +14,8 @@ export interface InProcessConfig extends Partial<Pick<Config, 'virtualServers' |
   readonly gateway?: Json;
   /** By the name of the server; everybody sees the others. */
   readonly access?: Readonly<Record<string, Access>>;
+  /** Only looked at by the start; it is closed with the gateway. */
+  readonly store?: Store;
 }
 
 export interface InProcessGateway extends AsyncDisposable {
@@ -33,6 +36,7 @@ export async function startInProcess(given: InProcessConfig): Promise<InProcessG
   const telemetry = createTelemetry({ level: 'silent' });
   const gateway = await startGateway({
     config: await configOf(given),
+    store: given.store,
     telemetry,
     version: '0.0.0-test',
     announce: () => Promise.resolve(),
