@@ -14,8 +14,6 @@ export interface InProcessConfig extends Partial<Pick<Config, 'virtualServers' |
   readonly gateway?: Json;
   /** By the name of the server; everybody sees the others. */
   readonly access?: Readonly<Record<string, Access>>;
-  /** Only looked at by the start; it is closed with the gateway. */
-  readonly store?: Store;
 }
 
 export interface InProcessGateway extends AsyncDisposable {
@@ -30,13 +28,13 @@ export interface InProcessGateway extends AsyncDisposable {
   change(config: InProcessConfig): Promise<void>;
 }
 
-/** Listens on a free loopback port. Disposing stops it. */
-export async function startInProcess(given: InProcessConfig): Promise<InProcessGateway> {
+/** Listens on a free loopback port. Disposing stops it, and closes the store. */
+export async function startInProcess(given: InProcessConfig, store?: Store): Promise<InProcessGateway> {
   let next = given;
   const telemetry = createTelemetry({ level: 'silent' });
   const gateway = await startGateway({
     config: await configOf(given),
-    store: given.store,
+    store,
     telemetry,
     version: '0.0.0-test',
     announce: () => Promise.resolve(),

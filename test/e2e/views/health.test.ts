@@ -207,7 +207,7 @@ describe('with a store', () => {
     await using temporary = await openTemporaryStore();
     const { store } = temporary;
     await using web = await startHttpFixture();
-    await using gateway = await startInProcess({ store, mcpServers: { web: { type: 'http', url: web.url } } });
+    await using gateway = await startInProcess({ mcpServers: { web: { type: 'http', url: web.url } } }, store);
     const keys = async (): Promise<readonly string[]> =>
       (await store.items({ server: 'web', kind: 'tool' })).filter(({ present }) => present).map(({ key }) => key);
     await expect.poll(keys).toContain('echo');

@@ -51,7 +51,7 @@ describe('visibility', () => {
     const { store } = kept;
     const mint = async (user: string, virtualServers?: readonly string[]): Promise<string> => {
       const wish = {
-        name: `${user} ${virtualServers ?? ''}`,
+        name: `${user} ${virtualServers?.length ?? 'all'}`,
         user,
         roles: ['developer'],
         ...NO_LIMITS,
@@ -84,11 +84,10 @@ describe('visibility', () => {
       return { result: undefined, object: { kind: 'server', id, name }, before: undefined, after: undefined };
     });
     config = {
-      store,
       mcpServers: { open: server, anns: server, blues: server },
       access: { anns: OF_ANN, blues: { visibility: 'team', owner: undefined, team } },
     };
-    gateway = stack.use(await startInProcess(config));
+    gateway = stack.use(await startInProcess(config, store));
   });
   afterAll(() => stack.disposeAsync());
 
