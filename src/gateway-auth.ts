@@ -12,12 +12,15 @@ import type { CurrentRuntime } from './runtime/current.ts';
 import type { ObjectReference, Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import type { Identities } from './tls/identities.ts';
+import { addressPolicyFor } from './runtime/allowed-places.ts';
 import { Connector } from './upstream/http/connector.ts';
 import { jsonFetcher } from './upstream/http/json-fetcher.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface AuthenticationNeeds {
+  /** As the gateway was started with. */
+  readonly gateway: Config['gateway'];
   readonly store: Store | undefined;
   readonly identities: Identities;
   readonly telemetry: Telemetry;
@@ -27,11 +30,14 @@ export interface AuthenticationNeeds {
 
 /** Authentication with the connection over which it fetches keys; both end with `stack`. */
 export function openAuthentication(
-  { store, identities, telemetry, baseUrl }: AuthenticationNeeds,
+  { gateway, store, identities, telemetry, baseUrl }: AuthenticationNeeds,
   stack: AsyncDisposableStack,
 ): Authentication {
-  const connector = stack.use(new Connector({ connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() }));
-  return stack.use(new Authentication({ store, fetchJson: jsonFetcher(connector), log: telemetry.log, baseUrl }));
+  const way = { connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() };
+  const trusted = stack.use(new Connector(way));
+  const guarded = stack.use(new Connector({ ...way, guard: { policy: addressPolicyFor(gateway) } }));
+  const fetchJson = jsonFetcher({ trusted, guarded });
+  return stack.use(new Authentication({ store, fetchJson, log: telemetry.log, baseUrl }));
 }
 
 export interface OpenByPrincipal {

@@ -106,7 +106,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const listener = stack.use(new Listener(config.gateway, identities.listener));
   const address = await listener.bind();
   const authentication = openAuthentication(
-    { store: options.store, identities, telemetry, baseUrl: (of) => clientUrl(of, address.port) },
+    {
+      gateway: config.gateway,
+      store: options.store,
+      identities,
+      telemetry,
+      baseUrl: (of) => clientUrl(of, address.port),
+    },
     stack,
   );
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);

@@ -3,8 +3,11 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, ty
 import type { Logger } from 'pino';
 import { keySetLocation } from './discovery.ts';
 
-/** GET of a URL, parsed as JSON. Rejects when that fails for any reason. */
-export type FetchJson = (url: URL) => Promise<unknown>;
+/**
+ * GET of a URL, parsed as JSON. Rejects when that fails for any reason. `namedBy` is whose answer held the URL, where no
+ * operator has written it: such a URL leads inside only where that is allowed.
+ */
+export type FetchJson = (url: URL, namedBy?: URL) => Promise<unknown>;
 
 export interface KeySetOptions {
   /** `issuer`: found by its metadata. */
@@ -77,7 +80,7 @@ export class KeySet {
     const issuer = 'issuer' in from ? from.issuer : from.url;
     try {
       const url = 'url' in from ? new URL(from.url) : await keySetLocation(from.issuer, fetchJson);
-      const keys = publicKeys(await fetchJson(url));
+      const keys = publicKeys(await fetchJson(url, 'url' in from ? undefined : new URL(from.issuer)));
       this.#fetched = { keys: createLocalJWKSet(keys), at: now() };
       log.info({ issuer, keys: keys.keys.length }, 'the keys of the token issuer were fetched');
     } catch (error) {

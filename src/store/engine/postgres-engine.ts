@@ -2,7 +2,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { StoreError } from '../store.ts';
-import type { Engine, Tables } from './engine.ts';
+import type { Db, Engine, Tables, Tx } from './engine.ts';
 import { PostgresListener } from './postgres-listener.ts';
 
 const SCHEMA = 'gatehouse';
@@ -48,14 +48,7 @@ export async function openPostgres(url: string): Promise<Engine> {
     schema: SCHEMA,
     read: db,
     write: db,
-    transact: async (work) =>
-      db
-        .transaction()
-        .setIsolationLevel('read committed')
-        .execute(async (tx) => {
-          await prepare(tx);
-          return work(tx);
-        }),
+    transact: async (work) => transact(db, work),
     announce: async (tx, revision) => {
       await sql`select pg_notify(${PostgresListener.CHANNEL}, ${String(revision)})`.execute(tx);
     },
@@ -67,15 +60,35 @@ export async function openPostgres(url: string): Promise<Engine> {
   };
 }
 
+/** Begins once more on another connection when the first one turns out to be dead: nothing has been done on it. */
+async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  let begun = false;
+  const transaction = async (): Promise<T> =>
+    db
+      .transaction()
+      .setIsolationLevel('read committed')
+      .execute(async (tx) => {
+        await prepare(tx);
+        begun = true;
+        return work(tx);
+      });
+  try {
+    return await transaction();
+  } catch (error) {
+    if (begun) throw error;
+    return transaction();
+  }
+}
+
 /** For this transaction only, so that it works behind a pooler of transactions, too. */
-async function prepare(tx: Kysely<Tables>): Promise<void> {
+async function prepare(tx: Tx): Promise<void> {
   const limits = Object.entries(TRANSACTION_LIMITS).map(([name, value]) => sql`set_config(${name}, ${value}, true)`);
   // What is acknowledged is on the disk, whatever the server does by default.
   const durable = sql`set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`;
   await sql`select ${sql.join([...limits, durable])}`.execute(tx);
 }
 
-async function checkServer(db: Kysely<Tables>): Promise<void> {
+async function checkServer(db: Db): Promise<void> {
   const { rows } = await sql<{ version: string; encoding: string }>`
     select current_setting('server_version') as version, current_setting('server_encoding') as encoding`.execute(db);
   const { version = '', encoding = '' } = rows[0] ?? {};

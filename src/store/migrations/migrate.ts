@@ -13,7 +13,10 @@ const TABLE = 'schema_migrations';
 const LOCK_TABLE = 'schema_migrations_lock';
 
 /** Safe to be called by several processes at once; a migration that fails leaves the schema as it was. */
-export async function migrate({ write, schema }: Engine, migrations = MIGRATIONS): Promise<void> {
+export async function migrate(
+  { write, schema }: Pick<Engine, 'write' | 'schema'>,
+  migrations = MIGRATIONS,
+): Promise<void> {
   const migrator = new Migrator({
     db: write,
     provider: { getMigrations: async () => ({ ...migrations }) },

@@ -5,10 +5,20 @@ import { readText } from './read-answer.ts';
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 256 * 1024;
 
-/** GET of a URL, parsed as JSON. It follows no redirect: the document must be where it is said to be. */
-export function jsonFetcher(connector: Connector): (url: URL) => Promise<unknown> {
-  return async (url) => {
-    const answer = await connector.request({
+export interface JsonConnectors {
+  /** For what an operator has written. */
+  readonly trusted: Connector;
+  /** For what the answer of somebody else has named. */
+  readonly guarded: Connector;
+}
+
+/**
+ * GET of a URL, parsed as JSON. It follows no redirect: the document must be where it is said to be. What `namedBy`
+ * names within its own origin is trusted like itself.
+ */
+export function jsonFetcher({ trusted, guarded }: JsonConnectors): (url: URL, namedBy?: URL) => Promise<unknown> {
+  return async (url, namedBy = url) => {
+    const answer = await (url.origin === namedBy.origin ? trusted : guarded).request({
       url,
       method: 'GET',
       headers: { accept: 'application/json', 'user-agent': 'gatehouse' },

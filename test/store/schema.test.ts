@@ -1,0 +1,141 @@
+import { DatabaseSync } from 'node:sqlite';
+import { join } from 'node:path';
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { startPostgres } from '../../scripts/setup/postgres.ts';
+import type { Engine, Tables } from '../../src/store/engine/engine.ts';
+import { SqliteDialect } from '../../src/store/engine/sqlite-dialect.ts';
+import { migrate, MIGRATIONS } from '../../src/store/migrations/migrate.ts';
+import { openStore } from '../../src/store/open-store.ts';
+import { newKeyText } from '../../src/store/secrets/key-ring.ts';
+import { createDatabase, describeOnBothStores, postgresMissing, type TemporaryStore } from '../rig/store.ts';
+import { register } from './samples.ts';
+import { querySql } from './sql.ts';
+
+const NEXT = {
+  ...MIGRATIONS,
+  '9999-of-the-future': { up: async (db: Kysely<unknown>) => createTable(db, 'tomorrow') },
+};
+const BROKEN = {
+  ...NEXT,
+  '99999-broken': {
+    up: async (db: Kysely<unknown>) => {
+      await createTable(db, 'half_done');
+      throw new Error('it broke');
+    },
+  },
+};
+
+describeOnBothStores('the schema', (open) => {
+  it('of a newer Gatehouse is left alone, and the message says what to do', async () => {
+    await using temporary = await open();
+    await register(temporary.store, 'weather');
+    await using engine = engineOf(temporary);
+    await migrate(engine, NEXT);
+    const refused = openStore(temporary.location);
+    await expect(refused).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(refused).rejects.toThrow(/newer Gatehouse.*'9999-of-the-future'.*Start that version/);
+    // The one that runs goes on.
+    expect(await temporary.store.gateways()).toHaveLength(1);
+  });
+
+  it('stays as it was when bringing it up to date breaks in the middle', async () => {
+    await using temporary = await open();
+    await using engine = engineOf(temporary);
+    await expect(migrate(engine, BROKEN)).rejects.toThrow('it broke');
+    const tables = await engine.write.introspection.getTables();
+    expect(tables.map(({ name }) => name)).not.toContain('half_done');
+    expect(tables.map(({ name }) => name)).not.toContain('tomorrow');
+    await using again = await openStore(temporary.location);
+    expect(await again.verifyAudit()).toMatchObject({ ok: true });
+  });
+
+  it('is there once when many processes start at once, and again when they start again', async () => {
+    await using temporary = await open();
+    for (let round = 0; round < 2; round += 1) {
+      const stores = await Promise.all(Array.from({ length: 5 }, async () => openStore(temporary.location)));
+      await Promise.all(stores.map(async (store) => store[Symbol.asyncDispose]()));
+    }
+    await register(temporary.store, 'weather');
+    expect(await temporary.store.verifyAudit()).toMatchObject({ ok: true, lines: 1 });
+  });
+});
+
+describe.skipIf(postgresMissing())('PostgreSQL (PostgreSQL)', () => {
+  it('is taken from empty to ready by processes that start at once, in a schema of its own', async () => {
+    await using server = await startPostgres();
+    const databaseUrl = server.url(await createDatabase(server));
+    await querySql(databaseUrl, 'create table schema_migrations (version text)');
+    const key = { text: newKeyText(), name: 'KEY' };
+    const stores = await Promise.all(Array.from({ length: 4 }, async () => openStore({ databaseUrl, key })));
+    await Promise.all(stores.map(async (store, at) => register(store, `server-${at}`)));
+    expect(await stores[0]?.gateways()).toHaveLength(4);
+    for (const store of stores) await store[Symbol.asyncDispose]();
+    const foreign = await querySql(databaseUrl, "select tablename from pg_tables where schemaname = 'public'");
+    expect(foreign).toEqual([{ tablename: 'schema_migrations' }]);
+  });
+
+  it('that loses its connections is used again as soon as it answers', async () => {
+    await using server = await startPostgres();
+    const databaseUrl = server.url(await createDatabase(server));
+    await using store = await openStore({ databaseUrl, key: { text: newKeyText(), name: 'KEY' } });
+    await register(store, 'before');
+    await querySql(
+      server.url('postgres'),
+      'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname is not null',
+    );
+    await register(store, 'after');
+    expect(await store.gateways()).toHaveLength(2);
+    expect(await store.verifyAudit()).toMatchObject({ ok: true, lines: 2 });
+  });
+
+  it('that cannot be reached is said without the password', async () => {
+    const key = { text: newKeyText(), name: 'KEY' };
+    for (const [databaseUrl, message] of [
+      ['postgres://me:hunter2@127.0.0.1:1/db', /cannot be used: connect ECONNREFUSED 127.0.0.1:1/],
+      ['mysql://me:hunter2@127.0.0.1/db', /must begin with postgres:/],
+      ['postgres://me:hunter2@127.0.0.1:99999/db', /cannot be used/],
+    ] as const) {
+      const error = await openStore({ databaseUrl, key }).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code: 'unavailable', message: expect.stringMatching(message) });
+      expect(String(error)).not.toContain('hunter2');
+    }
+    await using server = await startPostgres();
+    const wrong = server.url('postgres').replace(server.password, 'hunter2');
+    const error = await openStore({ databaseUrl: wrong, key }).catch((reason: unknown) => reason);
+    expect(String(error)).toMatch(/password authentication failed/);
+    expect(String(error)).not.toContain('hunter2');
+  });
+
+  it('in another encoding is refused', async () => {
+    await using server = await startPostgres();
+    await querySql(server.url('postgres'), "create database old encoding 'LATIN1' template template0");
+    const key = { text: newKeyText(), name: 'KEY' };
+    await expect(openStore({ databaseUrl: server.url('old'), key })).rejects.toThrow(/encoding LATIN1/);
+  });
+});
+
+async function createTable(db: Kysely<unknown>, name: string): Promise<void> {
+  await db.schema.createTable(name).addColumn('id', 'integer').execute();
+}
+
+/** What migrations need of an engine. */
+function engineOf({ location }: TemporaryStore): Pick<Engine, 'write' | 'schema'> & AsyncDisposable {
+  const write = connect(location);
+  const schema = 'databaseUrl' in location ? 'gatehouse' : undefined;
+  return {
+    write: schema === undefined ? write : write.withSchema(schema),
+    schema,
+    [Symbol.asyncDispose]: async () => write.destroy(),
+  };
+}
+
+function connect(location: TemporaryStore['location']): Kysely<Tables> {
+  if ('databaseUrl' in location)
+    return new Kysely({
+      dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: location.databaseUrl }) }),
+    });
+  const database = new DatabaseSync(join(location.dataDir, 'gatehouse.db'));
+  return new Kysely({ dialect: new SqliteDialect(database) });
+}
