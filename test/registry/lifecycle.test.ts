@@ -278,6 +278,17 @@ describe('changes', () => {
     await gateway.call('DELETE', pathOf(created));
   });
 
+  it('a refresh reads again what it lists, and says what has changed', async () => {
+    await using server = await startHttpFixture();
+    const created = await register({ url: server.url });
+    const first = await gateway.call('POST', `${pathOf(created)}/tools/refresh`);
+    expect(first).toMatchObject({ status: 200, body: { prompts: { added: 0, removed: 0, changed: 0, total: 5 } } });
+    await gateway.rpc(`/mcp/${name}`, 'tools/call', { name: 'change_tools', arguments: { name: 'brand_new' } });
+    expect((await gateway.call('POST', `${pathOf(created)}/refresh`)).status).toBe(200);
+    expect(await tools()).toContain(`${name}___echo`);
+    await gateway.call('DELETE', pathOf(created));
+  });
+
   it('an unreachable place changes nothing', async () => {
     await using server = await startHttpFixture();
     const created = await register({ url: server.url });
