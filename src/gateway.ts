@@ -8,7 +8,7 @@ import { denialRecorder, followCredentials, openAuthentication } from './gateway
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
-import { readStore } from './gateway-store.ts';
+import { itemKeeper, readStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -117,8 +117,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stack,
   );
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
-  const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
+  const place: { current?: CurrentRuntime } = {};
+  const onItems =
+    management && itemKeeper(management.store, telemetry.log, (name) => place.current?.runtime.pools.has(name) ?? true);
+  const first = await buildRuntime({
+    config,
+    telemetry,
+    version: options.version,
+    identities,
+    authenticatorFor,
+    onItems,
+  });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
+  place.current = current;
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
@@ -159,7 +170,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const hosts = new HostChecks(bracketed(address));
   const inUse = { runtime: first };
-  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime });
+  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime, onItems });
   const reloader = new Reloader({
     source: options.source,
     file,
@@ -183,6 +194,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       sessions,
       subscriptions,
       candidates,
+      onItems,
     }),
   });
   stack.defer(() => reloader.stop());
