@@ -192,7 +192,8 @@ export class Listener implements AsyncDisposable {
       using held = front.hold();
       const known = callerOf(held.runtime, requestId, request);
       const caller = known instanceof Promise ? await known : known;
-      const admitted = { ...caller, ...(await endpointOf(front, messageRoute(request.url), caller)) };
+      const endpoint = await endpointOf(front, messageRoute(request.url), caller);
+      const admitted = { ...caller, headers: request.headers, ...endpoint };
       // Awaited, so that the Runtime is held for as long.
       await handlePost(front, request, response, admitted);
     } catch (error) {
@@ -215,7 +216,8 @@ export class Listener implements AsyncDisposable {
       const { runtime } = held;
       runtime.signatures?.check(request, '');
       const caller = await callerOf(runtime, requestId, request);
-      webSockets.accept(front, request, socket, head, { ...caller, ...(await endpointOf(front, asked, caller)) });
+      const endpoint = await endpointOf(front, asked, caller);
+      webSockets.accept(front, request, socket, head, { ...caller, headers: request.headers, ...endpoint });
     } catch (error) {
       const failure = expected(error, requestId);
       front.metrics.refusal(failure.code);
@@ -241,9 +243,13 @@ export class Listener implements AsyncDisposable {
     const { runtime } = held;
     const caller = await callerOf(runtime, requestId, request);
     if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
-    const admitted = { ...caller, ...(await endpointOf(front, asked, caller)) };
+    const admitted = { ...caller, headers: request.headers, ...(await endpointOf(front, asked, caller)) };
     const { route } = admitted;
     refuseModernVerb(request);
+<<<<<<< HEAD
+=======
+    const admitted = { ...caller, headers: request.headers, route, view };
+>>>>>>> trunk
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
