@@ -246,10 +246,6 @@ export class Listener implements AsyncDisposable {
     const admitted = { ...caller, headers: request.headers, ...(await endpointOf(front, asked, caller)) };
     const { route } = admitted;
     refuseModernVerb(request);
-<<<<<<< HEAD
-=======
-    const admitted = { ...caller, headers: request.headers, route, view };
->>>>>>> trunk
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
