@@ -1,4 +1,5 @@
 /** The part of the composition root that puts the management API together, or what stands there without a store. */
+import { StoreEvents } from './admin/events/store-events.ts';
 import { createManagementOff } from './admin/management-off.ts';
 import { ManagementApi } from './admin/management-api.ts';
 import type { ManagementContext } from './admin/context.ts';
@@ -23,7 +24,9 @@ export function openManagement(
   { reloader, ...context }: ManagementOptions,
 ): ManagementEndpoint & AsyncDisposable {
   if (managed === undefined) return { ...createManagementOff(ROUTES), [Symbol.asyncDispose]: async () => undefined };
-  const changes = new StoreChanges(managed.store, reloader);
+  const { store } = managed;
+  const changes = new StoreChanges(store, reloader);
+  const told = new StoreEvents({ store, runtime: context.runtime, bus: context.events, log: context.log });
   const api = new ManagementApi(ROUTES, {
     ...context,
     ...managed,
@@ -37,6 +40,7 @@ export function openManagement(
     refuse: (response, failure, requestId) => api.refuse(response, failure, requestId),
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]();
+      await told[Symbol.asyncDispose]();
       changes[Symbol.dispose]();
     },
   };

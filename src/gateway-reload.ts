@@ -3,13 +3,14 @@ import type { Config } from './config/config.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions, renewSubscriptions } from './proxy/sessions-after-reload.ts';
 import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
-import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/build.ts';
+import { buildRuntime, type BuildOptions, type BuiltRuntime, type OnItems } from './runtime/build.ts';
 import type { Candidates } from './runtime/candidates.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused, type ReloaderOptions } from './runtime/reload.ts';
 import { bootServers, StartupFailure, startResiliently, startStrictly } from './runtime/start-servers.ts';
 import type { Telemetry } from './telemetry/log.ts';
 import type { Identities } from './tls/identities.ts';
+import type { UpstreamPool } from './upstream/pool.ts';
 
 export interface NextRuntimeOptions {
   readonly telemetry: Telemetry;
@@ -23,6 +24,7 @@ export interface NextRuntimeOptions {
   readonly subscriptions: OpenSubscriptions;
   /** Servers that a registration has opened; undefined without a store. */
   readonly candidates: Candidates | undefined;
+  readonly onItems: OnItems | undefined;
 }
 
 /** How a reload makes the next Runtime, starts what is new in it, and puts it in the place of the one before. */
@@ -36,6 +38,7 @@ export function createNextRuntime({
   sessions,
   subscriptions,
   candidates,
+  onItems,
 }: NextRuntimeOptions): ReloaderOptions['build'] {
   return async (config, changes, stopping) => {
     const previous = inUse.runtime;
@@ -49,6 +52,7 @@ export function createNextRuntime({
         identities,
         authenticatorFor,
         previous,
+        onItems,
         ...(opened && { opened }),
       }),
     );
@@ -76,10 +80,16 @@ export function createNextRuntime({
           if (old !== undefined) next.pools.get(name)?.takeOver(old);
         }
         renewSessions(sessions, next);
+        // What was opened before it had a place in the configuration has listed its items too early.
+        if (onItems !== undefined) for (const name of isNew) refreshOpen(next.pools.get(name));
         renewSubscriptions(subscriptions, next);
       },
     };
   };
+}
+
+function refreshOpen(pool: UpstreamPool | undefined): void {
+  if (pool !== undefined && pool.connectedAt !== 0) pool.refresh().catch(() => undefined);
 }
 
 function refuseReload(error: unknown): never {

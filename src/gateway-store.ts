@@ -1,5 +1,6 @@
 /** The part of the composition root that is only there with a store: what is registered takes part in the configuration. */
 import type { Config } from './config/config.ts';
+import type { OnItems } from './runtime/build.ts';
 import { StoredConfig } from './runtime/stored-config.ts';
 import type { Store } from './store/store.ts';
 import { configSecrets } from './telemetry/config-secrets.ts';
@@ -24,4 +25,14 @@ export async function readStore(store: Store, file: Config, telemetry: Telemetry
   for (const [id, { why, reason }] of combined.leftOut)
     telemetry.log.warn({ id, why, reason }, 'a registered server is left out');
   return { store, stored, config: combined.config };
+}
+
+/** Keeps what servers list in the store, so that each item has an id that stays. `isServed`: the server has its place in the configuration. */
+export function itemKeeper(store: Store, log: Telemetry['log'], isServed: (server: string) => boolean): OnItems {
+  return (server, items) => {
+    if (!isServed(server)) return;
+    store
+      .syncItems(server, items)
+      .catch((error: unknown) => log.warn({ err: error, server }, 'what the server lists could not be kept'));
+  };
 }

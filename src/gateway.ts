@@ -1,13 +1,14 @@
 /** The composition root: builds a gateway from a Config, starts it, drains it and stops it. The only file that knows every room. */
 import type { AddressInfo } from 'node:net';
 import type { Authenticator } from './auth/authenticator.ts';
+import { GatewayEvents } from './admin/events/gateway-events.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
 import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
-import { readStore } from './gateway-store.ts';
+import { itemKeeper, readStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -116,13 +117,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stack,
   );
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
-  const first = await buildRuntime({ config, telemetry, version: options.version, identities, authenticatorFor });
+  const place: { current?: CurrentRuntime } = {};
+  const onItems =
+    management && itemKeeper(management.store, telemetry.log, (name) => place.current?.runtime.pools.has(name) ?? true);
+  const first = await buildRuntime({
+    config,
+    telemetry,
+    version: options.version,
+    identities,
+    authenticatorFor,
+    onItems,
+  });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
+  place.current = current;
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
     throw new StartInterrupted('The gateway was told to stop while it was starting.');
 
+  const events = new GatewayEvents();
+  events.followRuntime(first);
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
@@ -156,7 +170,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const hosts = new HostChecks(bracketed(address));
   const inUse = { runtime: first };
-  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime });
+  const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime, onItems });
   const reloader = new Reloader({
     source: options.source,
     file,
@@ -164,7 +178,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     parts: [identities],
     log: telemetry.log,
     onBegin: () => watch.acknowledge(),
-    onEnd: () => void watch.look(),
+    onEnd: () => {
+      void watch.look();
+      events.followRuntime(current.runtime);
+      events.reloaded(reloader.status);
+    },
     current: () => current.runtime.config,
     refusals: restartNeeded,
     build: createNextRuntime({
@@ -176,6 +194,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       sessions,
       subscriptions,
       candidates,
+      onItems,
     }),
   });
   stack.defer(() => reloader.stop());
@@ -186,6 +205,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       phase: () => state.phase,
       version: options.version,
       log: telemetry.log,
+      events: events.bus,
+      currentPrincipal: (before) =>
+        current.runtime.authenticator.knows(before.subject)
+          ? (authentication.principal(before.subject) ?? before)
+          : undefined,
+      load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
+      metrics: () => operations.metrics(),
+      certificates: () => identities.inventory(),
+      setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
   );
   changes.resolve(() => void reloader.request('changed files'));

@@ -29,3 +29,33 @@ export function renamed(fields: Fields, names: Readonly<Record<string, string>>)
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** `expires_in_days`, and a `scope` with `server_id`, `permissions`, `ip_restrictions`. */
+export function tokenOfContextForge(body: unknown): unknown {
+  if (!isFields(body)) return body;
+  const { scope, ...fields } = body;
+  const { server_id: server, ...limits } = isFields(scope) ? scope : {};
+  const confined = typeof server === 'string' && server !== '' ? { virtualServers: [server] } : {};
+  return renamed(
+    { ...fields, ...confined, ...withoutEmpty(limits) },
+    {
+      expires_in_days: 'expiresInDays',
+      ip_restrictions: 'addresses',
+      user_email: 'user',
+    },
+  );
+}
+
+/** There, an empty list and an empty object mean no limit. */
+function withoutEmpty(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(
+      ([, value]) =>
+        value !== null && !(Array.isArray(value) && value.length === 0) && !(isFields(value) && isEmpty(value)),
+    ),
+  );
+}
+
+function isEmpty(fields: Fields): boolean {
+  return Object.keys(fields).length === 0;
+}

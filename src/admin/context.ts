@@ -1,10 +1,13 @@
 /** What the routes of the management API work on. */
 import type { Logger } from 'pino';
+import type { Principal } from '../auth/authenticator.ts';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
 import type { Candidates } from '../runtime/candidates.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { StoredConfig } from '../runtime/stored-config.ts';
 import type { Store } from '../store/store.ts';
+import type { Inventory } from '../tls/inventory.ts';
+import type { EventBus } from './events/event-bus.ts';
 
 export interface ManagementContext {
   readonly store: Store;
@@ -23,4 +26,14 @@ export interface ManagementContext {
   /** Version of the gateway. */
   readonly version: string;
   readonly log: Logger;
+  readonly events: EventBus;
+  /** Somebody who called before, with the rights of now; undefined when he may not call any more. */
+  readonly currentPrincipal: (before: Principal) => Principal | undefined;
+  /** What clients have open at present. */
+  readonly load: () => { readonly sessions: number; readonly requestsInFlight: number };
+  /** For Prometheus. */
+  readonly metrics: () => string;
+  readonly certificates: () => Inventory;
+  /** Throws an Error for a level that does not exist. */
+  readonly setLogLevel: (level: string, server: string | undefined) => void;
 }

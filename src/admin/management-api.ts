@@ -8,7 +8,7 @@ import { Call, DeniedObject, forbidden } from './http/call.ts';
 import { IdempotentRequests, type IdempotentRequest } from './http/idempotency.ts';
 import { checkedBody, checkedParameters, parsedBody, queryOf } from './http/input.ts';
 import { expectedFailure, invalidInput } from './http/problem.ts';
-import { respondAnswer, respondProblem } from './http/respond.ts';
+import { respondAnswer, respondProblem, respondText } from './http/respond.ts';
 import type { Answer, Route } from './http/route.ts';
 import { ownedPaths, Router, type Match } from './http/router.ts';
 
@@ -77,9 +77,10 @@ export class ManagementApi implements AsyncDisposable {
       response.setHeader('x-request-id', requestId);
       const answer = await this.#answer(route, params, target, incoming);
       if ('stream' in answer) await answer.stream(response);
+      else if ('text' in answer) respondText(response, answer);
       else respondAnswer(response, answer, request.headers['if-none-match']);
     } catch (error) {
-      const failure = expectedFailure(error);
+      const failure = expectedFailure(error, request.method);
       if (failure === undefined) throw error;
       outcome = failure.code;
       await this.#recordDenial(failure, action, incoming);

@@ -4,6 +4,7 @@ import type { ItemRecord } from '../store/store.ts';
 import type { Call } from './http/call.ts';
 import { invalidInput, type FieldError } from './http/problem.ts';
 import { visibleServers } from './known-servers.ts';
+import { keyOf } from './present-item.ts';
 
 type Named = string | { readonly server: string; readonly name: string };
 type Located =
@@ -105,8 +106,4 @@ export async function selectionIds(
     for (const item of await call.context.store.items({ server })) ids.set(keyOf(item), item.id);
   }
   return { idOf: (item) => ids.get(keyOf(item)), isVisible: (server) => visible.has(server) };
-}
-
-function keyOf({ server, kind, key }: ItemReference): string {
-  return JSON.stringify([server, kind, key]);
 }

@@ -143,7 +143,7 @@ function reach(network: ContainerServerConfig['container']['network']): Measure 
     return always(
       what,
       'of its own, with a way out',
-      'no other server and no container of another session can be reached',
+      'the engine keeps it apart from other networks; none and a list of hosts hold even while docker changes its rules',
     );
   return {
     what,

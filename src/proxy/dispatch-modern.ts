@@ -4,21 +4,22 @@ import { isObject, paramsOf, parseMessage, responseText, resultText, type Messag
 import { statusOfCode } from '../mcp/modern/errors.ts';
 import { withOrigins } from '../mcp/modern/origin.ts';
 import { checkParamHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
-import { modernResult, privateResult, UNCACHED } from '../mcp/modern/results.ts';
+import { legacyResult, modernResult, privateResult, UNCACHED } from '../mcp/modern/results.ts';
 import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
 import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from '../upstream/modern-upstream.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import type { Answer } from '../upstream/upstream.ts';
+import type { Answer, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
-import { endpointInfo, list, SERVER_DEADLINE_MS, unifiedItems } from './fan-out.ts';
+import { endpointInfo, list, unifiedItems } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
 import { checkServer, dependsOnCaller } from './permit.ts';
+import { lastKnown, SERVER_DEADLINE_MS } from './server-listing.ts';
 import { listen } from './subscriptions.ts';
 import { targetOf, type Target } from './target.ts';
 import { solePool } from './view/view.ts';
@@ -74,10 +75,15 @@ async function listed(
     );
     return found(responseText(id, text));
   }
-  const upstream = await pool.modern();
-  if (upstream !== undefined) return relayListing(exchange, row, pool, upstream);
-  const { initializeResult } = await pool.shared();
-  const { serverInfo } = JSON.parse(initializeResult) as { readonly serverInfo?: object };
+  let legacy: Upstream;
+  try {
+    const upstream = await pool.modern();
+    if (upstream !== undefined) return await relayListing(exchange, row, pool, upstream);
+    legacy = await pool.shared();
+  } catch (error) {
+    return found(responseText(id, lastResult(exchange, row, pool, error)));
+  }
+  const { serverInfo } = JSON.parse(legacy.initializeResult) as { readonly serverInfo?: object };
   const text = modernResult(row.method, await list(exchange, row), JSON.stringify(serverInfo), UNCACHED);
   return found(responseText(id, text));
 }
@@ -105,6 +111,18 @@ async function relayListing(
   );
   const result = page.nextCursor === undefined ? frame : withCursor(frame, page.nextCursor);
   return found(responseText(exchange.message.id ?? 'null', dependsOnCaller(exchange) ? privateResult(result) : result));
+}
+
+/** What the server has listed last, on one page. Throws `error` when that may not be shown. */
+function lastResult(exchange: Exchange, row: ListingRow, pool: UpstreamPool, error: unknown): string {
+  if (paramsOf(exchange.message)['cursor'] !== undefined) throw error;
+  const { frame, items } = lastKnown(exchange, pool, row, error);
+  const text = listingText(
+    legacyResult(frame),
+    row,
+    items.map((item) => item.text),
+  );
+  return modernResult(row.method, text, undefined, UNCACHED);
 }
 
 /** What not everybody may see must not be kept for others, whatever its server says. */

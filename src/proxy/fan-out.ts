@@ -2,18 +2,16 @@
 import type { ItemKind } from '../config/registration.ts';
 import { listingText, type ListingRow } from '../mcp/listing.ts';
 import { isObject, paramsOf, type JsonObject } from '../mcp/message.ts';
-import { legacyResult, mergeCacheHints, readCacheHint, UNCACHED, type CacheHint } from '../mcp/modern/results.ts';
+import { legacyResult, mergeCacheHints, UNCACHED, type CacheHint } from '../mcp/modern/results.ts';
 import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
 import { dependsOnCaller, maySend } from './permit.ts';
+import { ownListing, SERVER_DEADLINE_MS, sharedListing } from './server-listing.ts';
 import { ITEM_KINDS, type ShownItem } from './view/server-view.ts';
 import { solePool, type View } from './view/view.ts';
-
-/** A server that takes longer is left out of a unified listing rather than holding up the others. */
-export const SERVER_DEADLINE_MS = 10_000;
 
 /** The result of a listing request, raw JSON text. */
 export async function list(exchange: Exchange, row: ListingRow): Promise<string> {
@@ -24,9 +22,8 @@ export async function list(exchange: Exchange, row: ListingRow): Promise<string>
   if (route.kind !== 'server') return listingText('{}', row, (await unifiedItems(exchange, row)).items);
   const pool = solePool(view);
   exchange.notes.server = pool.name;
-  const upstream = await pool.forListing(exchange.session);
-  const listing = await upstream.list(row);
-  return listingText(legacyResult(listing.frame), row, textsOf(view.of(pool.name).show(row, listing).items));
+  const { frame, items } = await ownListing(exchange, pool, row);
+  return listingText(legacyResult(frame), row, textsOf(items));
 }
 
 export interface UnifiedItems {
@@ -41,16 +38,14 @@ export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise
   const { view } = exchange;
   const kind = ITEM_KINDS[row.kind];
   const pools = view.poolsWith(kind).filter(({ name }) => maySend(exchange, name));
-  const parts = await eachServer(pools, row.method, async (pool) => {
-    const upstream = await upstreamForListing(exchange, pool);
-    const listing = await upstream.list(row);
-    const shown = view.of(pool.name).show(row, listing).items;
-    return { pool, shown, hint: upstream.era === 'modern' ? readCacheHint(listing.frame) : UNCACHED };
-  });
+  const parts = await eachServer(pools, row.method, async (pool) => ({
+    pool,
+    ...(await sharedListing(exchange, pool, row)),
+  }));
   const mayCollide = view.names.mode === 'plain' || (row.key === 'name' && view.hasGivenNames(nameKind(kind)));
   const refused = mayCollide ? collisions(parts, row) : NONE;
   const items = parts.flatMap((part) =>
-    part === undefined ? [] : textsOf(part.shown.filter(({ name }) => !refused.has(name))),
+    part === undefined ? [] : textsOf(part.items.filter(({ name }) => !refused.has(name))),
   );
   const hint = mergeCacheHints(parts.map((part) => part?.hint ?? UNCACHED));
   return { items, hint: dependsOnCaller(exchange) ? { ...hint, cacheScope: 'private' } : hint };
@@ -68,12 +63,12 @@ function nameKind(kind: ItemKind): 'tool' | 'prompt' {
 
 /** What several servers offer under one name: offered by none of them, and noted with each. */
 function collisions(
-  parts: readonly ({ readonly pool: UpstreamPool; readonly shown: readonly ShownItem[] } | undefined)[],
+  parts: readonly ({ readonly pool: UpstreamPool; readonly items: readonly ShownItem[] } | undefined)[],
   row: ListingRow,
 ): ReadonlySet<string> {
   const owners = new Map<string, UpstreamPool[]>();
   for (const part of parts) {
-    for (const { name } of part?.shown ?? []) {
+    for (const { name } of part?.items ?? []) {
       const known = owners.get(name);
       if (known === undefined) owners.set(name, part === undefined ? [] : [part.pool]);
       else if (part !== undefined && !known.includes(part.pool)) known.push(part.pool);
@@ -89,13 +84,7 @@ function collisions(
   return new Set(several.map(([name]) => name));
 }
 
-/** Modern clients see what a server shows to its modern clients, where it has any. */
-export async function upstreamForListing(exchange: Exchange, pool: UpstreamPool): Promise<Upstream> {
-  const modern = exchange.modern === undefined ? undefined : await pool.modern();
-  return modern ?? pool.forListing(exchange.session);
-}
-
-/** Does something for each of these servers, none longer than the deadline; undefined for those that failed. */
+/** Does something for each of these servers; undefined for those that failed. */
 async function eachServer<T>(
   pools: readonly UpstreamPool[],
   method: string,
@@ -104,7 +93,7 @@ async function eachServer<T>(
   return Promise.all(
     pools.map(async (pool) => {
       try {
-        return await within(work(pool), SERVER_DEADLINE_MS);
+        return await work(pool);
       } catch (error) {
         pool.noteOmission(method, error);
         return undefined;
@@ -142,8 +131,9 @@ export async function unifiedOffer(
 ): Promise<{ readonly capabilities: JsonObject; readonly instructions: string | undefined }> {
   const { view } = exchange;
   const parts = await eachServer([...view.pools.values()], method, async (pool) => {
-    const modern = exchange.modern === undefined ? undefined : await pool.modern();
-    return modern ?? pool.shared();
+    const open =
+      exchange.modern === undefined ? pool.shared() : pool.modern().then((modern) => modern ?? pool.shared());
+    return within<Upstream>(open, SERVER_DEADLINE_MS);
   });
   const upstreams = parts.flatMap((part) => (part === undefined ? [] : [part]));
   const instructions = upstreams.flatMap((upstream) => {

@@ -159,6 +159,7 @@ function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Calle
       state,
       ...(reason === undefined ? {} : { reason }),
       since: new Date(since).toISOString(),
+      listed: pool.listed,
       ...(nextProbe === undefined ? {} : { nextProbe: new Date(nextProbe).toISOString() }),
       uptime: uptimeOf(pool),
       ...(pool.transport === undefined ? {} : { transport: pool.transport }),

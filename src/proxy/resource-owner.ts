@@ -6,7 +6,7 @@ import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
-import { SERVER_DEADLINE_MS, upstreamForListing } from './fan-out.ts';
+import { SERVER_DEADLINE_MS, upstreamForListing } from './server-listing.ts';
 import type { ShownListing } from './view/server-view.ts';
 
 export interface OwnedUri {
@@ -64,7 +64,7 @@ export function ambiguous(kind: string, name: string, owners: readonly Owner[]):
   );
 }
 
-/** The servers that list such an item. `find` gives its key. A server that fails or is slow is taken to have none. */
+/** The servers that list such an item. `find` gives its key. A server that fails or is slow is taken to have what it listed last. */
 export async function offering(
   exchange: Exchange,
   pools: readonly UpstreamPool[],
@@ -81,7 +81,10 @@ export async function offering(
         const known = find(serverView.show(row, await upstream.known(row)));
         return known ?? find(serverView.show(row, await upstream.list(row)));
       };
-      const key = await within(look(), SERVER_DEADLINE_MS).catch(() => undefined);
+      const key = await within(look(), SERVER_DEADLINE_MS).catch((error: unknown) => {
+        const last = pool.lastListing(row, error);
+        return last && find(serverView.show(row, last));
+      });
       return key === undefined ? [] : [{ pool, key }];
     }),
   );

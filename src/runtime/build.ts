@@ -13,13 +13,16 @@ import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
+import type { ListedItem } from '../upstream/refresher.ts';
 import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type ConnectionObserver, type Rooms } from './registry.ts';
 import type { Runtime } from './runtime.ts';
 
-const PROBE_INTERVAL_MS = 30_000;
 const TOKEN_CONNECT_TIMEOUT_MS = 10_000;
+
+/** Takes everything that a server lists, whenever all of it was read. */
+export type OnItems = (server: string, items: readonly ListedItem[]) => void;
 
 export interface BuildOptions {
   readonly config: Config;
@@ -33,6 +36,8 @@ export interface BuildOptions {
   readonly previous?: BuiltRuntime;
   /** Servers that were opened before their place in the configuration, and what they run in. */
   readonly opened?: OpenedParts;
+  /** Without it listings are read when clients ask for them. */
+  readonly onItems?: OnItems | undefined;
 }
 
 export interface OpenedParts {
@@ -69,6 +74,7 @@ export async function buildRuntime({
   authenticatorFor,
   previous,
   opened,
+  onItems,
 }: BuildOptions): Promise<BuiltRuntime> {
   await using stack = new AsyncDisposableStack();
   const before = previous?.parts;
@@ -92,7 +98,7 @@ export async function buildRuntime({
     const part = await carryOver(
       known.find((each) => isGoodFor(each, madeFrom)),
       madeFrom,
-      () => servePool(server, { config, telemetry, rooms, version }),
+      () => servePool(server, { config, telemetry, rooms, version, onItems }),
     );
     servers.set(server.name, part);
     leases.push(stack.use(part.shared.lease()));
@@ -213,11 +219,12 @@ export interface PoolContext {
   /** Of the gateway, for the server. */
   readonly version: string;
   readonly observer?: ConnectionObserver | undefined;
+  readonly onItems?: OnItems | undefined;
 }
 
 export function servePool(
   server: ServerConfig,
-  { config, telemetry, rooms, version, observer }: PoolContext,
+  { config, telemetry, rooms, version, observer, onItems }: PoolContext,
 ): ServedPool {
   const log = telemetry.serverLog(server.name);
   const connection = connectionFor(server, rooms, log, observer);
@@ -229,7 +236,7 @@ export function servePool(
     log,
     record: (direction, text) => telemetry.recordMessage(direction, server.name, text),
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,
-    probeIntervalMs: PROBE_INTERVAL_MS,
+    onItems: onItems && ((items) => onItems(server.name, items)),
   });
   return {
     pool,

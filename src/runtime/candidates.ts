@@ -10,6 +10,7 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import {
   type BuiltRuntime,
   containersFor,
+  type OnItems,
   mountPolicyOf,
   type OpenedParts,
   servePool,
@@ -30,6 +31,7 @@ export interface CandidatesOptions {
   readonly identities: Identities;
   /** The Runtime that is in use. */
   readonly current: () => BuiltRuntime;
+  readonly onItems?: OnItems | undefined;
 }
 
 /** A server that is open. Disposing it ends it, unless a Runtime has taken it over meanwhile. */
@@ -81,7 +83,7 @@ export class Candidates {
   async open(server: ServerConfig): Promise<Candidate> {
     const certificates: ShownCertificate[] = [];
     const wires: string[] = [];
-    const { telemetry, version, identities } = this.#options;
+    const { telemetry, version, identities, onItems } = this.#options;
     const runtime = this.#options.current();
     const config: Pick<Config, 'gateway'> = runtime.config;
     await using stack = new AsyncDisposableStack();
@@ -100,6 +102,7 @@ export class Candidates {
       addresses: addressPolicyFor(config.gateway),
     };
     const served = servePool(server, {
+      onItems,
       config,
       telemetry,
       rooms,

@@ -13,6 +13,8 @@ export interface CallsOptions {
   readonly record: (direction: 'IN' | 'OUT', text: string) => void;
   /** Tells the server that nobody waits for this request any more. */
   readonly onGivenUp: (upstreamId: string, method: string, reason: string) => void;
+  /** As in ServerWires. */
+  readonly onTrouble: () => void;
 }
 
 export interface Pending extends PendingCall {
@@ -103,7 +105,7 @@ export class Calls {
     },
   ): Promise<Answer> {
     const { signal, timeoutMs, owner, onMessage, onRequest, logLevel } = call.options;
-    const { server, transport, record, onGivenUp } = this.#options;
+    const { server, transport, record, onGivenUp, onTrouble } = this.#options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
     const wire = new Cancellation();
@@ -160,7 +162,10 @@ export class Calls {
     record('OUT', text);
     const sending = { requestId: upstreamId, signal: wire.signal, ...(call.headers && { headers: call.headers }) };
     transport.send(text, sending).catch((error: unknown) => {
-      this.#pending.get(upstreamId)?.reject(error instanceof Error ? error : new Error(String(error)));
+      const pending = this.#pending.get(upstreamId);
+      if (pending === undefined) return;
+      if (this.#closed === undefined && isTrouble(error)) onTrouble();
+      pending.reject(error instanceof Error ? error : new Error(String(error)));
     });
     return promise;
   }
@@ -195,6 +200,18 @@ export class Calls {
     for (const pending of [...this.#pending.values()]) pending.reject(reason);
     return true;
   }
+}
+
+/** Failures that say something of the server, and not of one call. */
+const TROUBLE: ReadonlySet<string> = new Set([
+  'server_unavailable',
+  'server_timeout',
+  'server_tls_error',
+  'server_auth_required',
+]);
+
+function isTrouble(error: unknown): boolean {
+  return error instanceof GatewayError && TROUBLE.has(error.code);
 }
 
 function same(text: string): string {

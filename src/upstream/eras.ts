@@ -22,6 +22,7 @@ export interface ModernConversationOptions {
   readonly signal: AbortSignal;
   readonly onNotification: UpstreamEvents['onNotification'];
   readonly onClose: (reason: Error) => void;
+  readonly onListing: NonNullable<UpstreamEvents['onListing']>;
 }
 
 /** A verdict "legacy" never corrects itself, because nobody asks again: it is doubted after so long. */
@@ -84,7 +85,7 @@ export class ModernConversation implements AsyncDisposable {
   }
 
   async #open(patient: boolean): Promise<ModernUpstream | undefined> {
-    const { wires, clientInfo, signal, onNotification, onClose } = this.#options;
+    const { wires, clientInfo, signal, onNotification, onClose, onListing } = this.#options;
     const made: { upstream?: ModernUpstream } = {};
     const upstream = await openModern(wires, {
       clientInfo,
@@ -94,6 +95,7 @@ export class ModernConversation implements AsyncDisposable {
       events: {
         onRequest: () => undefined,
         onNotification,
+        onListing,
         onClose: (reason) => {
           if (this.#upstream === undefined || this.#upstream !== made.upstream) return;
           this.#upstream = undefined;

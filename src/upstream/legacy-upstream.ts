@@ -31,6 +31,8 @@ export interface LegacyUpstreamOptions {
   readonly log: Logger;
   /** Copies every message to the message log. */
   readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  /** As in ServerWires. */
+  readonly onTrouble: () => void;
 }
 
 const LISTING_PAGE_TIMEOUT_MS = 30_000;
@@ -59,6 +61,7 @@ export class LegacyUpstream implements Upstream {
       server: options.server,
       transport: options.transport,
       record: options.record,
+      onTrouble: options.onTrouble,
       onGivenUp: (upstreamId, method, reason) => this.#cancel(upstreamId, method, reason),
     });
   }
@@ -169,10 +172,17 @@ export class LegacyUpstream implements Upstream {
     );
     const entry = { listing, until: Date.now() + LISTING_LIFETIME_MS };
     this.#listings.set(row.method, entry);
-    listing.catch(() => {
-      if (this.#listings.get(row.method) === entry) this.#listings.delete(row.method);
-    });
+    listing.then(
+      (whole) => this.#options.events.onListing?.(row, whole),
+      () => {
+        if (this.#listings.get(row.method) === entry) this.#listings.delete(row.method);
+      },
+    );
     return listing;
+  }
+
+  refresh(): void {
+    this.#listings.clear();
   }
 
   /** True when the server says that it announces changes of the list, and is heard when it does. */

@@ -46,6 +46,8 @@ export interface ModernUpstreamOptions {
   readonly log: Logger;
   /** Copies every message to the message log. */
   readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  /** As in ServerWires. */
+  readonly onTrouble: () => void;
 }
 
 interface KeptListing {
@@ -79,6 +81,7 @@ export class ModernUpstream implements Upstream {
       server: options.server,
       transport: options.transport,
       record: options.record,
+      onTrouble: options.onTrouble,
       onGivenUp: (upstreamId, _method, reason) => this.#giveUp(upstreamId, reason),
     });
     this.#watch = new Watch({
@@ -201,7 +204,10 @@ export class ModernUpstream implements Upstream {
     const entry: KeptListing = { listing, expires: Number.POSITIVE_INFINITY };
     this.#listings.set(row.method, entry);
     listing.then(
-      ({ frame }) => (entry.expires = Date.now() + readCacheHint(frame).ttlMs),
+      (whole) => {
+        entry.expires = Date.now() + readCacheHint(whole.frame).ttlMs;
+        this.#options.events.onListing?.(row, whole);
+      },
       () => this.#listings.get(row.method) === entry && this.#listings.delete(row.method),
     );
     return listing;

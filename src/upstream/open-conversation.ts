@@ -21,6 +21,8 @@ export interface ServerWires {
   readonly isMismatch: (error: unknown) => boolean;
   readonly log: Logger;
   readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  /** A request could not be delivered, or its answer broke off: perhaps the server is down. */
+  readonly onTrouble: () => void;
 }
 
 /** Who speaks with the server. */
@@ -44,7 +46,7 @@ const REPLAY_OWNER = {};
 
 /** Resolves with an open conversation; rejects with a GatewayError when none could be opened within the startup timeout. */
 export async function openConversation(wires: ServerWires, options: OpenOptions): Promise<LegacyUpstream> {
-  const { config, log, record } = wires;
+  const { config, log, record, onTrouble } = wires;
   const { identity, events, signal } = options;
   const deadline = AbortSignal.timeout(config.startupTimeoutMs);
   let lastError: unknown;
@@ -59,6 +61,7 @@ export async function openConversation(wires: ServerWires, options: OpenOptions)
       events,
       log,
       record,
+      onTrouble,
     });
     options.onMade(upstream);
     try {

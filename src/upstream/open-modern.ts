@@ -22,7 +22,7 @@ const PROBE_TIMEOUT_MS = 6_000;
  * what happened says nothing about its era: it cannot be reached, or refuses the gateway (docs/decisions/0020).
  */
 export async function openModern(wires: ServerWires, options: OpenModernOptions): Promise<ModernUpstream | undefined> {
-  const { config, log, record } = wires;
+  const { config, log, record, onTrouble } = wires;
   const [candidate] = wires.candidates;
   if (candidate === undefined) return undefined;
   const upstream = new ModernUpstream({
@@ -35,6 +35,7 @@ export async function openModern(wires: ServerWires, options: OpenModernOptions)
     events: options.events,
     log,
     record,
+    onTrouble,
   });
   options.onMade(upstream);
   const timeoutMs = options.patient ? config.startupTimeoutMs : Math.min(PROBE_TIMEOUT_MS, config.startupTimeoutMs);

@@ -15,6 +15,8 @@ export interface UpstreamEvents {
   onNotification(message: Message, call: PendingCall | undefined): void;
   /** The conversation is over: every call in flight has failed already. */
   onClose(reason: Error): void;
+  /** A listing has come, with all its pages. */
+  onListing?(row: ListingRow, listing: Listing): void;
 }
 
 /** One request on its way, seen from the upstream's side. */
@@ -86,6 +88,8 @@ export interface Upstream {
   respond(text: string): Promise<void>;
   /** A listing with all its pages; kept until the server says that it has changed. */
   list(row: ListingRow): Promise<Listing>;
+  /** Forgets the listings that it keeps: the next ones come from the server. */
+  refresh(): void;
   /** A listing that may be out of date, to find names by without asking the server each time. */
   known(row: ListingRow): Promise<Listing>;
   /** Makes sure that log messages of this severity are sent, on conversations that have a level. */

@@ -16,8 +16,10 @@ export interface KillStorm {
   readonly victimErrors: number;
   /** For each kill: from it to the last error of the calls that it broke, in ms. */
   readonly errorAfterMs: readonly number[];
-  /** For each kill: from it to the next result, in ms; half a second of it is the server's own work. */
+  /** For each kill: from it to the result of the first quick call that was begun after it and answered, in ms. */
   readonly backAfterMs: readonly number[];
+  /** From the first kill to the last, in ms. */
+  readonly spanMs: number;
   readonly left: Leftovers;
 }
 
@@ -39,7 +41,8 @@ export async function killStorm(options: {
     const state = { stop: false, calls: 0, failed: 0, victimAnswers: 0, victimErrors: 0 };
     const kills: number[] = [];
     const broken: { readonly from: number; readonly to: number }[] = [];
-    const results: number[] = [];
+    /** When the victim answered a quick call, and when that call was begun. */
+    const signs: { readonly from: number; readonly to: number }[] = [];
     const caller = async (name: string): Promise<void> => {
       const client = await rawClient(gateway.url(name), gateway.authorization);
       while (!state.stop) {
@@ -51,7 +54,6 @@ export async function killStorm(options: {
           if (!isGood) state.failed += 1;
         } else if (isGood) {
           state.victimAnswers += 1;
-          results.push(performance.now());
         } else {
           state.victimErrors += 1;
           broken.push({ from, to: performance.now() });
@@ -61,22 +63,23 @@ export async function killStorm(options: {
       }
     };
     const callers = Array.from({ length: options.calls }, (_, index) => caller(names[index % names.length] ?? ''));
-    await until(() => results.length > options.calls / options.servers);
+    const prober = probe(gateway, names[0] ?? '', state, signs);
+    const isBack = (): boolean => (signs.at(-1)?.from ?? 0) > (kills.at(-1) ?? 0);
+    await until(() => isBack() && state.victimAnswers > options.calls / options.servers);
     for (let kill = 0; kill < options.kills; kill += 1) {
-      const begun = performance.now();
-      const isBack = (results.at(-1) ?? 0) > (kills.at(-1) ?? 0) + SETTLED_MS;
-      const pid = !isBack ? undefined : await processOf(gateway.pid, names[0] ?? '');
-      if (pid !== undefined) {
-        // The process itself: the engine's command would take a tenth of a second to get to it.
-        kills.push(performance.now());
-        process.kill(pid, 'SIGKILL');
-      }
-      await new Promise((resolve) => setTimeout(resolve, Math.max(0, options.everyMs - (performance.now() - begun))));
+      // One a second; one that takes longer to come back is killed as soon as it is back.
+      const due = (kills.at(-1) ?? 0) + options.everyMs;
+      await until(() => isBack() && performance.now() >= due - FINDING_MS);
+      const pid = await processOf(gateway.pid, names[0] ?? '');
+      if (pid === undefined) break;
+      await until(() => performance.now() >= due);
+      // The process itself: the engine's command would take a tenth of a second to get to it.
+      kills.push(performance.now());
+      process.kill(pid, 'SIGKILL');
     }
-    const last = kills.at(-1) ?? 0;
-    await until(() => (results.at(-1) ?? 0) > last);
+    await until(isBack);
     state.stop = true;
-    await Promise.all(callers);
+    await Promise.all([...callers, prober]);
     await gateway.stop();
     return {
       kills: kills.length,
@@ -87,7 +90,8 @@ export async function killStorm(options: {
       errorAfterMs: kills.map((kill) =>
         Math.max(0, ...broken.filter(({ from, to }) => from < kill && to > kill).map(({ to }) => to - kill)),
       ),
-      backAfterMs: kills.map((kill) => (results.find((result) => result > kill + SETTLED_MS) ?? Number.NaN) - kill),
+      backAfterMs: kills.map((kill) => (signs.find(({ from }) => from > kill)?.to ?? Number.NaN) - kill),
+      spanMs: (kills.at(-1) ?? 0) - (kills[0] ?? 0),
       left: await left(),
     };
   } finally {
@@ -95,14 +99,35 @@ export async function killStorm(options: {
   }
 }
 
-/** Works for half a second on each call, on all calls at once, so that every kill meets calls that are in flight. */
+/** Two processes for each call: with shorter ones the shells, and not the gateway, would keep two cores busy. */
+export const WORK_SECONDS = 2;
+
+/** Works that long on each call, on all calls at once, so that every kill meets calls that are in flight; on `quick` it does not. */
 const SLOW_SERVER = TINY_SERVER.replace(
   /(\*'"method":"tools\/call"'\*\) )(.*);;/,
-  (_match, pattern: string, answer: string) => `${pattern}{ sleep 0.5; ${answer}; } & ;;`,
-);
+  (_match, pattern: string, answer: string) =>
+    `*'"name":"quick"'*) ${answer};;\n    ${pattern}{ sleep ${WORK_SECONDS}; ${answer}; } & ;;`,
+).replace('{"name":"hi",', '{"name":"quick","inputSchema":{"type":"object"}},{"name":"hi",');
 
-/** Answers that were on their way when the server was killed do not say that it is back. */
-const SETTLED_MS = 100;
+/** So long before a kill is due its process is looked up. */
+const FINDING_MS = 200;
+const PROBE_INTERVAL_MS = 25;
+
+/** Asks the victim again and again for something that is no work, and notes when it answers. */
+async function probe(
+  gateway: { url(server: string): string; readonly authorization: string },
+  server: string,
+  state: { readonly stop: boolean },
+  signs: { readonly from: number; readonly to: number }[],
+): Promise<void> {
+  const client = await rawClient(gateway.url(server), gateway.authorization);
+  while (!state.stop) {
+    const from = performance.now();
+    const { answer } = await client.request('tools/call', { name: 'quick', arguments: {} });
+    if (answer.result !== undefined) signs.push({ from, to: performance.now() });
+    await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS));
+  }
+}
 
 /** The first process of the container of a server, as the host sees it. */
 async function processOf(owner: number, server: string): Promise<number | undefined> {

@@ -71,11 +71,13 @@ const CODE_OF_STORE: Readonly<Record<StoreErrorCode, ErrorCode>> = {
   unavailable: 'storage_unavailable',
 };
 
-/** Turns whatever a handler threw into an expected failure; undefined for a fault. */
-export function expectedFailure(error: unknown): GatewayError | undefined {
+/** Turns whatever a handler threw into an expected failure; undefined for a fault. `method` is that of the request. */
+export function expectedFailure(error: unknown, method: string | undefined): GatewayError | undefined {
   if (error instanceof GatewayError) return error;
   if (!(error instanceof StoreError)) return undefined;
-  const code = CODE_OF_STORE[error.code];
+  // What stands against a removal is not another object of the name, but something that still needs it.
+  const isHeld = method === 'DELETE' && error.code === 'conflict';
+  const code = isHeld ? 'refused_by_state' : CODE_OF_STORE[error.code];
   // What the database says of itself is for the log.
   const message = code === 'storage_unavailable' || code === 'storage_full' ? ERRORS[code].meaning : error.message;
   return new GatewayError(code, message, { cause: error });

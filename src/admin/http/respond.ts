@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../../shared/errors.ts';
 import { problemOf } from './problem.ts';
 import { isUnchanged } from './etag.ts';
-import type { JsonAnswer } from './route.ts';
+import type { JsonAnswer, TextAnswer } from './route.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -23,13 +23,18 @@ export function respondAnswer(
   write(response, text === undefined && status === 200 ? 204 : status, text, { ...type, ...headers });
 }
 
+export function respondText(response: ServerResponse, { text, contentType }: TextAnswer): void {
+  write(response, 200, text, { 'content-type': contentType });
+}
+
 export function respondProblem(response: ServerResponse, failure: GatewayError, requestId: string): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   const headers: Record<string, string> = { 'content-type': 'application/problem+json', 'x-request-id': requestId };
-  if (failure.status === 401) headers['www-authenticate'] = 'Bearer';
+  const challenge = failure.challenge ?? (failure.status === 401 ? 'Bearer' : undefined);
+  if (challenge !== undefined) headers['www-authenticate'] = challenge;
   if (failure.status === 503) headers['retry-after'] = '1';
   if (failure.code === 'request_timeout') headers['connection'] = 'close';
   write(response, failure.status, JSON.stringify(problemOf(failure, requestId)), headers);

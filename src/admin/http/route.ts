@@ -67,7 +67,7 @@ export interface AnswerContract {
   readonly contentType?: string;
 }
 
-export type Answer = JsonAnswer | StreamedAnswer;
+export type Answer = JsonAnswer | TextAnswer | StreamedAnswer;
 
 export interface JsonAnswer {
   /** 200 unless it says otherwise. */
@@ -77,6 +77,11 @@ export interface JsonAnswer {
   /** What identifies this state of the resource, without quotes. */
   readonly etag?: string;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface TextAnswer {
+  readonly text: string;
+  readonly contentType: string;
 }
 
 export interface StreamedAnswer {

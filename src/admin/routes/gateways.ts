@@ -22,7 +22,7 @@ import { type Call, forbidden } from '../http/call.ts';
 import { pageOf, pageQuery, paged } from '../http/page.ts';
 import { type Answer, type Requirement, type Route, route } from '../http/route.ts';
 import { listable } from '../objects.ts';
-import { wantedState } from './virtual-servers.ts';
+import { wantedState } from '../wanted-state.ts';
 
 const TAG = 'Gateways';
 const params = { id: idSchema };

@@ -8,9 +8,9 @@ import { virtualServerChange, virtualServerInput, virtualServerSchema } from '..
 import type { VirtualServerBody } from '../contract/virtual-servers.ts';
 import type { Call } from '../http/call.ts';
 import { pageOf, pageQuery, paged } from '../http/page.ts';
-import { invalidInput } from '../http/problem.ts';
 import { route, type JsonAnswer, type Route } from '../http/route.ts';
 import { accessFrom, admitted, iso, listable } from '../objects.ts';
+import { wantedState } from '../wanted-state.ts';
 import { resolveSelection, selectionIds, type SelectionIds } from '../selection.ts';
 import { virtualServerOfContextForge } from '../compatibility.ts';
 
@@ -190,16 +190,6 @@ async function change(
     (record) => expectedInUse(one(call, record, ids), record),
   );
   return inUse(call, answer);
-}
-
-/** `{"enabled": …}` or `?activate=…`. Throws `invalid_input` for neither. */
-export function wantedState({
-  body,
-  query,
-}: Call<unknown, { readonly activate?: boolean | undefined }, { readonly enabled: boolean } | undefined>): boolean {
-  const wanted = body?.enabled ?? query.activate;
-  if (wanted !== undefined) return wanted;
-  throw invalidInput([{ pointer: '/enabled', detail: 'is missing', remedy: 'Send {"enabled": true} or false.' }]);
 }
 
 /** What a replay will say: an answer is remembered together with the change, and before that is in use. */

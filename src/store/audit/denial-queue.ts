@@ -1,9 +1,13 @@
 /** Denials on their way into the audit log: those that come while others are being written share the next transaction. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Denial, StoreError } from '../store.ts';
 import type { AuditEntry } from './audit-line.ts';
 
-/** Lines of one transaction. PostgreSQL takes 65,535 parameters, and a line has 15. */
-const MAX_BATCH = 500;
+/** Lines of one transaction, so that it takes only a few ms of this process. */
+const MAX_BATCH = 200;
+/** After each transaction comes a pause of this many times its own length: whoever sends refused calls in floods slows down themselves, not others. */
+const PAUSE_FACTOR = 4;
+const LONGEST_PAUSE_MS = 250;
 /** Each of them has a caller that waits. More than this means that the disk does not keep up. */
 const MAX_WAITING = 20_000;
 
@@ -44,12 +48,14 @@ export class DenialQueue {
     });
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH);
+      const started = performance.now();
       try {
         await this.#write(batch.map(({ entry }) => entry));
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }
+      await sleep(Math.min(PAUSE_FACTOR * (performance.now() - started), LONGEST_PAUSE_MS));
     }
     this.#flushing = undefined;
   }

@@ -1,5 +1,5 @@
 /** Kysely over `node:sqlite`: one connection to one file. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import {
   type CompiledQuery,
@@ -22,6 +22,8 @@ const BUSY_DEADLINE_MS = 10_000;
 const BUSY_PAUSE_MS = 5;
 /** Queries are few and alike; those that vary in length (`in (…)`, many rows) must not pile up. */
 const MAX_STATEMENTS = 200;
+/** Nothing here waits for the system, so without a turn of the event loop a row of queries would hold up everything else. */
+const QUERIES_IN_A_ROW = 20;
 
 export class SqliteDialect implements Dialect {
   readonly #database: DatabaseSync;
@@ -94,12 +96,15 @@ class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
   /** By SQL text, the one used last at the end. */
   readonly #statements = new Map<string, StatementSync>();
+  #queries = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    this.#queries += 1;
+    if (this.#queries % QUERIES_IN_A_ROW === 0) await turn();
     const statement = this.#prepare(query.sql);
     const parameters = query.parameters as readonly SQLInputValue[];
     if (statement.columns().length > 0) return { rows: statement.all(...parameters) as R[] };

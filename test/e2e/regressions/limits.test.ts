@@ -125,7 +125,6 @@ function hungPool() {
     log: QUIET,
     record: () => undefined,
     keepaliveIntervalMs: undefined,
-    probeIntervalMs: 30_000,
   });
   return { pool, opened };
 }

@@ -1,0 +1,60 @@
+/** The configuration that is being served, as it may be shown: everything but secrets. */
+import type { Config, ServerConfig } from '../config/config.ts';
+import { configSecrets } from '../telemetry/config-secrets.ts';
+import { createRedactor } from '../telemetry/redaction.ts';
+import { isFields } from './compatibility.ts';
+
+export const MASK = '********';
+
+const LIMITS = { depth: 32, entries: 10_000, text: 1_000_000 };
+
+/** Only these servers are shown. What stands where a secret may stand is masked whatever it is. */
+export function effectiveConfiguration(config: Config, servers: readonly ServerConfig[]): unknown {
+  const { gateway } = config;
+  const redactor = createRedactor();
+  redactor.addSecrets(configSecrets(config));
+  const shown = {
+    gateway: {
+      ...gateway,
+      agentIds: gateway.agentIds.map(() => MASK),
+      hmacSecret: gateway.hmacSecret === undefined ? undefined : MASK,
+      tls: gateway.tls && withoutKeys(gateway.tls),
+      auth: {
+        ...gateway.auth,
+        issuers: gateway.auth.issuers.map((issuer) =>
+          issuer.keys.kind === 'secret' ? { ...issuer, keys: { kind: 'secret', secret: MASK } } : issuer,
+        ),
+      },
+    },
+    servers: servers.map(withoutSecrets),
+  };
+  return redactor.value(shown, LIMITS);
+}
+
+function withoutSecrets(server: ServerConfig): object {
+  if (server.kind === 'container') {
+    return { ...server, container: { ...server.container, env: masked(server.container.env) } };
+  }
+  return {
+    ...server,
+    headers: masked(server.headers),
+    query: server.query && masked(server.query),
+    tls: server.tls && withoutKeys(server.tls),
+  };
+}
+
+function masked(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.keys(values).map((name) => [name, MASK]));
+}
+
+/** The path of a key is no secret; a key that is written out is, and so is what opens it. */
+function withoutKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutKeys);
+  if (!isFields(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => {
+      const isSecret = name === 'passphrase' || (name === 'key' && String(member).includes('-----BEGIN'));
+      return [name, isSecret && member !== undefined ? MASK : withoutKeys(member)];
+    }),
+  );
+}

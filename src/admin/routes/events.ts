@@ -1,0 +1,55 @@
+/** `/events`: what changes, as it happens. */
+import { z } from 'zod';
+import { GatewayError } from '../../shared/errors.ts';
+import { eventSchema } from '../contract/events.ts';
+import { streamEvents } from '../events/event-stream.ts';
+import { route, type Route } from '../http/route.ts';
+
+/** Streams cost memory; dashboards need a handful. */
+const MAX_STREAMS = 200;
+
+export const EVENT_ROUTES: readonly Route[] = [
+  route({
+    action: 'event.follow',
+    method: 'GET',
+    path: '/events',
+    requires: { permission: 'events.read' },
+    tag: 'Events',
+    summary: 'Follows changes of state as they happen',
+    description:
+      'A stream of server-sent events. Each carries the audit action (`server.create`, `tool.update`, …), `health` or `reload` as its type. Only what the caller could read is told. Send `Last-Event-ID` to hear what was missed; an event `reset` says that this is not known any more: read the state again.',
+    query: {
+      types: z
+        .string()
+        .max(1_000)
+        .optional()
+        .meta({ description: 'Types with commas between them, or what they begin with: `health,server.`.' }),
+    },
+    answers: {
+      200: {
+        description: 'The stream; the schema is that of each `data`.',
+        schema: eventSchema,
+        contentType: 'text/event-stream',
+      },
+    },
+    errors: ['too_many_sessions'],
+    async handle(call) {
+      const { events, currentPrincipal } = call.context;
+      if (events.size >= MAX_STREAMS) {
+        throw new GatewayError('too_many_sessions', `${MAX_STREAMS} clients follow events already; try again later.`);
+      }
+      const { types } = call.query;
+      const last = call.headers['last-event-id'];
+      return {
+        stream: (response) =>
+          streamEvents(response, {
+            bus: events,
+            principal: () => currentPrincipal(call.principal),
+            signal: call.signal,
+            types: types === undefined ? undefined : types.split(',').map((type) => type.trim()),
+            lastEventId: typeof last === 'string' ? last : undefined,
+          }),
+      };
+    },
+  }),
+];
