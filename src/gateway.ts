@@ -119,7 +119,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const authenticatorFor = (of: Config): Promise<Authenticator> => authentication.authenticatorFor(of);
   const place: { current?: CurrentRuntime } = {};
   const onItems =
-    management && itemKeeper(management.store, telemetry.log, (name) => place.current?.runtime.pools.has(name) ?? true);
+    management && itemKeeper(management, telemetry.log, (name) => place.current?.runtime.pools.has(name) ?? true);
   const first = await buildRuntime({
     config,
     telemetry,

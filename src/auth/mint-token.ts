@@ -44,6 +44,28 @@ async function ensureUser(tx: StoreWriter, email: string, roles: readonly string
   for (const role of roles) await tx.putRoleBinding({ user: email, role, team: undefined });
 }
 
+/**
+ * Ends an API token by its id; any other text is the `jti` of a JWT. Rejects with a StoreError, `missing` for an id that
+ * no token has.
+ */
+export async function revokeToken(
+  store: Pick<Store, 'change'>,
+  id: string,
+  actor: Actor,
+): Promise<'api-token' | 'jwt'> {
+  const isId = /^[0-9a-f]{32}$/.test(id);
+  await store.change({ actor, action: 'token.revoke' }, async (tx) => {
+    const object = { kind: 'token', id, name: undefined };
+    if (!isId) {
+      await tx.revoke(id, undefined);
+      return { result: undefined, object, before: undefined, after: { revoked: true } };
+    }
+    const token = await tx.updateToken(id, undefined, { revokedAt: Date.now() });
+    return { result: undefined, object: { ...object, name: token.name }, before: undefined, after: { revoked: true } };
+  });
+  return isId ? 'api-token' : 'jwt';
+}
+
 /** The account behind the token that a new embedded store begins with. */
 export const FIRST_ADMIN = 'admin@localhost';
 

@@ -9,6 +9,7 @@ import type { Given } from './serve/flag-values.ts';
 import { type Flag, isSwitch, longName, SERVE_FLAGS } from './serve/flags.ts';
 import { writeDocument, writeText } from './stdout-document.ts';
 import { addAudit, addSecrets, STORE_EXAMPLES } from './store-commands.ts';
+import { addToken, TOKEN_EXAMPLES } from './token-commands.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Examples by command, as they appear in help and reference. */
@@ -37,6 +38,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse certs --url https://gateway.example.com:8443 --ca ca.crt',
   ],
   ...STORE_EXAMPLES,
+  ...TOKEN_EXAMPLES,
   version: ['gatehouse version', 'gatehouse version --json'],
 };
 
@@ -83,6 +85,7 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
   addCerts(program, env, done);
   addSecrets(program, env, done);
   addAudit(program, env, done);
+  addToken(program, env, done);
   addVersion(program);
   for (const command of commandsOf(program)) {
     const { [fullName(command)]: examples = [] } = EXAMPLES;
@@ -115,7 +118,7 @@ function addServe(program: Command, env: NodeJS.ProcessEnv, done: (status: numbe
   command.action(async (given: Given) => {
     const [stray] = command.args;
     if (stray !== undefined) {
-      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect, certs, secrets, audit and version`;
+      const message = `unknown command or argument '${stray}'; the commands are serve, validate, pull, schema, connect, certs, secrets, audit, token and version`;
       throw new UsageError([message]);
     }
     const { serve } = await import('./serve.ts');

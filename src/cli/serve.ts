@@ -6,6 +6,8 @@ import { errorPayload, formatDiagnostics, formatWarning } from '../config/report
 import { startGateway, StartInterrupted, type Gateway } from '../gateway.ts';
 import type { ReloadSource } from '../runtime/reload.ts';
 import { StartupFailure } from '../runtime/start-servers.ts';
+import type { Store } from '../store/store.ts';
+import { FIRST_ADMIN, mintFirstAdminToken } from '../auth/mint-token.ts';
 import { openStore } from '../store/open-store.ts';
 import { StoreError } from '../store/store.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
@@ -107,6 +109,7 @@ async function run(
     return EXIT_FAILURE;
   }
   tellWhereItServes(gateway, config, version, telemetry);
+  if (store !== undefined) await showFirstToken(store, telemetry);
   using _hangup = onHangup(() => void gateway.reload('SIGHUP'));
   signals.onStop(
     () => gateway.stop({ timeoutMs: gateway.config.gateway.shutdownTimeoutMs }),
@@ -114,6 +117,20 @@ async function run(
   );
   const { drained } = await gateway.closed;
   return drained && !signals.aborted ? EXIT_OK : EXIT_FAILURE;
+}
+
+/** Into a store that nobody has a key to yet, the operator is let in once. Past the log, which others read. */
+async function showFirstToken(store: Store, { log }: Telemetry): Promise<void> {
+  if (store.engine !== 'sqlite') {
+    if ((await store.users()).length === 0)
+      log.warn('the store has no users yet: make a token with gatehouse token create --user EMAIL --role admin');
+    return;
+  }
+  const minted = await mintFirstAdminToken(store);
+  if (minted === undefined) return;
+  process.stderr.write(
+    `\nThis is the first start with this store. Token of its administrator, shown only now:\n\n  ${minted.text}\n\nLost it? Make another with: gatehouse token create --user ${FIRST_ADMIN} --role admin\n\n`,
+  );
 }
 
 /** The validated configuration; undefined when there is none and everything wrong has been said. */

@@ -9,7 +9,7 @@ import { writeDocument, writeText } from './stdout-document.ts';
 import { storeOfCommand } from './store-location.ts';
 import { UsageError } from './usage-error.ts';
 
-interface StoreOptions {
+export interface StoreOptions {
   readonly dataDir?: string;
   readonly secretKeyFile?: string;
 }
@@ -69,7 +69,7 @@ export function addAudit(program: Command, env: NodeJS.ProcessEnv, done: (status
     });
 }
 
-function withStoreOptions(command: Command): Command {
+export function withStoreOptions(command: Command): Command {
   return command
     .option(
       '--data-dir <directory>',
@@ -103,6 +103,6 @@ async function verified(store: Store, expected: ExpectedLine | undefined): Promi
 }
 
 /** Whoever may read key and database is nobody that the gateway knows: the system's name for the account has to do. */
-function operator(): Actor {
+export function operator(): Actor {
   return { subject: `system:${userInfo().username}`, user: undefined, requestId: undefined, address: undefined };
 }

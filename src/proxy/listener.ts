@@ -183,7 +183,14 @@ export class Listener implements AsyncDisposable {
       const principal = await runtime.authenticator.authenticate(request);
       const address = request.socket.remoteAddress;
       const endpoint = await endpointOf(front, asked, { requestId, principal, runtime, address });
-      webSockets.accept(front, request, socket, head, { requestId, principal, runtime, address, ...endpoint });
+      webSockets.accept(front, request, socket, head, {
+        requestId,
+        principal,
+        runtime,
+        address,
+        headers: request.headers,
+        ...endpoint,
+      });
     } catch (error) {
       const failure = expected(error, requestId);
       front.metrics.refusal(failure.code);
@@ -212,7 +219,7 @@ export class Listener implements AsyncDisposable {
     if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
     const { route, view } = await endpointOf(front, asked, caller);
     refuseModernVerb(request);
-    const admitted = { ...caller, route, view };
+    const admitted = { ...caller, headers: request.headers, route, view };
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);

@@ -75,6 +75,7 @@ export async function handlePost(
       route,
       view,
       address: admitted.address,
+      headers: admitted.headers,
       session,
       modern,
       message,

@@ -1,6 +1,7 @@
 /** The corpus of spellings and of whole entries, through the whole of loading, in both dialects. */
 import { describe, expect, it } from 'vitest';
 import type { ContainerSpec } from '../../src/config/config.ts';
+import { ACCEPTED, REFUSED, SHORT } from '../../src/config/container-options.ts';
 import { CONTAINERIZATION_URL } from '../../src/config/defaults.ts';
 import { loadConfig, type LoadResult } from '../../src/config/load.ts';
 import { ACCEPTED_SPELLINGS } from './accepted-spellings.corpus.ts';
@@ -27,6 +28,38 @@ describe('server entries', () => {
     const ways = ACCEPTED_ARGUMENTS.length + ACCEPTED_SPELLINGS.length + ACCEPTED_ENTRIES.length;
     expect(ways).toBeGreaterThan(150);
   });
+
+  it.each([...ACCEPTED.keys()])('are tried with every option that is accepted: %s', (name) => {
+    const words = ACCEPTED_SPELLINGS.flatMap(({ args }) => args);
+    const letters = [...SHORT].flatMap(([letter, long]) => (long === name ? [letter] : []));
+    expect(words.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))).toBe(true);
+    for (const letter of letters) expect(words.some((word) => word.startsWith(`-${letter}`))).toBe(true);
+  });
+
+  it.each([...REFUSED])(
+    'T-ISO-001 are refused with every option that is not, by name and reason: %s',
+    async (name, option) => {
+      const letters = [...SHORT].flatMap(([letter, long]) => (long === name ? [letter] : []));
+      const spellings = [
+        ...(option.takesValue
+          ? [[`--${name}`, 'x'], [`--${name}=x`]]
+          : [[`--${name}`], [`--${name}=true`], [`--${name}=false`]]),
+        ...letters.flatMap((letter) =>
+          option.takesValue
+            ? [[`-${letter}`, 'x'], [`-${letter}x`], [`-i${letter}`, 'x']]
+            : [[`-${letter}`], [`-i${letter}`]],
+        ),
+      ];
+      for (const written of spellings) {
+        const args = ['run', '--rm', '-i', ...written, IMAGE];
+        const result = await load('toml', configurationOf('toml', { command: 'docker', args }));
+        expect(containerOf(result)).toContain(option.reason);
+        expect(containerOf(result)).toContain(
+          written[0]?.startsWith('--') === true ? `--${name}` : `-${letters[0] ?? ''}`,
+        );
+      }
+    },
+  );
 
   it.each(ACCEPTED_SPELLINGS.map((entry) => [entry.what, entry] as const))(
     'T-ISO-001 are understood as a TOML command line, and as options in JSON: %s',

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { containerExamples } from '../../src/config/build/server-type.ts';
+import { DEFAULT_CPUS, DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, DEFAULT_PIDS } from '../../src/config/defaults.ts';
 import { spell } from '../../src/config/dialect.ts';
 import { loadConfig, type LoadResult } from '../../src/config/load.ts';
 import { CONTAINER_ONLY_FIELDS } from '../../src/config/schema/server.ts';
@@ -48,6 +49,18 @@ describe('what is written about containment', () => {
     expect(await load('json', JSON.stringify({ ...(JSON.parse(name.json) as object), gateway }))).toMatchObject({
       ok: true,
     });
+  });
+
+  it('tells the limits that a container has by default', () => {
+    const memory = `${DEFAULT_MEMORY_BYTES / 1024 / 1024}m`;
+    const limits = `${memory}, ${DEFAULT_CPUS} core, ${DEFAULT_PIDS} processes, ${DEFAULT_OPEN_FILES} files`;
+    expect(guide).toContain(`| \`resources\` | ${limits} |`);
+  });
+
+  it('leads to pages that there are', async () => {
+    const links = [...guide.matchAll(/\]\(((?:\.\.?\/)[^)#]+)\)/g)].map((match) => match[1] ?? '');
+    expect(links.length).toBeGreaterThan(0);
+    for (const link of links) expect(await page(`docs/guides/${link}`)).not.toBe('');
   });
 
   it('speaks of the same commands as the program', async () => {

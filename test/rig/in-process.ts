@@ -3,6 +3,7 @@ import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Access } from '../../src/config/registration.ts';
 import { startGateway, type Gateway } from '../../src/gateway.ts';
+import type { Store } from '../../src/store/store.ts';
 import { createTelemetry } from '../../src/telemetry/log.ts';
 import { AGENT_ID } from './gateway.ts';
 
@@ -27,12 +28,13 @@ export interface InProcessGateway extends AsyncDisposable {
   change(config: InProcessConfig): Promise<void>;
 }
 
-/** Listens on a free loopback port. Disposing stops it. */
-export async function startInProcess(given: InProcessConfig): Promise<InProcessGateway> {
+/** Listens on a free loopback port. Disposing stops it, and closes the store. */
+export async function startInProcess(given: InProcessConfig, store?: Store): Promise<InProcessGateway> {
   let next = given;
   const telemetry = createTelemetry({ level: 'silent' });
   const gateway = await startGateway({
     config: await configOf(given),
+    store,
     telemetry,
     version: '0.0.0-test',
     announce: () => Promise.resolve(),

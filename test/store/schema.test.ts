@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { startPostgres } from '../../scripts/setup/postgres.ts';
 import type { Engine, Tables } from '../../src/store/engine/engine.ts';
 import { SqliteDialect } from '../../src/store/engine/sqlite-dialect.ts';
@@ -79,13 +79,19 @@ describe.skipIf(postgresMissing())('PostgreSQL (PostgreSQL)', () => {
   it('that loses its connections is used again as soon as it answers', async () => {
     await using server = await startPostgres();
     const databaseUrl = server.url(await createDatabase(server));
-    await using store = await openStore({ databaseUrl, key: { text: newKeyText(), name: 'KEY' } });
+    const location = { databaseUrl, key: { text: newKeyText(), name: 'KEY' } };
+    await using store = await openStore(location);
+    await using other = await openStore(location);
+    const heard = vi.fn<(revision: number) => void>();
+    other.onChange(heard);
     await register(store, 'before');
+    await vi.waitFor(() => expect(heard.mock.calls).toEqual([[1]]), { timeout: 20_000 });
     await querySql(
       server.url('postgres'),
       'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname is not null',
     );
     await register(store, 'after');
+    await vi.waitFor(() => expect(heard.mock.calls).toEqual([[1], [2]]), { timeout: 20_000 });
     expect(await store.gateways()).toHaveLength(2);
     expect(await store.verifyAudit()).toMatchObject({ ok: true, lines: 2 });
   });

@@ -9,6 +9,7 @@ import { OPERATION_ROUTES } from './operations.ts';
 import { ROLE_ROUTES } from './roles.ts';
 import { TEAM_ROUTES } from './teams.ts';
 import { TOKEN_ROUTES } from './tokens.ts';
+import { TRANSFER_ROUTES } from './transfer.ts';
 import { USER_ROUTES } from './users.ts';
 import { VIRTUAL_SERVER_ROUTES } from './virtual-servers.ts';
 
@@ -20,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   ...USER_ROUTES,
   ...TEAM_ROUTES,
   ...ROLE_ROUTES,
+  ...TRANSFER_ROUTES,
   ...EVENT_ROUTES,
   ...OPERATION_ROUTES,
   ...AUDIT_ROUTES,

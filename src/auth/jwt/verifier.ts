@@ -73,7 +73,9 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
     recognizes: (credential) => FORM.test(credential),
     async verify(credential) {
       if (credential.length > MAX_LENGTH) throw refused('The token is too long.');
-      const issuer = issuers.get(issuerOf(credential));
+      const { issuer: name, type } = readUnverified(credential);
+      if (type !== undefined && !TYPES.has(type.toLowerCase())) throw refused('This kind of JWT is no access token.');
+      const issuer = issuers.get(name);
       if (issuer === undefined) throw refused('The issuer of the token is not trusted here.');
       const payload = await signed(credential, issuer, now());
       return checked(understood(payload, issuer), issuer);
@@ -94,10 +96,15 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
   }
 }
 
-/** What says who it is from, before anything is known to be true: it only selects the keys to check it with. */
-function issuerOf(token: string): string {
+interface Unverified {
+  readonly issuer: string;
+  readonly type: string | undefined;
+}
+
+/** What says of itself what it is, before anything is known to be true: it only selects the keys to check it with. */
+function readUnverified(token: string): Unverified {
   try {
-    return decodeJwt(token).iss ?? '';
+    return { issuer: decodeJwt(token).iss ?? '', type: decodeProtectedHeader(token).typ };
   } catch {
     throw refused('The token cannot be read.');
   }
@@ -105,8 +112,6 @@ function issuerOf(token: string): string {
 
 async function signed(token: string, { config, keys }: Issuer, now: number): Promise<JWTPayload> {
   try {
-    const { typ } = decodeProtectedHeader(token);
-    if (typ !== undefined && !TYPES.has(typ.toLowerCase())) throw refused('This kind of JWT is no access token.');
     return await keys.verify(token, {
       issuer: config.issuer,
       requiredClaims: ['exp', 'sub'],
@@ -114,7 +119,6 @@ async function signed(token: string, { config, keys }: Issuer, now: number): Pro
       currentDate: new Date(now),
     });
   } catch (error) {
-    if (error instanceof GatewayError) throw error;
     if (error instanceof errors.JWTExpired) throw refused('The token has expired.');
     if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf')
       throw refused('The token is not valid yet.');

@@ -1,0 +1,127 @@
+/** Roles, users and teams of an import. */
+import { isDeepStrictEqual } from 'node:util';
+import { permissionsOf } from '../../auth/account.ts';
+import { BUILT_IN_ROLES } from '../../auth/permissions.ts';
+import { refuseEscalation } from '../escalation.ts';
+import { invalidInput } from '../http/problem.ts';
+import { teamIds, type Plan } from './plan.ts';
+
+export async function planRoles(plan: Plan): Promise<void> {
+  const { call, document } = plan;
+  for (const [index, { name, description, permissions }] of document.roles.entries()) {
+    const before = await call.context.store.role(name);
+    const fields = { description: description ?? undefined, permissions };
+    await plan.add({
+      kind: 'role',
+      name,
+      pointer: `/roles/${index}`,
+      before: before && {
+        isSame: before.description === fields.description && isSameSet(before.permissions, permissions),
+      },
+      check() {
+        call.need('roles.write');
+        if (Object.hasOwn(BUILT_IN_ROLES, name)) {
+          throw invalidInput([{ pointer: '/name', detail: 'comes with the product', remedy: 'Choose another name.' }]);
+        }
+        refuseEscalation(call, permissions, undefined);
+      },
+      apply: (tx) =>
+        before === undefined ? tx.insertRole({ name, ...fields }) : tx.updateRole(before.id, before.version, fields),
+    });
+  }
+}
+
+export async function planUsers(plan: Plan): Promise<void> {
+  const { call, document } = plan;
+  const { store } = call.context;
+  const names = new Map((await store.teams()).map(({ id, name }) => [id, name]));
+  for (const [index, { email, fullName, enabled, roles }] of document.users.entries()) {
+    const before = await store.user(email);
+    const fields = { fullName: fullName ?? undefined, enabled };
+    const held = (await store.roleBindings({ user: email })).map(({ role, team }) => ({
+      role,
+      team: team === undefined ? null : (names.get(team) ?? null),
+    }));
+    const missing = roles.filter((wanted) => !held.some((has) => isDeepStrictEqual(has, wanted)));
+    await plan.add({
+      kind: 'user',
+      name: email,
+      pointer: `/users/${index}`,
+      before: before && {
+        isSame: before.fullName === fields.fullName && before.enabled === enabled && missing.length === 0,
+      },
+      async check() {
+        call.need('users.write');
+        for (const [place, { role, team }] of missing.entries()) {
+          call.need('roles.write');
+          refuseUnknownTeam(plan, names, team, `/roles/${place}/team`);
+          const imported = document.roles.find(({ name }) => name === role);
+          const allowed = imported === undefined ? await permissionsOf(store, role) : imported.permissions;
+          if ([...allowed].length === 0) {
+            throw invalidInput([{ pointer: `/roles/${place}/role`, detail: `there is no role "${role}"` }]);
+          }
+          // Also for one team: whoever gives roles by an import needs what he gives everywhere.
+          refuseEscalation(call, allowed, undefined);
+        }
+      },
+      async apply(tx) {
+        if (before === undefined) await tx.insertUser({ email, ...fields });
+        else await tx.updateUser(before.id, before.version, fields);
+      },
+    });
+    // Roles may be for teams that come after the users.
+    plan.atEnd('user', email, async (tx) => {
+      const ids = await teamIds(tx);
+      for (const { role, team } of missing) {
+        await tx.putRoleBinding({ user: email, role, team: team === null ? undefined : ids.get(team) });
+      }
+    });
+  }
+}
+
+export async function planTeams(plan: Plan): Promise<void> {
+  const { call, document } = plan;
+  const { store } = call.context;
+  const teams = await store.teams();
+  for (const [index, { name, description, members }] of document.teams.entries()) {
+    const before = teams.find((team) => team.name === name);
+    const present = before === undefined ? [] : await store.memberships({ team: before.id });
+    const missing = members.filter(
+      ({ user, role }) => !present.some((member) => member.user === user && member.role === role),
+    );
+    await plan.add({
+      kind: 'team',
+      name,
+      pointer: `/teams/${index}`,
+      before: before && { isSame: (before.description ?? null) === description && missing.length === 0 },
+      async check() {
+        call.need('teams.write', before && { team: before.id });
+        for (const [place, { user }] of missing.entries()) {
+          const isImported = document.users.some(({ email }) => email === user);
+          if (isImported || (await store.user(user)) !== undefined) continue;
+          throw invalidInput([{ pointer: `/members/${place}/user`, detail: `there is no user "${user}"` }]);
+        }
+      },
+      async apply(tx) {
+        const fields = { name, description: description ?? undefined };
+        const team =
+          before === undefined ? await tx.insertTeam(fields) : await tx.updateTeam(before.id, before.version, fields);
+        for (const { user, role } of missing) await tx.putMembership({ team: team.id, user, role });
+      },
+    });
+  }
+}
+
+function refuseUnknownTeam(
+  { document }: Plan,
+  names: ReadonlyMap<string, string>,
+  team: string | null,
+  pointer: string,
+): void {
+  const isKnown = team === null || [...names.values(), ...document.teams.map(({ name }) => name)].includes(team);
+  if (!isKnown) throw invalidInput([{ pointer, detail: `there is no team "${team}"`, remedy: 'Import it as well.' }]);
+}
+
+function isSameSet(one: readonly string[], other: readonly string[]): boolean {
+  return isDeepStrictEqual(new Set(one), new Set(other));
+}

@@ -1,0 +1,182 @@
+/** Servers, virtual servers and changes of items of an import. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Permission } from '../../auth/permissions.ts';
+import { canonicalEntry, joinSecrets, separateSecrets, type Entry } from '../../config/entry-secrets.ts';
+import type { ItemKind, ItemOverride } from '../../config/registration.ts';
+import { newRowId } from '../../store/row-id.ts';
+import { MASK } from '../contract/gateways.ts';
+import type { Transfer } from '../contract/transfer.ts';
+import { checkDraft, unmasked } from '../gateways/draft.ts';
+import { permissionFor, permissionForRecord } from '../gateways/known.ts';
+import { refuseTaken } from '../gateways/registration.ts';
+import { invalidInput } from '../http/problem.ts';
+import { visibleServers } from '../known-servers.ts';
+import { isNeutral, keyOf } from '../present-item.ts';
+import { accessWith, below, checkAccess, teamIds, type Plan } from './plan.ts';
+
+export async function planGateways(plan: Plan): Promise<void> {
+  const { call, document } = plan;
+  const { store, stored, runtime } = call.context;
+  const teams = await teamIds(store);
+  for (const [index, wanted] of document.gateways.entries()) {
+    const before = await store.gatewayByName(wanted.name);
+    const pointer = `/gateways/${index}`;
+    const entry = canonicalEntry(wanted.entry);
+    const about = { description: wanted.description ?? undefined, tags: wanted.tags, enabled: wanted.enabled };
+    const made: { fields?: ReturnType<typeof separateSecrets> } = {};
+    await plan.add({
+      kind: 'gateway',
+      name: wanted.name,
+      pointer,
+      before: before && {
+        isSame: isDeepStrictEqual(
+          { entry: withMasksLifted(entry, before.secrets), access: accessWith(teams, wanted), ...about },
+          {
+            entry: joinSecrets(before),
+            access: before.access,
+            description: before.description,
+            tags: before.tags,
+            enabled: before.enabled,
+          },
+        ),
+      },
+      async check() {
+        const permission = permissionFor(entry['type'] === 'http' ? 'http' : 'container');
+        await checkAccess(plan, wanted, permission, before?.access);
+        if (before !== undefined) call.need(permissionForRecord(before), before.access);
+        refuseTaken(wanted.name, call);
+        const whole = await below('/entry', () => unmasked(entry, before?.secrets ?? {}));
+        const draft = {
+          id: before?.id ?? newRowId(),
+          name: wanted.name,
+          entry: whole,
+          access: accessWith(teams, wanted),
+          ...about,
+        };
+        await below('/entry', () => checkDraft(draft, stored, runtime().config));
+        made.fields = separateSecrets(whole);
+      },
+      async apply(tx) {
+        if (made.fields === undefined) throw new Error('a server is imported that was never checked');
+        const fields = { ...made.fields, ...about, access: accessWith(await teamIds(tx), wanted) };
+        const isReached =
+          before?.state === 'active' && isDeepStrictEqual(joinSecrets(before), joinSecrets(made.fields));
+        // Nobody waits for it here: it is reached like after a start.
+        const state = isReached ? 'active' : 'pending';
+        if (before === undefined)
+          await tx.insertGateway({ name: wanted.name, ...fields, state, leaseUntil: undefined });
+        else await tx.updateGateway(before.id, before.version, { ...fields, state });
+      },
+    });
+  }
+}
+
+export async function planVirtualServers(plan: Plan): Promise<void> {
+  const { call, document } = plan;
+  const { store } = call.context;
+  const teams = await teamIds(store);
+  const present = new Map((await store.virtualServers()).map((server) => [server.name, server]));
+  for (const [index, wanted] of document.servers.entries()) {
+    const before = present.get(wanted.name);
+    const about = {
+      description: wanted.description ?? undefined,
+      tags: wanted.tags,
+      items: wanted.items,
+      enabled: wanted.enabled,
+    };
+    await plan.add({
+      kind: 'server',
+      name: wanted.name,
+      pointer: `/servers/${index}`,
+      before: before && {
+        isSame: isDeepStrictEqual(
+          { ...about, access: accessWith(teams, wanted) },
+          {
+            description: before.description,
+            tags: before.tags,
+            items: before.items.map(({ server, kind, key }) => ({ server, kind, key })),
+            enabled: before.enabled,
+            access: before.access,
+          },
+        ),
+      },
+      check: () => checkAccess(plan, wanted, 'servers.write', before?.access),
+      async apply(tx) {
+        const fields = { name: wanted.name, ...about, access: accessWith(await teamIds(tx), wanted) };
+        if (before === undefined) await tx.insertVirtualServer(fields);
+        else await tx.updateVirtualServer(before.id, before.version, fields);
+      },
+    });
+  }
+}
+
+/** With the secrets that are there in the place of masks, to compare it. */
+function withMasksLifted(entry: Entry, secrets: Readonly<Record<string, string>>): Entry {
+  const separated = separateSecrets(entry);
+  const lifted = Object.entries(separated.secrets).map(([pointer, value]) => [
+    pointer,
+    value === MASK ? (secrets[pointer] ?? MASK) : value,
+  ]);
+  return joinSecrets({ ...separated, secrets: Object.fromEntries(lifted) as Record<string, string> });
+}
+
+const PERMISSION: Readonly<Record<ItemKind, Permission>> = {
+  tool: 'tools.write',
+  resource: 'resources.write',
+  'resource-template': 'resources.write',
+  prompt: 'prompts.write',
+};
+
+export async function planItems(plan: Plan): Promise<void> {
+  const { call, document } = plan;
+  const present = new Map((await call.context.store.overrides()).map((override) => [keyOf(override), override]));
+  const servers = await visibleServers(call);
+  for (const [index, wanted] of document.items.entries()) {
+    const before = present.get(keyOf(wanted));
+    const next = overrideOf(wanted);
+    await plan.add({
+      kind: 'item',
+      name: `${wanted.server} ${wanted.kind} ${wanted.key}`,
+      pointer: `/items/${index}`,
+      before: before && {
+        isSame: isDeepStrictEqual(overrideOf({ ...before, annotations: before.annotations as never }), next),
+      },
+      check() {
+        const server = servers.get(wanted.server);
+        const imported = document.gateways.some(({ name }) => name === wanted.server);
+        if (server === undefined && !imported) {
+          throw invalidInput([
+            {
+              pointer: '/server',
+              detail: `there is no server "${wanted.server}"`,
+              remedy: 'Import it as well, or take this out.',
+            },
+          ]);
+        }
+        call.need(PERMISSION[wanted.kind], server?.access);
+      },
+      async apply(tx) {
+        if (!isNeutral(next)) await tx.putOverride(next, before?.version);
+        else if (before !== undefined) await tx.deleteOverride(next);
+      },
+    });
+  }
+}
+
+type Wanted = Omit<Transfer['items'][number], 'name' | 'title' | 'description' | 'annotations' | 'tags'> & {
+  readonly [K in 'name' | 'title' | 'description']: string | null | undefined;
+} & { readonly annotations: Readonly<Record<string, unknown>> | null | undefined; readonly tags: readonly string[] };
+
+function overrideOf({ server, kind, key, enabled, name, title, description, annotations, tags }: Wanted): ItemOverride {
+  return {
+    server,
+    kind,
+    key,
+    enabled,
+    name: name ?? undefined,
+    title: title ?? undefined,
+    description: description ?? undefined,
+    annotations: annotations ?? undefined,
+    tags,
+  };
+}
