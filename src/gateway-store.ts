@@ -2,7 +2,7 @@
 import type { Config } from './config/config.ts';
 import type { OnItems } from './runtime/build.ts';
 import { StoredConfig } from './runtime/stored-config.ts';
-import type { Store } from './store/store.ts';
+import type { Actor, Store } from './store/store.ts';
 import { configSecrets } from './telemetry/config-secrets.ts';
 import type { Telemetry } from './telemetry/log.ts';
 
@@ -27,12 +27,36 @@ export async function readStore(store: Store, file: Config, telemetry: Telemetry
   return { store, stored, config: combined.config };
 }
 
-/** Keeps what servers list in the store, so that each item has an id that stays. `isServed`: the server has its place in the configuration. */
-export function itemKeeper(store: Store, log: Telemetry['log'], isServed: (server: string) => boolean): OnItems {
+/**
+ * Keeps what servers list in the store, so that each item has an id that stays; a registered server that was waited for
+ * is there then. `isServed`: the server has its place in the configuration.
+ */
+export function itemKeeper(
+  { store, stored }: OpenedStore,
+  log: Telemetry['log'],
+  isServed: (server: string) => boolean,
+): OnItems {
+  const keep = async (server: string, items: Parameters<OnItems>[1]): Promise<void> => {
+    await store.syncItems(server, items);
+    if (stored.isPending(server)) await activate(store, server);
+  };
   return (server, items) => {
     if (!isServed(server)) return;
-    store
-      .syncItems(server, items)
-      .catch((error: unknown) => log.warn({ err: error, server }, 'what the server lists could not be kept'));
+    keep(server, items).catch((error: unknown) =>
+      log.warn({ err: error, server }, 'what the server lists could not be kept'),
+    );
   };
+}
+
+const GATEWAY: Actor = { subject: 'gateway', user: undefined, requestId: undefined, address: undefined };
+
+async function activate(store: Store, server: string): Promise<void> {
+  const record = await store.gatewayByName(server);
+  if (record?.state !== 'pending' || record.leaseUntil !== undefined) return;
+  const { id, name, version, state } = record;
+  await store.change({ actor: GATEWAY, action: 'gateway.activate' }, async (tx) => {
+    const active = await tx.updateGateway(id, version, { state: 'active' });
+    const object = { kind: 'gateway', id, name };
+    return { result: undefined, object, before: { state }, after: { state: active.state } };
+  });
 }

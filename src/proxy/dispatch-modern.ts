@@ -15,6 +15,7 @@ import type { Answer, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
+import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
 import type { Front } from './front.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
@@ -157,8 +158,9 @@ async function forward(front: Front, exchange: Exchange, modern: ModernRequest, 
   if (upstream === undefined) {
     text = await callLegacy(front.bridge, exchange, modern, target);
   } else {
-    const headers = unexplained(modern, declared);
-    text = ownOnly(exchange, await upstream.call(target.message, { ...callOptions(exchange, pool), headers }));
+    const options = callOptions(exchange, pool);
+    const headers = { ...options.headers, ...unexplained(modern, declared) };
+    text = ownOnly(exchange, await upstream.call(target.message, { ...options, headers }));
   }
   const answer =
     exchange.runtime.guards.length === 0 ? parseMessage(text) : await guardResponse(exchange, target, text);
@@ -193,6 +195,7 @@ function unexplained({ headers }: ModernRequest, declared: readonly ParamHeader[
 }
 
 function callOptions(exchange: Exchange, pool: UpstreamPool) {
+  const headers = passedHeaders(exchange, pool);
   return {
     owner: exchange,
     principal: exchange.principal.subject,
@@ -200,6 +203,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool) {
     signal: exchange.abort.signal,
     onMessage: (text: string) => void exchange.reply.send(text),
     logLevel: exchange.modern?.envelope.logLevel,
+    ...(headers && { headers }),
   };
 }
 

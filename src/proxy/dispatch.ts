@@ -16,6 +16,7 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { CallOptions } from '../upstream/upstream.ts';
 import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
+import { passedHeaders } from './passed-headers.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
 import { targetOf, type Target } from './target.ts';
@@ -62,6 +63,7 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string> {
 }
 
 function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
+  const headers = passedHeaders(exchange, pool);
   return {
     owner: exchange,
     principal: exchange.principal.subject,
@@ -69,6 +71,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
     signal: exchange.abort.signal,
     onMessage: (text) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
+    ...(headers && { headers }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The record that one request carries from accept to answer. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Principal } from '../auth/authenticator.ts';
 import type { Message } from '../mcp/message.ts';
 import type { Envelope } from '../mcp/modern/envelope.ts';
@@ -21,6 +22,8 @@ export interface Admitted {
   readonly view: View;
   /** Address of the peer. */
   readonly address: string | undefined;
+  /** Of the HTTP request. */
+  readonly headers: IncomingHttpHeaders;
 }
 
 export interface Exchange {
@@ -33,6 +36,7 @@ export interface Exchange {
   /** As in Admitted. */
   readonly view: View;
   readonly address: string | undefined;
+  readonly headers: IncomingHttpHeaders;
   /** undefined for requests without a session. */
   readonly session: Session | undefined;
   /** What a modern request says of its sender; undefined for legacy clients. */

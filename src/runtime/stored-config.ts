@@ -42,6 +42,8 @@ export class StoredConfig {
   #virtualServers: readonly VirtualServerRecord[] = [];
   #overrides: readonly OverrideRecord[] = [];
   #used: CombinedConfig | undefined;
+  /** Names of servers that were registered and not yet reached. */
+  #pending: ReadonlySet<string> = new Set();
 
   /** `onBuilt` is told of each server before anything is done with it: its secrets must not reach a log. */
   constructor(store: Store, env: NodeJS.ProcessEnv, onBuilt: (server: ServerConfig) => void) {
@@ -53,6 +55,11 @@ export class StoredConfig {
   /** What is wrong with registered servers that are in the store and not in the Config that is in use. */
   get leftOut(): CombinedConfig['leftOut'] {
     return this.#used?.leftOut ?? new Map<string, LeftOut>();
+  }
+
+  /** True for a registered server that nobody has reached yet. */
+  isPending(name: string): boolean {
+    return this.#pending.has(name);
   }
 
   /** True when the store has changed since what is in use was read. */
@@ -101,6 +108,9 @@ export class StoredConfig {
       else leftOut.set(record.id, { why: 'invalid', reason: built.errors.map(sentence).join('; ') });
     }
     this.#known = known;
+    this.#pending = new Set(
+      records.filter((record) => record.state === 'pending' && takesPart(record)).map(({ name }) => name),
+    );
     this.#virtualServers = sameRows(
       this.#virtualServers,
       virtualServers.filter(({ enabled }) => enabled),

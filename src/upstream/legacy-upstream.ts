@@ -129,7 +129,7 @@ export class LegacyUpstream implements Upstream {
   call(message: Message, options: CallOptions): Promise<Answer> {
     if (options.principal !== undefined) this.principals.add(options.principal);
     if (message.method === 'logging/setLevel') this.#logLevel = String(paramsOf(message)['level']);
-    return this.#calls.call(message, options);
+    return this.#calls.call(message, options, options.headers);
   }
 
   #ask(method: string, params: string | undefined, timeoutMs: number, signal?: AbortSignal): Promise<Message> {

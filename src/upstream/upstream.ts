@@ -43,7 +43,7 @@ export interface CallOptions {
   /** Called with notifications and progress of this call, ids and tokens restored to the client's own. */
   readonly onMessage: (text: string) => void;
   readonly onRequest?: (asker: Asker, message: Message) => void;
-  /** `Mcp-Param-*` of the client that no schema explains, by lower-case name: they pass (modern servers only). */
+  /** Headers of the client that pass to the server, by lower-case name: those that the operator lets through, and `Mcp-Param-*` that no schema explains. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly logLevel?: string | undefined;
   /** Subject of the principal on whose behalf the call is made; undefined for calls of the gateway itself. */

@@ -112,7 +112,12 @@ export const gatewaySchema = z
   })
   .meta({ id: 'Gateway' });
 
-const kindChange = z.object({ added: z.int(), updated: z.int(), removed: z.int() });
+const kindChange = z.object({
+  added: z.int(),
+  removed: z.int(),
+  changed: z.int(),
+  total: z.int().meta({ description: 'Items that there are now.' }),
+});
 
 export const refreshSchema = z
   .object({

@@ -81,7 +81,7 @@ function addTls(body: Fields, result: Record<string, unknown>, errors: FieldErro
     });
     return;
   }
-  result['tls'] = Object.fromEntries(given.map(([name, value]) => [TLS[name], value]));
+  result['tls'] = Object.fromEntries(given.map(([name, field]) => [field, body[name]]));
 }
 
 function addAuth(body: Fields, result: Record<string, unknown>, errors: FieldError[]): void {

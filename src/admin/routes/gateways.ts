@@ -1,6 +1,7 @@
 /** MCP servers: registering, changing, watching and removing them. */
 import { z } from 'zod';
 import { mayAnywhere } from '../../auth/authorize.ts';
+import { unlessAborted } from '../../shared/async.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { newRowId } from '../../store/row-id.ts';
 import { activateQuery, idSchema, stateInput } from '../contract/common.ts';
@@ -9,13 +10,24 @@ import {
   gatewayInput,
   gatewaySchema,
   gatewayTrial,
+  type RefreshBody,
+  refreshSchema,
   type TrialBody,
   trialSchema,
 } from '../contract/gateways.ts';
 import { changeGateway, store } from '../gateways/change.ts';
 import { gatewayOfContextForge } from '../gateways/contextforge.ts';
 import { checkDraft, entryOf, unmasked } from '../gateways/draft.ts';
-import { allKnown, auditOf, findKnown, findOwn, permissionForRecord, present, referenceTo } from '../gateways/known.ts';
+import {
+  allKnown,
+  auditOf,
+  findKnown,
+  findOwn,
+  permissionFor,
+  permissionForRecord,
+  present,
+  referenceTo,
+} from '../gateways/known.ts';
 import { register, timeLimit } from '../gateways/registration.ts';
 import { countsOf, failureClassOf, prepareTrial, reach } from '../gateways/trial.ts';
 import { type Call, forbidden } from '../http/call.ts';
@@ -155,6 +167,35 @@ export const GATEWAY_ROUTES: readonly Route[] = [
       return store(call, before, { enabled: wantedState(call) });
     },
   }),
+  ...(['/gateways/{id}/refresh', '/gateways/{id}/tools/refresh'] as const).map((path, index) =>
+    route({
+      action: index === 0 ? 'gateway.refresh' : 'gateway.refresh-tools',
+      method: 'POST',
+      path,
+      requires: writing,
+      tag: TAG,
+      summary: 'Reads again what an MCP server lists',
+      ...(index === 0 ? {} : { description: 'The same as `/gateways/{id}/refresh`, for clients of ContextForge.' }),
+      params,
+      answers: { 200: { description: 'What has changed, by kind.', schema: refreshSchema } },
+      errors: ['refused_by_state', 'server_unavailable', 'server_tls_error', 'server_auth_required', 'server_timeout'],
+      async handle(call) {
+        needAnyWrite(call);
+        const known = await findKnown(call, call.params.id, 'gateways.read');
+        const kind = 'record' in known ? permissionForRecord(known.record) : permissionFor(known.server.kind);
+        call.need(kind, known.access, referenceTo(known));
+        const { runtime } = call.context;
+        const served = runtime().config.servers.find(({ registration }) => registration.id === known.id);
+        const pool = served && runtime().pools.get(served.name);
+        if (pool === undefined)
+          throw new GatewayError('refused_by_state', `The server "${known.name}" is not in use at present.`);
+        call.signal.throwIfAborted();
+        const startedAt = performance.now();
+        const changes = await unlessAborted(pool.refresh(), call.signal);
+        return { body: { ...changes, durationMs: Math.round(performance.now() - startedAt) } satisfies RefreshBody };
+      },
+    }),
+  ),
   route({
     action: 'gateway.delete',
     method: 'DELETE',

@@ -58,7 +58,7 @@ export function buildHttpServer(
     tls: upstreamTls(scope, raw.tls, url, log),
     headers: headers(scope, raw.headers ?? {}, log),
     query: raw.query,
-    passthroughHeaders: passthroughHeaders(scope, raw.passthroughHeaders, log),
+    passthroughHeaders: passthroughHeaders(scope, raw.passthroughHeaders, raw.headers ?? {}, log),
     auth: auth(scope, raw, env, log),
     tools: toolFilter(scope, raw.tools, log),
     start: raw.start ?? 'boot',
@@ -156,8 +156,10 @@ const NEVER_PASSED = new Set(['authorization', 'cookie', 'forwarded', 'proxy-aut
 function passthroughHeaders(
   scope: Scope,
   names: readonly string[] | undefined,
+  configured: Readonly<Record<string, string>>,
   log: Diagnostics,
 ): readonly string[] | undefined {
+  const own = new Set(Object.keys(configured).map((name) => name.toLowerCase()));
   for (const [index, name] of (names ?? []).entries()) {
     const path = writtenPath(scope, ['passthroughHeaders', index]);
     const lower = name.toLowerCase();
@@ -172,6 +174,12 @@ function passthroughHeaders(
         path,
         message: `the header '${name}' belongs to the way between client and gateway and is never handed on`,
         suggestion: "Remove it. What the server needs from the gateway itself goes into 'headers'.",
+      });
+    } else if (own.has(lower)) {
+      log.error({
+        path,
+        message: `the header '${name}' stands in 'headers' too: no client may replace it`,
+        suggestion: 'Keep one of the two.',
       });
     }
   }

@@ -30,6 +30,8 @@ export interface HeldCallOptions {
   readonly message: Message;
   readonly principal: string;
   readonly capabilities: JsonObject;
+  /** Headers of the client that pass to the server. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
   readonly logLevel: string | undefined;
   readonly server: string;
   /** How long the server may work, the time that the client is asked not counted. */
@@ -62,13 +64,14 @@ export class HeldCall implements Parkable {
   constructor(options: HeldCallOptions) {
     this.#options = options;
     this.principal = options.principal;
-    const { upstream, message, logLevel } = options;
+    const { upstream, message, logLevel, headers } = options;
     this.#answer = upstream.call(stripEnvelope(message), {
       owner: this,
       principal: options.principal,
       timeoutMs: undefined,
       signal: this.#abort.signal,
       logLevel: logLevel ?? NO_LOG,
+      ...(headers && { headers }),
       onMessage: (text) => this.#forward(text),
       onRequest: (asker, question) => this.#ask(asker, question),
     });

@@ -27,6 +27,7 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { ModernUpstream } from '../../upstream/modern-upstream.ts';
 import type { Answer } from '../../upstream/upstream.ts';
 import type { Exchange } from '../exchange.ts';
+import { passedHeaders } from '../passed-headers.ts';
 import type { Target } from '../target.ts';
 
 const MAX_ROUNDS = 16;
@@ -60,6 +61,7 @@ async function send(
   input: { readonly responses: string; readonly asked: InputRequired } | undefined,
 ): Promise<Answer> {
   const message = parseMessage(requestOf(exchange, target.message, input));
+  const headers = passedHeaders(exchange, target.pool);
   const options = {
     owner: exchange,
     principal: exchange.principal.subject,
@@ -67,6 +69,7 @@ async function send(
     signal: exchange.abort.signal,
     onMessage: (text: string) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
+    ...(headers && { headers }),
   };
   const answer = await upstream.call(message, options);
   const error = answer.message.value['error'];

@@ -18,6 +18,7 @@ import { Sealer } from '../../mcp/sealed.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
 import type { Exchange, ModernRequest } from '../exchange.ts';
+import { passedHeaders } from '../passed-headers.ts';
 import type { Target } from '../target.ts';
 import { isTaskMethod, requireTasks } from '../task-ids.ts';
 import { Callers, type Lease } from './callers.ts';
@@ -97,6 +98,7 @@ async function started(
     message,
     principal: exchange.principal.subject,
     capabilities: envelope.capabilities,
+    headers: passedHeaders(exchange, pool),
     logLevel: envelope.logLevel,
     server: pool.name,
     timeoutMs: pool.config.toolTimeoutMs,

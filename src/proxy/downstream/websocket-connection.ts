@@ -37,7 +37,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   readonly closed: Promise<void>;
   readonly #webSocket: WebSocket;
   readonly #front: Front;
-  readonly #admitted: Pick<Admitted, 'principal' | 'route' | 'address'>;
+  readonly #admitted: Pick<Admitted, 'principal' | 'route' | 'address' | 'headers'>;
   /** What opened the connection: its credential is looked at again for each message. */
   readonly #opening: IncomingMessage;
   readonly #inFlight = new Set<Exchange>();
@@ -48,7 +48,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   constructor(
     webSocket: WebSocket,
     front: Front,
-    admitted: Pick<Admitted, 'principal' | 'route' | 'address'>,
+    admitted: Pick<Admitted, 'principal' | 'route' | 'address' | 'headers'>,
     opening: IncomingMessage,
     onClosed: () => void,
   ) {

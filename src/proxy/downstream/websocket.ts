@@ -42,10 +42,14 @@ export class WebSocketEndpoint implements AsyncDisposable {
       maxPayload: admitted.runtime.config.gateway.maxBodyBytes,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
-    const { principal, route, address } = admitted;
+    const { principal, route, address, headers } = admitted;
     server.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new WebSocketConnection(webSocket, front, { principal, route, address }, request, () =>
-        this.#connections.delete(connection),
+      const connection = new WebSocketConnection(
+        webSocket,
+        front,
+        { principal, route, address, headers },
+        request,
+        () => this.#connections.delete(connection),
       );
       this.#connections.add(connection);
     });

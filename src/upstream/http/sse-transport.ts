@@ -54,7 +54,7 @@ export class SseTransport implements Transport {
     }
   }
 
-  async send(text: string, { signal }: SendOptions = {}): Promise<void> {
+  async send(text: string, { signal, headers }: SendOptions = {}): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#endpoint === undefined) throw this.#error('server_unavailable', 'the event stream is not open');
     const post = new AbortController();
@@ -65,7 +65,7 @@ export class SseTransport implements Transport {
     this.#wire.signal.addEventListener('abort', onClose, { once: true });
     try {
       post.signal.throwIfAborted();
-      await this.#post(text, this.#endpoint, post.signal);
+      await this.#post(text, this.#endpoint, post.signal, headers);
     } catch (error) {
       throw this.#outbound.explain(post.signal.aborted ? post.signal.reason : error);
     } finally {
@@ -133,8 +133,9 @@ export class SseTransport implements Transport {
     return endpoint;
   }
 
-  async #post(text: string, endpoint: URL, signal: AbortSignal): Promise<void> {
+  async #post(text: string, endpoint: URL, signal: AbortSignal, further: SendOptions['headers']): Promise<void> {
     const headers: Record<string, string> = {
+      ...further,
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
     };
