@@ -215,7 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
       metrics: () => operations.metrics(),
-      certificates: () => identities.inventory(),
+      certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
       setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
   );

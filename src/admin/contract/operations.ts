@@ -94,7 +94,7 @@ const certificateSchema = z.object({
 export const certificatesSchema = z
   .object({
     certificates: z.array(certificateSchema).meta({ description: 'What ends first stands first.' }),
-    problems: z.array(z.object({ source: z.string(), reason: z.string() })),
+    problems: z.array(z.object({ source: z.string(), reason: z.string(), servers: z.array(z.string()) })),
   })
   .meta({ id: 'Certificates' });
 
