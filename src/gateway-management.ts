@@ -59,6 +59,8 @@ class StoreChanges implements Disposable {
     this.#stop = store.onChange((revision) => {
       this.#latest = { revision, result: reloader.request('store') };
     });
+    // What others have changed between the first reading of the store and now was told to nobody.
+    void reloader.request('store');
   }
 
   /** Resolves when everything that was changed before is in use; one reload is enough for all who wait for it. */

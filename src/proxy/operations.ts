@@ -94,7 +94,7 @@ export async function handleOperation(
       return changeLogLevel(deps, request, response);
     case 'reload':
       allow(request, 'POST');
-      return reload(deps, response);
+      return reload(deps, response, caller);
     case 'close':
       allow(request, 'POST');
       return close(deps, response);
@@ -145,10 +145,23 @@ function isVisible({ runtime }: Front, { principal }: Caller, server: string): b
   return access !== undefined && seesInApi(principal, access);
 }
 
+/** Without the names of servers that do not exist for the caller; what sentences say goes only to those for whom all do. */
+function visibleResult(front: Front, caller: Caller, result: ReloadResult): ReloadResult {
+  if (!viewsOf(front.runtime()).restricted || may(caller.principal, 'visibility.all')) return result;
+  const visible = (names: readonly string[]): readonly string[] =>
+    names.filter((name) => isVisible(front, caller, name));
+  const { added, removed, changed, kept } = result.servers;
+  const servers = { added: visible(added), removed: visible(removed), changed: visible(changed), kept: visible(kept) };
+  return { ...result, servers, notes: [], errors: result.ok ? [] : [HIDDEN_REASON] };
+}
+
+const HIDDEN_REASON = 'The reason is in the log, and in this answer for those who may see all servers.';
+
 /** Of the servers only those that exist for the caller. */
 function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller): object {
   const runtime = front.runtime();
   const { config } = runtime;
+  const status = reloads();
   const pools = [...runtime.pools.values()].filter(({ name }) => isVisible(front, caller, name));
   const phase = front.draining() ? 'draining' : ready() ? 'ready' : 'starting';
   const servers = pools.map((pool) => {
@@ -178,16 +191,16 @@ function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Calle
     sessions: front.sessions.size,
     parkedCalls: front.bridge.parked.size,
     requestsInFlight: front.exchanges.size,
-    reloads: reloads(),
+    reloads: { ...status, last: status.last && visibleResult(front, caller, status.last) },
     servers,
   };
 }
 
 /** 422: the request was understood, and what it leads to is refused; the body says why. */
-async function reload(deps: OperationsDeps, response: ServerResponse): Promise<void> {
+async function reload(deps: OperationsDeps, response: ServerResponse, caller: Caller): Promise<void> {
   if (deps.front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
   const result = await deps.reload();
-  respondJson(response, result.ok ? 200 : 422, JSON.stringify(result));
+  respondJson(response, result.ok ? 200 : 422, JSON.stringify(visibleResult(deps.front, caller, result)));
 }
 
 /** Which eras the server speaks, and until when that is believed. */

@@ -9,8 +9,10 @@ export interface Store extends StoreReader, AsyncDisposable {
   readonly engine: 'sqlite' | 'postgres';
   /**
    * Runs `work` in one transaction. What it resolves with goes into the audit log and to the caller; when it rejects,
-   * nothing has happened. Rejects with a StoreError: `conflict` for a broken uniqueness, `missing` for what is
-   * not there, `stale` for a wrong version, `full` when the disk is, `unavailable` for anything else.
+   * nothing has happened. It has 30 s, may wait for nothing but `tx`, and makes no other change: all others wait for it.
+   * Rejects with what `work` rejects with, or with a StoreError: `conflict` for a broken uniqueness or what is still in
+   * use, `missing` for what is not there or referred to, `stale` for a wrong version, `full` when the disk is,
+   * `unavailable` for anything else. A step that has failed makes the change fail, also when `work` has caught it.
    */
   change<T>(intent: ChangeIntent, work: (tx: StoreWriter) => Promise<Changed<T>>): Promise<T>;
   /** Writes a line about something that was refused. Resolves when it is durable; many at once share one transaction. */
@@ -21,7 +23,10 @@ export interface Store extends StoreReader, AsyncDisposable {
   syncItems(server: string, items: readonly SeenItem[]): Promise<void>;
   /** Counts up with each change, also with those of other processes. */
   revision(): Promise<number>;
-  /** Called after each change that this process has made, or has noticed of another one. Returns how to end it. */
+  /**
+   * Called after each change that this process has made, or has noticed of another one; of several at once only the last
+   * may be told. Never called within `change`. Returns how to end it.
+   */
   onChange(listener: (revision: number) => void): () => void;
 }
 
@@ -92,10 +97,13 @@ export interface StoreReader {
   verifyAudit(): Promise<AuditVerdict>;
 }
 
+/** Emails are kept in lower case. Whatever is removed or changed by its id or key rejects with `missing` when it is not there. */
 export interface StoreWriter extends StoreReader {
+  /** Takes the place of a pending one of the same name whose lease is over. */
   insertGateway(record: NewRecord<GatewayRecord>): Promise<GatewayRecord>;
   /** `version` is the one that the writer has read; undefined = whatever there is. */
   updateGateway(id: string, version: number | undefined, fields: Changes<GatewayRecord>): Promise<GatewayRecord>;
+  /** Together with its items, what was changed of them, and their places in virtual servers. */
   deleteGateway(id: string, version?: number): Promise<GatewayRecord>;
   insertVirtualServer(record: NewRecord<VirtualServerRecord>): Promise<VirtualServerRecord>;
   updateVirtualServer(
@@ -108,6 +116,7 @@ export interface StoreWriter extends StoreReader {
   deleteOverride(item: ItemReference): Promise<void>;
   insertUser(record: NewRecord<UserRecord>): Promise<UserRecord>;
   updateUser(id: string, version: number | undefined, fields: Changes<UserRecord>): Promise<UserRecord>;
+  /** Together with tokens, roles and memberships. */
   deleteUser(id: string, version?: number): Promise<UserRecord>;
   insertTeam(record: NewRecord<TeamRecord>): Promise<TeamRecord>;
   updateTeam(id: string, version: number | undefined, fields: Changes<TeamRecord>): Promise<TeamRecord>;

@@ -1,7 +1,10 @@
+import { DatabaseSync } from 'node:sqlite';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import { openStore } from '../../src/store/open-store.ts';
 import type { StoreWriter } from '../../src/store/store.ts';
-import { describeOnBothStores, TEST_ACTOR } from '../rig/store.ts';
+import { describeOnBothStores, openTemporaryStore, TEST_ACTOR } from '../rig/store.ts';
 import { changed, register, sampleGateway } from './samples.ts';
 
 describeOnBothStores('changes', (open) => {
@@ -147,4 +150,19 @@ describeOnBothStores('changes', (open) => {
     await using again = await openStore(temporary.location);
     expect(await again.verifyAudit()).toMatchObject({ ok: true, lines: 2 });
   });
+});
+
+it('a change of the embedded store waits for another process that writes, while reads go on', async () => {
+  await using temporary = await openTemporaryStore();
+  const { store, dataDir } = temporary;
+  await register(store, 'before');
+  using other = new DatabaseSync(join(dataDir, 'gatehouse.db'));
+  other.exec('begin immediate');
+  const waiting = register(store, 'waiting');
+  for (let count = 0; count < 20; count += 1) {
+    await sleep(5);
+    expect(await store.gateways()).toHaveLength(1);
+  }
+  other.exec('rollback');
+  expect(await waiting).toMatchObject({ name: 'waiting' });
 });

@@ -1,10 +1,11 @@
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, it, vi } from 'vitest';
 import { startPostgres } from '../../scripts/setup/postgres.ts';
 import type { Engine, Tables } from '../../src/store/engine/engine.ts';
+import { openPostgres } from '../../src/store/engine/postgres-engine.ts';
 import { SqliteDialect } from '../../src/store/engine/sqlite-dialect.ts';
 import { migrate, MIGRATIONS } from '../../src/store/migrations/migrate.ts';
 import { openStore } from '../../src/store/open-store.ts';
@@ -96,6 +97,16 @@ describe.skipIf(postgresMissing())('PostgreSQL (PostgreSQL)', () => {
     expect(await store.verifyAudit()).toMatchObject({ ok: true, lines: 2 });
   });
 
+  it('puts on the disk what it acknowledges, also where the server does not by default', async () => {
+    await using server = await startPostgres();
+    const database = await createDatabase(server);
+    await querySql(server.url('postgres'), `alter database ${database} set synchronous_commit = off`);
+    await using engine = await openPostgres(server.url(database));
+    const inside = await engine.transact(async (tx) => sql<Setting>`show synchronous_commit`.execute(tx));
+    const outside = await sql<Setting>`show synchronous_commit`.execute(engine.read);
+    expect([inside.rows, outside.rows]).toEqual([[{ synchronous_commit: 'on' }], [{ synchronous_commit: 'off' }]]);
+  });
+
   it('that cannot be reached is said without the password', async () => {
     const key = { text: newKeyText(), name: 'KEY' };
     for (const [databaseUrl, message] of [
@@ -121,6 +132,10 @@ describe.skipIf(postgresMissing())('PostgreSQL (PostgreSQL)', () => {
     await expect(openStore({ databaseUrl: server.url('old'), key })).rejects.toThrow(/encoding LATIN1/);
   });
 });
+
+interface Setting {
+  readonly synchronous_commit: string;
+}
 
 async function createTable(db: Kysely<unknown>, name: string): Promise<void> {
   await db.schema.createTable(name).addColumn('id', 'integer').execute();

@@ -68,6 +68,8 @@ class SqliteDriver implements Driver {
 
   /** IMMEDIATE: takes the right to write at once, so that no transaction has to be given up later. Waits without blocking the process. */
   async beginTransaction(): Promise<void> {
+    // SQLite would wait in a way that nothing else of this process goes on.
+    this.#database.exec('pragma busy_timeout = 0');
     const deadline = Date.now() + BUSY_DEADLINE_MS;
     for (;;) {
       try {

@@ -22,9 +22,11 @@ export function openSqlite(path: string): Engine {
   }
   // FULL: what has been answered survives a loss of power, not only the end of the process.
   writer.exec('pragma synchronous = full');
+  // The log grows with the largest change, and need not stay so.
+  writer.exec('pragma journal_size_limit = 16777216');
   const reader = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS });
   reader.exec('pragma query_only = on');
-  const [read, write] = [writerOver(reader), writerOver(writer)];
+  const [read, write] = [kyselyOver(reader), kyselyOver(writer)];
   return {
     kind: 'sqlite',
     schema: undefined,
@@ -43,16 +45,16 @@ export function openSqlite(path: string): Engine {
       return () => clearInterval(timer);
     },
     async [Symbol.asyncDispose]() {
-      // Never used, so nothing of Kysely closes them.
       await read.destroy();
       await write.destroy();
+      // Kysely does not close what it has never used.
       if (reader.isOpen) reader.close();
       if (writer.isOpen) writer.close();
     },
   };
 }
 
-function writerOver(database: DatabaseSync): Kysely<Tables> {
+function kyselyOver(database: DatabaseSync): Kysely<Tables> {
   return new Kysely<Tables>({ dialect: new SqliteDialect(database) });
 }
 

@@ -12,11 +12,14 @@ export class Vault {
   readonly #source: KeySource;
   readonly #where: string;
   #ring: KeyRing;
+  /** All keys that were ever given, by id: a value that was read before a change of keys opens after it. */
+  readonly #known = new Map<string, SealKey>();
 
   private constructor(source: KeySource, where: string, ring: KeyRing) {
     this.#source = source;
     this.#where = where;
     this.#ring = ring;
+    this.#learn(ring);
   }
 
   /** `where` names the source of the keys in errors. */
@@ -37,14 +40,19 @@ export class Vault {
   /** Reads the keys again. */
   async reload(): Promise<void> {
     this.#ring = parseKeyRing(await this.#source(), this.#where);
+    this.#learn(this.#ring);
+  }
+
+  #learn(ring: KeyRing): void {
+    for (const key of ring) this.#known.set(key.id, key);
   }
 
   /** Rejects with a StoreError when there is no such key, also not after looking again. */
   async require(keyId: string): Promise<SealKey> {
-    const known = this.#ring.find(({ id }) => id === keyId);
+    const known = this.#known.get(keyId);
     if (known !== undefined) return known;
     await this.reload();
-    const found = this.#ring.find(({ id }) => id === keyId);
+    const found = this.#known.get(keyId);
     if (found !== undefined) return found;
     throw new StoreError(
       'unavailable',

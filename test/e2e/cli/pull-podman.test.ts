@@ -75,8 +75,8 @@ entrypoint_args = ["-c", ${JSON.stringify(TINY_SERVER)}]
 `;
 
 describe.skipIf(reason !== '')(`gatehouse pull with podman${reason === '' ? '' : ` (left out: ${reason})`}`, () => {
-  // The engine lists digests in the order of their digits: several images make it all but certain that one is listed wrongly.
-  it.each(['one', 'two', 'three', 'four'])(
+  // The engine lists digests in the order of their digits: with more than one image one is likely to be listed wrongly.
+  it.each(['one', 'two'])(
     'pins the digest that the registry has, though the engine knows another one: image %s',
     { timeout: 120_000 },
     async (label) => {
