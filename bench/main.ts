@@ -27,14 +27,15 @@ const { values: options } = parseArgs({
   },
 });
 
-const FULL = { rounds: 5, seconds: 2, warmUpSeconds: 4 };
-const QUICK = { rounds: 3, seconds: 1, warmUpSeconds: 2 };
+const FULL = { rounds: 5, seconds: 2, warmUpRequests: 100_000 };
+const QUICK = { rounds: 3, seconds: 1, warmUpRequests: 40_000 };
 
 const KNOWN: readonly Contender[] = [
   nginx,
   haproxy,
   nodeProxy,
   gatehouse('gatehouse', 'everything on: authentication, authorization, validation, routing, limits, access log'),
+  gatehouse('gatehouse-slow', 'the same without the fast path', ['--fast-path', 'off']),
   sdkProxy,
   mcpProxy,
   supergateway,

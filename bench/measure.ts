@@ -8,7 +8,8 @@ import type { Workload } from './workload.ts';
 export interface Plan {
   readonly rounds: number;
   readonly seconds: number;
-  readonly warmUpSeconds: number;
+  /** Of each contender before the first round, within a limit of time: compilers count requests and not seconds. */
+  readonly warmUpRequests: number;
   /** The processor for what is under test, and the one for all else. */
   readonly cpus: { readonly tested: number; readonly rest: number } | undefined;
 }
@@ -46,6 +47,7 @@ export interface Stage {
 
 /** Above this share of its processor, the side of the load would bound the result. */
 const SATURATED = 0.92;
+const WARM_UP_LIMIT_MS = 20_000;
 
 interface Entry {
   readonly contender: Contender;
@@ -68,9 +70,7 @@ export async function measure(workload: Workload, plan: Plan, stage: Stage): Pro
   }
   const options = { program: stage.context.native.load, cpu: plan.cpus?.rest };
   for (const entry of entries) {
-    // At full speed, also where a slow rate is measured: it is the number of requests that warms up a compiler.
-    const { firstWrong } = await applyLoad(entry.requests, { ...options, seconds: plan.warmUpSeconds, rate: 0 });
-    if (firstWrong !== '') throw new Error(`${entry.contender.name} answers wrongly: ${firstWrong}`);
+    await warmUp(entry, plan, options);
   }
   for (let round = 0; round < plan.rounds; round++) {
     for (const entry of entries) entry.rounds.push(await oneRound(entry, plan, stage, options));
@@ -82,6 +82,20 @@ export async function measure(workload: Workload, plan: Plan, stage: Stage): Pro
     rounds,
     faults: [...faults],
   }));
+}
+
+/** At full speed, also where a slow rate is measured. */
+async function warmUp(
+  { requests, contender }: Entry,
+  { warmUpRequests }: Plan,
+  options: { readonly program: string; readonly cpu: number | undefined },
+): Promise<void> {
+  const deadline = performance.now() + WARM_UP_LIMIT_MS;
+  for (let done = 0; done < warmUpRequests && performance.now() < deadline;) {
+    const result = await applyLoad(requests, { ...options, seconds: 1, rate: 0 });
+    if (result.firstWrong !== '') throw new Error(`${contender.name} answers wrongly: ${result.firstWrong}`);
+    done += result.requests;
+  }
 }
 
 async function oneRound(

@@ -50,7 +50,7 @@ export function markdown({ date, machine: on, versions, plan, results }: Report)
     `Measured ${date} on ${Object.values(on).join(', ')}; ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}.`,
-    `${plan.rounds} interleaved rounds of ${plan.seconds} s after ${plan.warmUpSeconds} s of warm-up${plan.cpus === undefined ? '' : ', what is tested alone on one processor'}.`,
+    `${plan.rounds} interleaved rounds of ${plan.seconds} s after ${plan.warmUpRequests.toLocaleString('en')} requests of warm-up${plan.cpus === undefined ? '' : ', what is tested alone on one processor'}.`,
   ];
   return [...facts, ...results.map(section)].join('\n\n');
 }

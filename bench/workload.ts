@@ -23,7 +23,7 @@ export interface Workload {
   readonly target?: number;
 }
 
-const PLAIN = ['nginx', 'haproxy', 'node-proxy', 'gatehouse'];
+const PLAIN = ['nginx', 'haproxy', 'node-proxy', 'gatehouse', 'gatehouse-slow'];
 const SMALL = {
   answerSize: 150,
   padding: 20,

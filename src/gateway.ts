@@ -50,6 +50,8 @@ export interface GatewayOptions {
   readonly source: ReloadSource | undefined;
   /** True when a change of the files leads to a reload, beside signals and requests. */
   readonly watch: boolean;
+  /** False when every request is to take the way through node:http. */
+  readonly fastPath: boolean;
   /** Ends a start that is still going on. */
   readonly signal?: AbortSignal;
 }
@@ -104,7 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   certificates.identities = identities;
   await watch.look();
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
-  const listener = stack.use(new Listener(config.gateway, identities.listener));
+  const listener = stack.use(new Listener({ ...config.gateway, fastPath: options.fastPath }, identities.listener));
   const address = await listener.bind();
   const authentication = openAuthentication(
     {

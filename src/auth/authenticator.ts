@@ -1,8 +1,8 @@
 /** Finds out who calls: turns a request, with its headers and its connection, into a Principal. */
-import type { IncomingMessage } from 'node:http';
 import type { ClientCertificate } from '../tls/client-certificate.ts';
 import type { Permission } from './permissions.ts';
 import type { ProtectedResource } from './protected-resource.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 export interface Principal {
   /** Stable name of the caller for sessions, logs and audit; never a credential. */
@@ -32,7 +32,7 @@ export interface Authenticator {
    * At once when the credential is known, else a promise (a token is looked up, or keys are fetched). Throws or rejects
    * with a GatewayError: `unauthorized` or `malformed_authorization`; whatever else fails inside becomes `unauthorized`.
    */
-  authenticate(request: IncomingMessage): Principal | Promise<Principal>;
+  authenticate(request: RequestHead): Principal | Promise<Principal>;
   /** True while somebody may still call as this subject. */
   knows(subject: string): boolean;
   /** True when some who are let in may do less than others. */

@@ -1,6 +1,6 @@
 /** Takes the credential out of the Authorization header: bare, or after `Bearer`. */
-import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 /** Visible ASCII and inner spaces: what a header value may hold. */
 const WELL_FORMED = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
@@ -8,7 +8,7 @@ const BEARER = /^bearer +/i;
 const NAME = 'authorization';
 
 /** The whole value. Throws `unauthorized` without one, and `malformed_authorization`. */
-export function authorizationOf({ headers, rawHeaders }: IncomingMessage): string {
+export function authorizationOf({ headers, rawHeaders }: RequestHead): string {
   const value = headers.authorization;
   if (value === undefined || value === '')
     throw new GatewayError('unauthorized', 'The Authorization header is missing.');

@@ -1,12 +1,12 @@
 /** Authentication by the Authorization header: agent id, API token or JWT, found good once and remembered for as long as it is. */
 import { hash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
 import type { AgentIds } from './agent-id.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
 import { authorizationOf, withoutScheme } from './credential-header.ts';
 import type { Standings } from './standings.ts';
 import type { Verified, Verifier } from './verified.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 export interface CredentialsOptions {
   readonly agents: AgentIds;
@@ -34,7 +34,7 @@ export function createCredentialAuthenticator(
   const { agents, verifiers, standings, now } = options;
   const remembered = new Map<string, Remembered>();
 
-  function authenticate(request: IncomingMessage): Principal | Promise<Principal> {
+  function authenticate(request: RequestHead): Principal | Promise<Principal> {
     const authorization = authorizationOf(request);
     const key = hash('sha256', authorization, 'base64');
     const entry = remembered.get(key);
@@ -50,7 +50,7 @@ export function createCredentialAuthenticator(
   }
 
   async function verified(
-    request: IncomingMessage,
+    request: RequestHead,
     authorization: string,
     key: string,
     before: Remembered | undefined,
@@ -78,7 +78,7 @@ export function createCredentialAuthenticator(
     remembered.set(key, entry);
   }
 
-  function admitted({ principal, refusal, used }: Verified, request: IncomingMessage): Principal {
+  function admitted({ principal, refusal, used }: Verified, request: RequestHead): Principal {
     if (refusal !== undefined || used !== undefined) {
       const time = now();
       const reason = refusal?.(request, time);

@@ -1,9 +1,9 @@
 /** Whatever goes wrong inside authentication, nobody gets in: a fault is written down here, and outside it is a refusal. */
-import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import { GatewayError } from '../shared/errors.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { ProtectedResource } from './protected-resource.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 /** The same authenticator, which fails with `unauthorized` or `malformed_authorization` and nothing else, and says to clients where to get a token. */
 export function failClosed(
@@ -11,7 +11,7 @@ export function failClosed(
   resource: ProtectedResource,
   log: Pick<Logger, 'error'>,
 ): Authenticator {
-  const refuse = (error: unknown, request: IncomingMessage): never => {
+  const refuse = (error: unknown, request: RequestHead): never => {
     const kind = request.headers.authorization === undefined ? 'missing' : 'invalid';
     const challenge = resource.challenge(request.url ?? '', { kind });
     if (error instanceof GatewayError && error.code === 'malformed_authorization') throw error;

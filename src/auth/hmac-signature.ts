@@ -1,14 +1,14 @@
 /** Signed requests: who sends one knows a shared secret, and nobody can send it again. The scheme of gh-aw-mcpg. */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 export interface RequestSignatures {
   /**
    * Throws `unauthorized` unless the headers sign this request and were never seen before. `body` is '' for requests
    * without one.
    */
-  check(request: IncomingMessage, body: string): void;
+  check(request: RequestHead, body: string): void;
 }
 
 /** Clocks may differ by so much, in seconds. */
@@ -94,7 +94,7 @@ class Nonces {
   }
 }
 
-function soleHeader({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+function soleHeader({ rawHeaders }: RequestHead, name: string): string | undefined {
   const values: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     if (rawHeaders[index]?.toLowerCase() === name) values.push(rawHeaders[index + 1] ?? '');
@@ -102,7 +102,7 @@ function soleHeader({ rawHeaders }: IncomingMessage, name: string): string | und
   return values.length === 1 && values[0] !== '' ? values[0] : undefined;
 }
 
-function pathOf({ url = '' }: IncomingMessage): string {
+function pathOf({ url = '' }: RequestHead): string {
   const path = url.split('?', 1)[0] ?? '';
   try {
     return decodeURIComponent(path);

@@ -1,13 +1,13 @@
 /** A credential that was found good, with everything that is asked of it again at each request. */
-import type { IncomingMessage } from 'node:http';
 import type { Principal } from './authenticator.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 export interface Verified {
   readonly principal: Principal;
   /** ms since the epoch; Infinity = it has no end. */
   readonly validUntil: number;
   /** Why it may not be used for this request; undefined = it may, or nothing depends on the request. */
-  readonly refusal?: ((request: IncomingMessage, now: number) => string | undefined) | undefined;
+  readonly refusal?: ((request: RequestHead, now: number) => string | undefined) | undefined;
   /** Counts its use. */
   readonly used?: ((now: number) => void) | undefined;
   /** Looks again at what can have changed since: revocation, account, roles. Rejects like the first verification. */

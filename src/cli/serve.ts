@@ -96,6 +96,7 @@ async function run(
       announce: (document) => announce(document, telemetry),
       source: reloadSource(from, load, telemetry),
       watch: options.watch,
+      fastPath: options.fastPath,
       signal: signals.first,
     });
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Refuses requests that a foreign web page could have caused (DNS rebinding, cross-site calls). */
-import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
+import type { RequestHead } from '../shared/request-head.ts';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
@@ -9,7 +9,7 @@ export interface HostCheck {
    * The Origin of a request that a browser page caused, if there is one: it may call. Throws `forbidden_host`, or
    * `invalid_request` for a request without exactly one Host.
    */
-  check(request: IncomingMessage): string | undefined;
+  check(request: RequestHead): string | undefined;
 }
 
 /**
@@ -53,7 +53,7 @@ export function createHostCheck(options: {
 }
 
 /** The value of a header that must stand exactly once: two could be read differently by two parties. */
-function soleHeader(request: IncomingMessage, name: string): string | undefined {
+function soleHeader(request: RequestHead, name: string): string | undefined {
   let value: string | undefined;
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (request.rawHeaders[index]?.toLowerCase() !== name) continue;

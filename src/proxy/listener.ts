@@ -1,11 +1,11 @@
 /** The socket that clients connect to: limits, Host and Origin checks, authentication, and the way to each endpoint. */
-import { randomBytes } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
 import { GatewayError } from '../shared/errors.ts';
+import { callerOf, endpointOf, messageRoute, pathOnly, refused } from './admission.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
@@ -15,12 +15,15 @@ import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import type { ManagementEndpoint } from './management.ts';
 import { handleOperation, handlePublicOperation, isPublic, type OperationsDeps } from './operations.ts';
+import type { ClientResponse } from './client-response.ts';
+import { FastPath } from './fast/fast-path.ts';
 import { handlePost } from './pipeline.ts';
+import type { WholeRequest } from './post-request.ts';
+import { newRequestId } from './request-id.ts';
 import { readBody } from './read-body.ts';
 import { describeResource, describesResource } from './resource-metadata.ts';
 import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeKey, routeOf, type Endpoint, type Route, type SsePart } from './route.ts';
-import { viewsOf } from './view/views.ts';
+import { routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -28,9 +31,14 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
+/** What Node says of a request that is too late. */
+const LATE = Object.assign(new Error('the request is too late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
+  /** False = every request takes the way through node:http. */
+  readonly fastPath: boolean;
 }
 
 /** What makes the socket speak TLS. */
@@ -54,6 +62,8 @@ export class Listener implements AsyncDisposable {
   /** Connections on which a request is being answered, with the number of such requests. */
   readonly #occupied = new WeakMap<Socket, number>();
   readonly #serving = Promise.withResolvers<ListenerDeps>();
+  readonly #fastPath: FastPath | undefined;
+  #deps: ListenerDeps | undefined;
 
   /** Without `tls` it speaks plain HTTP. */
   constructor(options: ListenerOptions, tls?: ListenerSecurity) {
@@ -78,6 +88,15 @@ export class Listener implements AsyncDisposable {
       this.#server = server;
     }
     this.#server.maxHeadersCount = MAX_HEADERS;
+    if (options.fastPath)
+      this.#fastPath = new FastPath(this.#server, {
+        event: tls === undefined ? 'connection' : 'secureConnection',
+        headersTimeoutMs: HEADERS_TIMEOUT_MS,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+        onRequest: (request, response) => void this.#acceptWhole(request, response),
+        onLate: (socket) => this.#refuseUnreadable(LATE, socket),
+      });
     this.#server.on('connection', (socket) => void this.#refuseContainers(socket));
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseUnreadable(error, socket));
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
@@ -100,6 +119,7 @@ export class Listener implements AsyncDisposable {
 
   /** Lets requests in. */
   serve(deps: ListenerDeps): void {
+    this.#deps = deps;
     this.#serving.resolve(deps);
   }
 
@@ -107,10 +127,15 @@ export class Listener implements AsyncDisposable {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    this.#fastPath?.finish();
     // What is still open now belongs to clients that were told to go, or that are in the middle of something that was aborted.
-    const last = setTimeout(() => this.#server.closeAllConnections(), 500);
+    const last = setTimeout(() => {
+      this.#server.closeAllConnections();
+      this.#fastPath?.[Symbol.dispose]();
+    }, 500);
     await closed;
     clearTimeout(last);
+    this.#fastPath?.[Symbol.dispose]();
   }
 
   /** A server in a container is asked by the gateway and has no business asking it, not even for its health. */
@@ -138,7 +163,7 @@ export class Listener implements AsyncDisposable {
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const deps = await this.#serving.promise;
     this.#occupy(request.socket, response);
-    const requestId = randomBytes(8).toString('hex');
+    const requestId = newRequestId();
     const route = routeOf(request.url ?? '');
     const managed = route === undefined && deps.management.owns(pathOnly(request));
     try {
@@ -152,17 +177,27 @@ export class Listener implements AsyncDisposable {
       if (managed) return await manage(deps, requestId, request, response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
-      const failure = expected(error, requestId);
-      deps.front.metrics.refusal(failure.code);
-      if (failure.code === 'internal')
-        deps.front.log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
-      else
-        deps.front.log.info(
-          { requestId, url: pathOnly(request), verb: request.method, outcome: failure.code },
-          'request refused',
-        );
+      const failure = refused(deps.front, error, requestId, request);
       if (managed) deps.management.refuse(response, failure, requestId);
       else respondError(response, failure, requestId);
+    }
+  }
+
+  /** The same for a message that the fast path has read: no page of a browser, and none of our other endpoints. */
+  async #acceptWhole(request: WholeRequest, response: ClientResponse): Promise<void> {
+    const { front, hostCheck } = this.#deps ?? (await this.#serving.promise);
+    const requestId = newRequestId();
+    try {
+      hostCheck.check(request);
+      using held = front.hold();
+      const known = callerOf(held.runtime, requestId, request);
+      const caller = known instanceof Promise ? await known : known;
+      const endpoint = await endpointOf(front, messageRoute(request.url), caller);
+      const admitted = { ...caller, headers: request.headers, ...endpoint };
+      // Awaited, so that the Runtime is held for as long.
+      await handlePost(front, request, response, admitted);
+    } catch (error) {
+      respondError(response, refused(front, error, requestId, request), requestId);
     }
   }
 
@@ -170,7 +205,7 @@ export class Listener implements AsyncDisposable {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
     const { front, hostCheck, webSockets } = await this.#serving.promise;
-    const requestId = randomBytes(8).toString('hex');
+    const requestId = newRequestId();
     try {
       hostCheck.check(request);
       const asked = routeOf(request.url ?? '');
@@ -180,17 +215,9 @@ export class Listener implements AsyncDisposable {
       using held = front.hold();
       const { runtime } = held;
       runtime.signatures?.check(request, '');
-      const principal = await runtime.authenticator.authenticate(request);
-      const address = request.socket.remoteAddress;
-      const endpoint = await endpointOf(front, asked, { requestId, principal, runtime, address });
-      webSockets.accept(front, request, socket, head, {
-        requestId,
-        principal,
-        runtime,
-        address,
-        headers: request.headers,
-        ...endpoint,
-      });
+      const caller = await callerOf(runtime, requestId, request);
+      const endpoint = await endpointOf(front, asked, caller);
+      webSockets.accept(front, request, socket, head, { ...caller, headers: request.headers, ...endpoint });
     } catch (error) {
       const failure = expected(error, requestId);
       front.metrics.refusal(failure.code);
@@ -214,12 +241,11 @@ export class Listener implements AsyncDisposable {
     }
     using held = front.hold();
     const { runtime } = held;
-    const principal = await runtime.authenticator.authenticate(request);
-    const caller = { requestId, principal, runtime, address: request.socket.remoteAddress };
+    const caller = await callerOf(runtime, requestId, request);
     if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
-    const { route, view } = await endpointOf(front, asked, caller);
+    const admitted = { ...caller, headers: request.headers, ...(await endpointOf(front, asked, caller)) };
+    const { route } = admitted;
     refuseModernVerb(request);
-    const admitted = { ...caller, headers: request.headers, route, view };
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
     if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
@@ -254,39 +280,8 @@ async function manage(
     response,
     requestId,
     principal,
-    readBody: (maxBytes) => readBody(request, maxBytes),
+    readBody: async (maxBytes) => readBody(request, maxBytes),
   });
-}
-
-/**
- * Where a route leads. Rejects when it leads to nothing in this Runtime, or to nothing that exists for the principal: it
- * cannot tell which, and the audit log can.
- */
-async function endpointOf(front: Front, asked: Endpoint, caller: Caller): Promise<Pick<Admitted, 'route' | 'view'>> {
-  const { runtime, principal } = caller;
-  const views = viewsOf(runtime);
-  const route = views.resolve(asked);
-  const { mode } = runtime.config.gateway;
-  // Groups and virtual servers are there because somebody asked for them by name, in every mode.
-  if (route.kind === 'server' ? mode === 'unified' : isUnified(route) && mode === 'routed') {
-    const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
-    throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
-  }
-  try {
-    return { route, view: views.view(principal, route) };
-  } catch (error) {
-    if (views.exists(route)) {
-      const reason = 'It does not exist for this caller.';
-      await front.recordDenial({ ...caller, action: 'open', server: routeKey(route), target: undefined, reason });
-    }
-    throw error;
-  }
-}
-
-type Caller = Pick<Admitted, 'principal' | 'requestId' | 'address' | 'runtime'>;
-
-function isUnified(route: Endpoint): boolean {
-  return route.kind === 'unified' && route.group === undefined;
 }
 
 async function handleSse(
@@ -340,8 +335,4 @@ function answerPreflight(response: ServerResponse): void {
     'access-control-max-age': '600',
   });
   response.end();
-}
-
-function pathOnly(request: IncomingMessage): string {
-  return (request.url ?? '').split('?')[0]?.slice(0, 200) ?? '';
 }

@@ -1,5 +1,4 @@
 /** The life of one request, from accept to answer. Read this first. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   cancelledId,
   checkSpelling,
@@ -14,6 +13,7 @@ import { checkShape } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { Cancellation } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
+import type { ClientResponse } from './client-response.ts';
 import { dispatchModern } from './dispatch-modern.ts';
 import { dispatch } from './dispatch.ts';
 import { Batch, batchOf, checkBatches } from './downstream/batch.ts';
@@ -26,6 +26,7 @@ import type { Front } from './front.ts';
 import { recordDenial, type Denied } from './denial.ts';
 import { initialize } from './initialize.ts';
 import { checkPermission } from './permit.ts';
+import type { PostRequest } from './post-request.ts';
 import { readBody } from './read-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { kindOf, routeKey } from './route.ts';
@@ -38,8 +39,8 @@ const MAX_TARGET_LENGTH = 500;
 /** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
 export async function handlePost(
   front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: PostRequest,
+  response: ClientResponse,
   admitted: Admitted,
   link?: ClientLink,
 ): Promise<void> {
@@ -98,7 +99,9 @@ export async function handlePost(
     checkPermission(exchange, request.url);
     // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
     if (session === undefined && link === undefined) {
-      response.once('close', () => exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.')));
+      response.once('close', () => {
+        if (!response.writableEnded) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
+      });
     }
     outcome = await answerRequest(front, exchange, (fresh) => {
       opened.setHeader('mcp-session-id', fresh.sessionId);
@@ -123,8 +126,8 @@ export async function handlePost(
 /** Works on all messages of a batch at once. */
 async function handleBatch(
   front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: PostRequest,
+  response: ClientResponse,
   admitted: Admitted,
   texts: readonly string[],
   link: ClientLink | undefined,
@@ -243,7 +246,7 @@ export function readMessage(body: string): Message {
 
 function findSession(
   front: Front,
-  request: IncomingMessage,
+  request: PostRequest,
   { principal, route }: Admitted,
   message: Message,
 ): Session | undefined {

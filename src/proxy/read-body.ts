@@ -1,6 +1,7 @@
 /** Reads the body of a request into text, with a limit. */
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
+import { isWhole, type PostRequest } from './post-request.ts';
 
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
@@ -11,7 +12,13 @@ const MAX_PASSED_OVER_MS = 5_000;
  * The body as text. Throws `body_too_large` when the limit is passed (what follows is not kept),
  * `parse_error` for bytes that are not UTF-8, and `unsupported_media_type` for an encoded body.
  */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+export function readBody(request: PostRequest, maxBytes: number): string | Promise<string> {
+  if (!isWhole(request)) return readStream(request, maxBytes);
+  if (request.body.length > maxBytes) throw tooLarge(maxBytes);
+  return decode(request.body);
+}
+
+async function readStream(request: IncomingMessage, maxBytes: number): Promise<string> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new GatewayError('unsupported_media_type', `The Content-Encoding "${encoding}" is not supported.`);
@@ -42,8 +49,12 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
     await passedOver;
     throw tooLarge(maxBytes);
   }
+  return decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+}
+
+function decode(bytes: Buffer | undefined): string {
   try {
-    return DECODER.decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+    return DECODER.decode(bytes);
   } catch {
     throw new GatewayError('parse_error', 'The body is not valid UTF-8.');
   }

@@ -1,9 +1,10 @@
 /** The only place where an error becomes HTTP or JSON-RPC. */
-import { STATUS_CODES, type ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorText, type JsonObject, type RpcError } from '../mcp/message.ts';
 import { modernGatewayCode } from '../mcp/modern/errors.ts';
 import type { Era } from '../mcp/versions.ts';
+import type { ClientResponse } from './client-response.ts';
 import { cutWhenStalled } from './downstream/stalled-reader.ts';
 import { ERRORS, GatewayError } from '../shared/errors.ts';
 
@@ -29,7 +30,7 @@ export function rpcErrorOf(error: GatewayError, requestId: string, era: Era = 'l
 }
 
 /** A whole HTTP answer about a failed request. `rpcId` is the raw id of the message, where it is known. */
-export function respondError(response: ServerResponse, error: GatewayError, requestId: string, rpcId?: string): void {
+export function respondError(response: ClientResponse, error: GatewayError, requestId: string, rpcId?: string): void {
   if (response.headersSent || response.destroyed) return;
   const headers: Record<string, string> = { 'x-request-id': requestId };
   const challenge = challengeOf(error);
@@ -66,7 +67,7 @@ function challengeOf({ challenge, status }: GatewayError): string | undefined {
 }
 
 export function respondJson(
-  response: ServerResponse,
+  response: ClientResponse,
   status: number,
   body: string,
   headers: Readonly<Record<string, string>> = {},
@@ -75,12 +76,12 @@ export function respondJson(
 }
 
 /** HTTP 200 with a text. */
-export function respondText(response: ServerResponse, contentType: string, body: string): void {
+export function respondText(response: ClientResponse, contentType: string, body: string): void {
   respond(response, 200, body, { 'content-type': contentType });
 }
 
 function respond(
-  response: ServerResponse,
+  response: ClientResponse,
   status: number,
   body: string,
   headers: Readonly<Record<string, string>>,

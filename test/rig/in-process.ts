@@ -44,6 +44,7 @@ export async function startInProcess(given: InProcessConfig, store?: Store): Pro
       read: async () => ({ ok: true, config: await configOf(next), warnings: [] }),
     },
     watch: false,
+    fastPath: true,
   });
   const origin = `http://127.0.0.1:${gateway.address.port}`;
   return {

@@ -23,6 +23,7 @@ describe('values', () => {
     expect(read({})).toEqual({
       source: { from: 'file', path: 'c.toml' },
       watch: true,
+      fastPath: true,
       validateEnv: false,
       sequentialLaunch: false,
       logLevel: 'info',

@@ -23,6 +23,7 @@ export interface ServeOptions {
   readonly storeKey: GivenKey | undefined;
   /** Reload when the content of the configuration file or of a certificate changes. */
   readonly watch: boolean;
+  readonly fastPath: boolean;
   readonly validateEnv: boolean;
   readonly listen: ListenAddress | undefined;
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string | undefined } | undefined;
@@ -65,6 +66,7 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
     source,
     ...storeOf(values, source, env),
     watch: values.oneOf('watch', ['on', 'off']) !== 'off',
+    fastPath: values.oneOf('fastPath', ['on', 'off']) !== 'off',
     validateEnv: values.on('validateEnv'),
     listen: values.parsed('listen', parseListenAddress, 'an address such as 127.0.0.1:3000, [::1]:3000 or :3000'),
     tls: tlsOf(values),

@@ -81,6 +81,14 @@ export const SERVE_FLAGS = [
       'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead. Needed when DATABASE_URL (postgres://…) names the store',
   },
   {
+    flags: '--fast-path <on|off>',
+    key: 'fastPath',
+    env: 'MCP_GATEWAY_FAST_PATH',
+    group: 'Serving:',
+    fallback: 'on',
+    description: 'read plain POST requests without node:http; with off every request takes the general, slower way',
+  },
+  {
     flags: '-l, --listen <host:port>',
     key: 'listen',
     group: 'Serving:',

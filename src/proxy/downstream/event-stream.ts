@@ -1,5 +1,5 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
-import type { ServerResponse } from 'node:http';
+import type { ClientResponse } from '../client-response.ts';
 import { cutWhenStalled } from './stalled-reader.ts';
 
 /** A client that reads so slowly that more than this is already waiting for it is cut off. */
@@ -12,9 +12,9 @@ const HEADERS = {
 } as const;
 
 export class EventStream {
-  readonly #response: ServerResponse;
+  readonly #response: ClientResponse;
 
-  constructor(response: ServerResponse, headers: Readonly<Record<string, string>> = {}) {
+  constructor(response: ClientResponse, headers: Readonly<Record<string, string>> = {}) {
     this.#response = response;
     response.writeHead(200, { ...HEADERS, ...headers });
     response.flushHeaders();

@@ -1,11 +1,11 @@
 /** The modern transport on the side of the clients: tells modern requests from legacy ones and holds them to what they must say. */
-import type { IncomingMessage } from 'node:http';
 import { LOG_LEVELS } from '../../mcp/log-levels.ts';
 import type { Message } from '../../mcp/message.ts';
 import { readEnvelope } from '../../mcp/modern/envelope.ts';
 import { checkStandardHeaders, mismatch, readMcpHeaders } from '../../mcp/modern/headers.ts';
 import { ALL_VERSIONS, isLegacyVersion, LATEST_LEGACY_VERSION, MODERN_VERSION } from '../../mcp/versions.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import type { RequestHead } from '../../shared/request-head.ts';
 import type { ModernRequest } from '../exchange.ts';
 
 /** Versions are dates, so that a later one is a modern one. */
@@ -16,7 +16,7 @@ const DATE = /^\d{4}-\d{2}-\d{2}$/;
  * a version header alone makes no request modern, but it must not contradict the body. Throws `header_mismatch`,
  * `invalid_params` and `unsupported_version`.
  */
-export function readModern(request: IncomingMessage, message: Message): ModernRequest | undefined {
+export function readModern(request: RequestHead, message: Message): ModernRequest | undefined {
   const reading = readEnvelope(message);
   if (reading.kind === 'invalid') throw new GatewayError('invalid_params', reading.problem);
   if (reading.kind === 'none') {
@@ -38,7 +38,7 @@ export function readModern(request: IncomingMessage, message: Message): ModernRe
   return { envelope, headers };
 }
 
-function refuseHeaderWithoutEnvelope(request: IncomingMessage, message: Message): void {
+function refuseHeaderWithoutEnvelope(request: RequestHead, message: Message): void {
   const version = request.headers['mcp-protocol-version'];
   if (typeof version !== 'string' || !isModernDate(version.trim())) return;
   if (message.kind === 'notification') return;
@@ -59,7 +59,7 @@ function isModernDate(version: string): boolean {
 }
 
 /** The answer to GET and DELETE of a modern client: the version knows only POST, and no sessions. */
-export function refuseModernVerb(request: IncomingMessage): void {
+export function refuseModernVerb(request: RequestHead): void {
   const version = request.headers['mcp-protocol-version'];
   if (request.method === 'POST' || typeof version !== 'string' || !isModernDate(version.trim())) return;
   throw new GatewayError('method_not_allowed', `Clients of version ${version} use POST only.`);

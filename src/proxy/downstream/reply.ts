@@ -1,7 +1,7 @@
 /** The answer to one POST: plain JSON when the answer is all there is to say, an event stream as soon as something precedes it. */
-import type { ServerResponse } from 'node:http';
 import { errorText } from '../../mcp/message.ts';
 import type { GatewayError } from '../../shared/errors.ts';
+import type { ClientResponse } from '../client-response.ts';
 import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
@@ -25,7 +25,7 @@ export type ReplyChannel = Pick<
 >;
 
 export class Reply {
-  readonly #response: ServerResponse;
+  readonly #response: ClientResponse;
   readonly #options: ReplyOptions;
   readonly #headers: Record<string, string>;
   readonly #createdAt = performance.now();
@@ -35,7 +35,7 @@ export class Reply {
   #opening: NodeJS.Timeout | undefined;
   #done = false;
 
-  constructor(response: ServerResponse, options: ReplyOptions) {
+  constructor(response: ClientResponse, options: ReplyOptions) {
     this.#response = response;
     this.#options = options;
     this.#headers = { 'x-request-id': options.requestId };

@@ -1,9 +1,11 @@
 /** The HTTP+SSE transport of 2024-11-05 on the side of the clients: one stream down, single messages up. */
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { errorText } from '../../mcp/message.ts';
 import { encodeEvent } from '../../mcp/sse.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import type { RequestHead } from '../../shared/request-head.ts';
+import type { ClientResponse } from '../client-response.ts';
 import type { Admitted } from '../exchange.ts';
 import type { Front } from '../front.ts';
 import { rpcErrorOf } from '../respond.ts';
@@ -45,7 +47,7 @@ export class SseLink implements ClientLink {
   }
 
   /** The way back for one posted message: 202 at once, everything else on the stream. */
-  reply(response: ServerResponse, requestId: string): ReplyChannel {
+  reply(response: ClientResponse, requestId: string): ReplyChannel {
     const accept = (): void => {
       if (response.headersSent || response.destroyed) return;
       response.writeHead(202, { 'content-length': 0, 'x-request-id': requestId });
@@ -88,7 +90,7 @@ export class SseLinks {
   }
 
   /** Throws `session_not_found`, the same for missing and for foreign ones. */
-  find(request: IncomingMessage, { principal, route }: Admitted): SseLink {
+  find(request: RequestHead, { principal, route }: Admitted): SseLink {
     const id = new URL(request.url ?? '', 'http://gateway').searchParams.get('sessionId') ?? '';
     const link = this.#links.get(id);
     if (link === undefined || link.principal !== principal.subject || link.routeKey !== routeKey(route))

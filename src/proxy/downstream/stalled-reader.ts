@@ -1,13 +1,14 @@
 /** Cuts off clients that stop reading: what waits for them would stay in memory for as long as they like. */
-import type { ServerResponse } from 'node:http';
+import type { ClientResponse } from '../client-response.ts';
 
 /** A client that reads nothing is cut off after one to two of these, and one that reads slowly never. */
 const PATIENCE_MS = 30_000;
 
-const WATCHED = new WeakSet<ServerResponse>();
+const WATCHED = new WeakSet<ClientResponse>();
 
 /** Call it after writing. Does nothing while nothing waits. */
-export function cutWhenStalled(response: ServerResponse, patienceMs = PATIENCE_MS): void {
+export function cutWhenStalled(response: ClientResponse, patienceMs = PATIENCE_MS): void {
+  if (response.writableLength === 0 && (response.socket?.writableLength ?? 0) === 0) return;
   if (WATCHED.has(response)) return;
   WATCHED.add(response);
   // Node's timer of the socket sees how much the kernel takes of a single large write, which its counters do not tell.

@@ -1,7 +1,9 @@
 /** The streamable HTTP transport of protocol versions up to 2025-11-25, on the side of the clients. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { isLegacyVersion, LEGACY_VERSIONS } from '../../mcp/versions.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import type { RequestHead } from '../../shared/request-head.ts';
+import type { ClientResponse } from '../client-response.ts';
 import type { Admitted } from '../exchange.ts';
 import type { Front } from '../front.ts';
 import { routeKey } from '../route.ts';
@@ -11,12 +13,7 @@ import { Reply } from './reply.ts';
 import type { StreamLog } from './stream-log.ts';
 
 /** Checks the media types of a POST and prepares its answer, which the client of a session may come back for. */
-export function openReply(
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-  session?: Session,
-): Reply {
+export function openReply(request: RequestHead, response: ClientResponse, requestId: string, session?: Session): Reply {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json') {
     throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
@@ -28,13 +25,13 @@ export function openReply(
   return new Reply(response, { requestId, mayStream, log: resumption(session) });
 }
 
-export function sessionIdOf(request: IncomingMessage): string | undefined {
+export function sessionIdOf(request: RequestHead): string | undefined {
   const value = request.headers['mcp-session-id'];
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** A version that the gateway does not speak is refused (2025-11-25, basic/transports, protocol version header). */
-export function checkProtocolVersion(request: IncomingMessage): void {
+export function checkProtocolVersion(request: RequestHead): void {
   const version = request.headers['mcp-protocol-version'];
   if (version === undefined || (typeof version === 'string' && isLegacyVersion(version))) return;
   throw new GatewayError(
@@ -44,7 +41,7 @@ export function checkProtocolVersion(request: IncomingMessage): void {
 }
 
 /** GET: opens the stream on which a session hears what belongs to no request of its own. */
-export function handleGet(front: Front, request: IncomingMessage, response: ServerResponse, admitted: Admitted): void {
+export function handleGet(front: Front, request: RequestHead, response: ServerResponse, admitted: Admitted): void {
   const session = requiredSession(front, request, admitted);
   if (!accepts(request, 'text/event-stream')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow text/event-stream.');
@@ -75,12 +72,7 @@ function resumption(session: Session | undefined): StreamLog | undefined {
 }
 
 /** DELETE: ends the session, and with it its conversations with servers. */
-export function handleDelete(
-  front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
-  admitted: Admitted,
-): void {
+export function handleDelete(front: Front, request: RequestHead, response: ServerResponse, admitted: Admitted): void {
   const session = requiredSession(front, request, admitted);
   // Its containers may take seconds to end; the client need not wait for that.
   void front.sessions.end(session);
@@ -88,7 +80,7 @@ export function handleDelete(
   response.end();
 }
 
-function requiredSession(front: Front, request: IncomingMessage, { principal, route }: Admitted): Session {
+function requiredSession(front: Front, request: RequestHead, { principal, route }: Admitted): Session {
   const sessionId = sessionIdOf(request);
   if (sessionId === undefined) throw new GatewayError('session_missing', 'The request needs an Mcp-Session-Id header.');
   checkProtocolVersion(request);
@@ -96,7 +88,7 @@ function requiredSession(front: Front, request: IncomingMessage, { principal, ro
 }
 
 /** A missing Accept header accepts everything (RFC 9110, section 12.5.1). */
-function accepts(request: IncomingMessage, type: string): boolean {
+function accepts(request: RequestHead, type: string): boolean {
   const accept = request.headers.accept;
   if (accept === undefined) return true;
   const family = `${type.split('/')[0]}/*`;

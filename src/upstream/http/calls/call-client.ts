@@ -47,16 +47,11 @@ export class CallClient implements ConnectionOwner {
   }
 
   /** Resolves with the head of the reply. Rejects with the errors of Node and of this folder, or the reason of `signal`. */
-  request(request: CallRequest): Promise<Reply> {
+  async request(request: CallRequest): Promise<Reply> {
     const { signal, body } = request;
-    if (signal.aborted) return Promise.reject(signal.reason);
+    signal.throwIfAborted();
     const length = Buffer.byteLength(body);
-    let head: string;
-    try {
-      head = headOf(request, length);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    const head = headOf(request, length);
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const { headersTimeoutMs, bodyTimeoutMs } = request;
     this.#begin({

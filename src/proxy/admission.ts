@@ -1,0 +1,81 @@
+/** Lets requests in: who calls, where it leads, and what is said when it leads nowhere. */
+import type { Principal } from '../auth/authenticator.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { GatewayError } from '../shared/errors.ts';
+import type { RequestHead } from '../shared/request-head.ts';
+import type { Admitted } from './exchange.ts';
+import type { Front } from './front.ts';
+import { expected } from './respond.ts';
+import { routeKey, routeOf, type Endpoint } from './route.ts';
+import { viewsOf } from './view/views.ts';
+
+/** Who calls: the one way in, however the request was read. */
+export function callerOf(runtime: Runtime, requestId: string, request: RequestHead): Caller | Promise<Caller> {
+  const address = request.socket.remoteAddress;
+  const enter = (principal: Principal): Caller => ({ requestId, principal, runtime, address });
+  const principal = runtime.authenticator.authenticate(request);
+  return principal instanceof Promise ? principal.then(enter) : enter(principal);
+}
+
+/** The route of a path that is one of a message. */
+export function messageRoute(url: string): Endpoint {
+  const route = routeOf(url);
+  if (route === undefined || route.kind === 'operation')
+    throw new GatewayError('not_found', 'There is no endpoint at this path.');
+  return route;
+}
+
+/** Writes down that a request came to nothing, and says why. */
+export function refused(
+  { metrics, log }: Front,
+  error: unknown,
+  requestId: string,
+  request: RequestHead,
+): GatewayError {
+  const failure = expected(error, requestId);
+  metrics.refusal(failure.code);
+  if (failure.code === 'internal')
+    log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
+  else log.info({ requestId, url: pathOnly(request), verb: request.method, outcome: failure.code }, 'request refused');
+  return failure;
+}
+
+/**
+ * Where a route leads. Rejects when it leads to nothing in this Runtime, or to nothing that exists for the principal: it
+ * cannot tell which, and the audit log can.
+ */
+export async function endpointOf(
+  front: Front,
+  asked: Endpoint,
+  caller: Caller,
+): Promise<Pick<Admitted, 'route' | 'view'>> {
+  const { runtime, principal } = caller;
+  const views = viewsOf(runtime);
+  const route = views.resolve(asked);
+  const { mode } = runtime.config.gateway;
+  // Groups and virtual servers are there because somebody asked for them by name, in every mode.
+  if (route.kind === 'server' ? mode === 'unified' : isUnified(route) && mode === 'routed') {
+    const other = mode === 'routed' ? '/mcp/{server}' : '/mcp';
+    throw new GatewayError('not_found', `The gateway runs in ${mode} mode; use ${other}.`);
+  }
+  try {
+    return { route, view: views.view(principal, route) };
+  } catch (error) {
+    if (views.exists(route)) {
+      const reason = 'It does not exist for this caller.';
+      await front.recordDenial({ ...caller, action: 'open', server: routeKey(route), target: undefined, reason });
+    }
+    throw error;
+  }
+}
+
+type Caller = Pick<Admitted, 'principal' | 'requestId' | 'address' | 'runtime'>;
+
+function isUnified(route: Endpoint): boolean {
+  return route.kind === 'unified' && route.group === undefined;
+}
+
+/** Without the query, and not too long. */
+export function pathOnly(request: RequestHead): string {
+  return (request.url ?? '').split('?')[0]?.slice(0, 200) ?? '';
+}

@@ -1,0 +1,23 @@
+/** The way to answer a request, whoever writes it to the wire: Node's own response, or that of the fast path. */
+import type { Socket } from 'node:net';
+
+/** As in Node; only what we use. */
+export interface ClientResponse {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  /** True once `end` was called. */
+  readonly writableEnded: boolean;
+  /** Bytes that wait to be written. */
+  readonly writableLength: number;
+  readonly socket: Socket | null;
+  writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
+  flushHeaders(): void;
+  write(text: string): boolean;
+  end(text?: string): unknown;
+  destroy(): unknown;
+  setTimeout(ms: number, onTimeout: () => void): unknown;
+  /** `close`: the answer is out, or can no longer go out. */
+  once(event: 'close', listener: () => void): unknown;
+  /** `finish`: the answer is in the hands of the operating system. */
+  prependOnceListener(event: 'finish', listener: () => void): unknown;
+}

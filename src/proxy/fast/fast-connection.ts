@@ -1,0 +1,192 @@
+/** One client connection on the fast path: strict requests are answered here, and with the first byte of anything else it becomes Node's. */
+import type { Socket } from 'node:net';
+import type { ClientResponse } from '../client-response.ts';
+import type { WholeRequest } from '../post-request.ts';
+import { FastResponse, type ResponseOwner } from './fast-response.ts';
+import { StrictHeads, type StrictHead } from './strict-head.ts';
+
+export interface FastPathEvents {
+  /** A whole request. Never throws. */
+  onRequest(request: WholeRequest, response: ClientResponse): void;
+  /** The connection is Node's from here on, beginning with the bytes that it finds in the socket. */
+  onHandOver(socket: Socket): void;
+  /** A request did not come in time. */
+  onLate(socket: Socket): void;
+}
+
+export interface FastPathLimits {
+  /** For a connection on which nothing has come yet, in ms. */
+  readonly headersTimeoutMs: number;
+  /** From the first byte of a request to its last, in ms. */
+  readonly requestTimeoutMs: number;
+  /** Between two requests, in ms. */
+  readonly keepAliveTimeoutMs: number;
+}
+
+/** A client that sends on while it is being answered is made to wait beyond this. */
+const MAX_PENDING_BYTES = 64 * 1024;
+/** How much of a piece of memory must be in use before it is kept for longer. */
+const EMPTY = Buffer.alloc(0);
+
+export class FastConnection implements ResponseOwner {
+  readonly socket: Socket;
+  readonly keepAliveSeconds: number;
+  readonly #events: FastPathEvents;
+  readonly #limits: FastPathLimits;
+  readonly #onGone: () => void;
+  readonly #heads = new StrictHeads();
+  /** What has come and is not answered yet. */
+  #pieces: Buffer[] = [];
+  #pendingBytes = 0;
+  /** The head of a request whose body is still coming. */
+  #head: StrictHead | undefined;
+  #response: FastResponse | undefined;
+  #state: 'new' | 'idle' | 'reading' | 'answering' | 'left' = 'new';
+  #since = performance.now();
+  #paused = false;
+  #ending = false;
+  #scheduled = false;
+  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
+  readonly #onEnd = (): void => void this.socket.end();
+  readonly #onError = (): void => void this.socket.destroy();
+  readonly #onClose = (): void => this.#closed();
+
+  constructor(socket: Socket, events: FastPathEvents, limits: FastPathLimits, onGone: () => void) {
+    this.socket = socket;
+    this.keepAliveSeconds = Math.floor(limits.keepAliveTimeoutMs / 1_000);
+    this.#events = events;
+    this.#limits = limits;
+    this.#onGone = onGone;
+    socket.setNoDelay(true);
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+  }
+
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** Takes no further request; ends now unless one is being answered. */
+  finish(): void {
+    this.#ending = true;
+    if (this.#state !== 'answering') this.socket.destroy();
+  }
+
+  /** Looks whether the client has had long enough. `now` by the clock of `performance.now()`. */
+  check(now: number): void {
+    const waited = now - this.#since;
+    const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = this.#limits;
+    if (this.#state === 'idle' && waited > keepAliveTimeoutMs) this.socket.destroy();
+    else if (this.#state === 'new' && waited > headersTimeoutMs) this.#events.onLate(this.socket);
+    else if (this.#state === 'reading' && waited > requestTimeoutMs) this.#events.onLate(this.socket);
+  }
+
+  onEnd(close: boolean): void {
+    this.#response = undefined;
+    if (this.#state === 'left') return;
+    if (close || this.#ending) {
+      this.socket.end();
+      return;
+    }
+    this.#to('idle');
+    // After the present work: answering one request must not nest inside answering the one before.
+    if (this.#pendingBytes > 0) this.#schedule();
+    else this.#flow();
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#pieces.push(chunk);
+    this.#pendingBytes += chunk.length;
+    if (this.#state === 'answering' || this.#scheduled) {
+      if (this.#pendingBytes > MAX_PENDING_BYTES && !this.#paused) {
+        this.#paused = true;
+        this.socket.pause();
+      }
+    } else this.#proceed();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#state !== 'idle') return;
+      this.#flow();
+      if (this.#pendingBytes > 0) this.#proceed();
+    });
+  }
+
+  #flow(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.socket.resume();
+  }
+
+  /** Makes a request of what has come, or waits for the rest of a body, or hands everything over. */
+  #proceed(): void {
+    if (this.#state === 'left') return;
+    if (this.#head === undefined) {
+      const bytes = this.#joined();
+      const head = this.#heads.read(bytes);
+      if (head === undefined) return this.#handOver(bytes);
+      this.#head = head;
+    }
+    const { length, bodyLength, url, headers, rawHeaders } = this.#head;
+    const whole = length + bodyLength;
+    if (this.#pendingBytes < whole) {
+      if (this.#state !== 'reading') this.#to('reading');
+      return;
+    }
+    const bytes = this.#joined();
+    this.#head = undefined;
+    this.#pieces = bytes.length === whole ? [] : [bytes.subarray(whole)];
+    this.#pendingBytes = bytes.length - whole;
+    this.#to('answering');
+    const response = new FastResponse(this);
+    this.#response = response;
+    const body = bytes.subarray(length, whole);
+    this.#events.onRequest({ url, method: 'POST', headers, rawHeaders, socket: this.socket, body }, response);
+  }
+
+  #joined(): Buffer {
+    const [first = EMPTY, ...others] = this.#pieces;
+    if (others.length === 0) return first;
+    const bytes = Buffer.concat(this.#pieces, this.#pendingBytes);
+    this.#pieces = [bytes];
+    return bytes;
+  }
+
+  /** Every byte that was not answered goes back into the socket, in order, before anybody else listens. */
+  #handOver(bytes: Buffer): void {
+    const { socket } = this;
+    this.#leave();
+    this.#pieces = [];
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onEnd);
+    socket.off('error', this.#onError);
+    socket.off('close', this.#onClose);
+    socket.pause();
+    socket.unshift(bytes);
+    this.#events.onHandOver(socket);
+    socket.resume();
+  }
+
+  #closed(): void {
+    this.#leave();
+    this.#response?.lost();
+    this.#response = undefined;
+  }
+
+  #leave(): void {
+    if (this.#state === 'left') return;
+    this.#state = 'left';
+    this.#onGone();
+  }
+
+  #to(state: 'idle' | 'reading' | 'answering'): void {
+    this.#state = state;
+    this.#since = performance.now();
+  }
+}

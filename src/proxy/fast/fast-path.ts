@@ -1,0 +1,59 @@
+/** Puts itself between the listener's server and its connections: each begins on the fast path, and stays for as long as its requests have the strict form. */
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastConnection, type FastPathEvents, type FastPathLimits } from './fast-connection.ts';
+
+export interface FastPathOptions extends FastPathLimits, Pick<FastPathEvents, 'onRequest' | 'onLate'> {
+  /** The event with which the server tells of a connection that can be read: `secureConnection` with TLS. */
+  readonly event: 'connection' | 'secureConnection';
+}
+
+const CHECK_INTERVAL_MS = 1_000;
+
+export class FastPath implements Disposable {
+  readonly #connections = new Set<FastConnection>();
+  readonly #timer: NodeJS.Timeout;
+  #ending = false;
+
+  constructor(server: Server, options: FastPathOptions) {
+    const { event, onRequest, onLate } = options;
+    // The first listener is Node's own, added when the server was made: it turns a socket into HTTP.
+    const [toHttp] = server.listeners(event);
+    if (toHttp === undefined) throw new Error(`the server does not listen to "${event}"`);
+    const events: FastPathEvents = {
+      onRequest,
+      onLate,
+      onHandOver(socket) {
+        Reflect.apply(toHttp, server, [socket]);
+      },
+    };
+    const others = server.listeners(event).slice(1);
+    server.removeAllListeners(event);
+    server.on(event, (socket: Socket) => this.#take(socket, events, options));
+    for (const listener of others) server.on(event, (socket: Socket) => Reflect.apply(listener, server, [socket]));
+    this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
+  }
+
+  /** Lets requests that are being answered finish, and takes no others. */
+  finish(): void {
+    this.#ending = true;
+    for (const connection of [...this.#connections]) connection.finish();
+  }
+
+  /** Cuts all connections that are left. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    for (const { socket } of [...this.#connections]) socket.destroy();
+  }
+
+  #take(socket: Socket, events: FastPathEvents, limits: FastPathLimits): void {
+    const connection = new FastConnection(socket, events, limits, () => this.#connections.delete(connection));
+    if (this.#ending) connection.finish();
+    else this.#connections.add(connection);
+  }
+
+  #check(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) connection.check(now);
+  }
+}

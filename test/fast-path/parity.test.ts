@@ -1,0 +1,201 @@
+/** The same bytes get the same answers, and cause the same requests, with the fast path on and off. */
+import { connect } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AGENT_ID, startGateway, type RunningGateway } from '../rig/gateway.ts';
+import { startScriptedServer, type ScriptedServer } from '../rig/scripted-server.ts';
+
+const VERSION = '2026-07-28';
+const META = `"_meta":{"io.modelcontextprotocol/protocolVersion":"${VERSION}","io.modelcontextprotocol/clientCapabilities":{}}`;
+const CALL = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{${META},"name":"tool","arguments":{"a":"é"}}}`;
+const GOOD: Readonly<Record<string, string>> = {
+  Host: 'localhost',
+  Authorization: `Bearer ${AGENT_ID}`,
+  'Content-Type': 'application/json',
+  Accept: 'application/json, text/event-stream',
+  'MCP-Protocol-Version': VERSION,
+  'Mcp-Method': 'tools/call',
+  'Mcp-Name': 'tool',
+};
+/** Ends the connection with an answer of its own. */
+const LAST = 'GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+
+function post(
+  change: Readonly<Record<string, string | undefined>> = {},
+  body = CALL,
+  line = 'POST /mcp/one HTTP/1.1',
+): string {
+  const headers = { ...GOOD, 'Content-Length': String(Buffer.byteLength(body)), ...change };
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}: ${value}\r\n`],
+  );
+  return `${line}\r\n${lines.join('')}\r\n${body}`;
+}
+
+interface Side {
+  readonly server: ScriptedServer;
+  readonly gateway: RunningGateway;
+}
+
+const sides: Side[] = [];
+
+beforeAll(async () => {
+  for (const mode of ['on', 'off']) {
+    const server = await startScriptedServer();
+    const config = { mcpServers: { one: { type: 'http', url: server.url } } };
+    const gateway = await startGateway({ config, args: ['--fast-path', mode] });
+    sides.push({ server, gateway });
+  }
+});
+
+afterAll(async () => {
+  for (const { server, gateway } of sides) {
+    await gateway.stop();
+    await server[Symbol.asyncDispose]();
+  }
+});
+
+/** Everything that comes back on one connection until it ends. `pieces` are sent one after the other. */
+async function exchange({ gateway }: Side, pieces: readonly Buffer[], half: boolean): Promise<string> {
+  const socket = connect(Number(new URL(gateway.origin).port), '127.0.0.1');
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('error', () => undefined);
+  const closed = new Promise((resolve) => {
+    socket.once('close', resolve);
+  });
+  socket.setNoDelay(true);
+  for (const piece of pieces) {
+    await new Promise((resolve) => {
+      socket.write(piece, resolve);
+    });
+    await turn();
+  }
+  if (half) socket.end();
+  await closed;
+  return normal(Buffer.concat(chunks).toString('utf8'));
+}
+
+/** Without what differs from request to request. */
+function normal(text: string): string {
+  return text
+    .replaceAll(/^Date: .*\r$/gm, 'Date: …')
+    .replaceAll(/^x-request-id: [0-9a-f]{16}\r$/gm, 'x-request-id: …')
+    .replaceAll(/"requestId":"[0-9a-f]{16}"/g, '"requestId":"…"')
+    .replaceAll(/request id [0-9a-f]{16}/g, 'request id …');
+}
+
+/** What both sides answer and pass on; they must be the same. */
+async function both(pieces: readonly Buffer[], half = false): Promise<string> {
+  const seen: { readonly answer: string; readonly asked: readonly unknown[] }[] = [];
+  for (const side of sides) {
+    const before = side.server.received.length;
+    const answer = await exchange(side, pieces, half);
+    const asked = side.server.received.slice(before).map(({ verb, method, params, headers }) => {
+      const { host: _port, ...others } = headers;
+      return { verb, method, params, others };
+    });
+    seen.push({ answer, asked: asked.filter(({ method }) => method === 'tools/call') });
+  }
+  const [on, off] = seen;
+  expect(on).toEqual(off);
+  return on?.answer ?? '';
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+const utf8 = (text: string): Buffer => Buffer.from(text, 'utf8');
+
+describe('with the fast path on and off', () => {
+  test('a call is answered the same, byte for byte', async () => {
+    const answer = await both([utf8(post() + LAST)]);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*"called"[^]*HTTP\/1\.1 200 OK/);
+  });
+
+  test.each<[string, string]>([
+    ['no credential', post({ Authorization: undefined })],
+    ['a wrong credential', post({ Authorization: 'Bearer wrong-0123456789' })],
+    ['a malformed credential', post({ Authorization: 'Bearer' })],
+    ['another host', post({ Host: 'evil.example' })],
+    ['an unknown server', post({}, CALL, 'POST /mcp/two HTTP/1.1')],
+    [
+      'the shared endpoint',
+      post({ 'Mcp-Name': 'one___tool' }, CALL.replace('"tool"', '"one___tool"'), 'POST /mcp HTTP/1.1'),
+    ],
+    ['another media type', post({ 'Content-Type': 'text/plain' })],
+    ['an Accept that allows nothing', post({ Accept: 'text/html' })],
+    ['a header that contradicts the body', post({ 'Mcp-Name': 'other' })],
+    ['another version', post({ 'MCP-Protocol-Version': '2031-01-01' })],
+    [
+      'no session',
+      post({ 'Mcp-Session-Id': 'unknown', 'MCP-Protocol-Version': '2025-11-25' }, CALL.replace(`${META},`, '')),
+    ],
+    ['what is not JSON', post({}, '{"jsonrpc":')],
+    ['a member twice', post({}, CALL.replace('"id":1', '"id":1,"id":2'))],
+    ['a member twice, once escaped', post({}, CALL.replace('"id":1', '"id":1,"i\\u0064":2'))],
+    ['two spellings of a member', post({}, CALL.replace('"id":1', '"id":1,"ID":2'))],
+    ['a batch', post({}, `[${CALL}]`)],
+    ['a notification', post({ 'Mcp-Method': 'notifications/x' }, '{"jsonrpc":"2.0","method":"notifications/x"}')],
+    [
+      'an unknown method',
+      post({ 'Mcp-Method': 'nothing', 'Mcp-Name': undefined }, CALL.replace('tools/call', 'nothing')),
+    ],
+  ])('%s gets the same answer', async (_name, request) => {
+    await both([utf8(request + LAST)]);
+  });
+
+  test.each<[string, string]>([
+    ['length and chunks', post({ 'Transfer-Encoding': 'chunked' })],
+    ['two lengths', post({ 'content-length': '3' })],
+    ['a signed length', post({ 'Content-Length': '+5' })],
+    ['a hexadecimal length', post({ 'Content-Length': '0x5' })],
+    ['a list of lengths', post({ 'Content-Length': '5, 5' })],
+    ['a space before the colon', post({ 'Content-Length ': '5' })],
+    ['a folded line', post({ X: 'a\r\n b' })],
+    ['NUL in a value', post({ X: 'a\0b' })],
+    ['a line feed in a value', post({ X: 'a\nTransfer-Encoding: chunked' })],
+    ['no Host', post({ Host: undefined })],
+    ['two Hosts', post({ host: 'localhost' })],
+    ['two credentials', post({ authorization: 'Bearer other' })],
+    ['the absolute form', post({}, CALL, 'POST http://evil.example/mcp/one HTTP/1.1')],
+    ['HTTP/2.0', post({}, CALL, 'POST /mcp/one HTTP/2.0')],
+    ['HTTP/1.0', post({}, CALL, 'POST /mcp/one HTTP/1.0')],
+    ['a bare request line', 'GET /\r\n\r\n'],
+    ['nonsense', '\x16\x03\x01\x02\0\r\n\r\n'],
+  ])('B2 %s gets the same answer', async (_name, request) => {
+    await both([bytes(request)], true);
+  });
+
+  test('B2 chunks, pipelining and a change of form on one connection get the same answers', async () => {
+    const chunked = `${post({ 'Content-Length': undefined, 'Transfer-Encoding': 'chunked' }, '')}${Buffer.byteLength(CALL).toString(16)}\r\n${CALL}\r\n0\r\n\r\n`;
+    const wrong = post({ Authorization: 'Bearer wrong-0123456789' });
+    const answer = await both([utf8(post() + post() + wrong + chunked + post() + LAST)]);
+    expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(
+      ['200', '200', '401', '200', '200', '200'].map((status) => `HTTP/1.1 ${status}`),
+    );
+  });
+
+  test('a request that the wire cuts anywhere gets the same answer', async () => {
+    const whole = utf8(post() + LAST);
+    const expected = await both([whole]);
+    // Every place in the head and in the body, several at a time.
+    const cuts = Array.from({ length: whole.length - 1 }, (_, index) => index + 1);
+    await Promise.all(
+      sides.map(async (side) => {
+        for (let from = 0; from < cuts.length; from += 32) {
+          const answers = await Promise.all(
+            cuts
+              .slice(from, from + 32)
+              .map((cut) => exchange(side, [whole.subarray(0, cut), whole.subarray(cut)], false)),
+          );
+          for (const answer of answers) expect(answer).toBe(expected);
+        }
+      }),
+    );
+  });
+
+  test('a request that ends early gets the same answer', async () => {
+    const whole = utf8(post());
+    for (const end of [1, 10, 60, whole.length - CALL.length, whole.length - 1])
+      await both([whole.subarray(0, end)], true);
+  });
+});
