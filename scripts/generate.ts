@@ -2,6 +2,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { apiReference } from '../src/admin/openapi/reference.ts';
+import { ROUTES } from '../src/admin/routes/table.ts';
 import { renderReference } from '../src/cli/reference.ts';
 import { configurationReference } from '../src/config/reference.ts';
 import { ERRORS } from '../src/shared/errors.ts';
@@ -9,6 +11,7 @@ import { metricsReference } from '../src/telemetry/metric-table.ts';
 
 /** Path from the root → content. */
 const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/reference/api.md': () => apiReference(ROUTES),
   'docs/reference/cli.md': renderReference,
   'docs/reference/configuration.md': configurationReference,
   'docs/reference/errors.md': renderErrors,
