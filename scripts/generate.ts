@@ -2,10 +2,13 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { permissionsReference } from '../src/auth/reference.ts';
 import { apiReference } from '../src/admin/openapi/reference.ts';
 import { ROUTES } from '../src/admin/routes/table.ts';
 import { renderReference } from '../src/cli/reference.ts';
 import { configurationReference } from '../src/config/reference.ts';
+import { OPERATION_PERMISSIONS } from '../src/proxy/operations.ts';
+import { METHOD_PERMISSIONS } from '../src/proxy/permit.ts';
 import { ERRORS } from '../src/shared/errors.ts';
 import { metricsReference } from '../src/telemetry/metric-table.ts';
 
@@ -16,6 +19,8 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'docs/reference/configuration.md': configurationReference,
   'docs/reference/errors.md': renderErrors,
   'docs/reference/metrics.md': metricsReference,
+  'docs/reference/permissions.md': () =>
+    permissionsReference({ methods: METHOD_PERMISSIONS, operations: OPERATION_PERMISSIONS }),
 };
 
 const check = process.argv.includes('--check');
