@@ -139,6 +139,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const events = new GatewayEvents();
   events.followRuntime(first);
+  authentication.onChange(() => events.bus.recheck());
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));

@@ -113,8 +113,8 @@ export const auditSchema = z
     actor: actorSchema,
     action: z.string(),
     object: z.object({ kind: z.string(), id: z.string(), name: z.string().nullable() }).nullable(),
-    before: z.json().nullable(),
-    after: z.json().nullable(),
+    before: z.unknown().nullable(),
+    after: z.unknown().nullable(),
     reason: z.string().nullable(),
     hash: z.string().meta({ description: 'SHA-256 over the hash of the line before and everything in this one.' }),
   })
