@@ -53,7 +53,10 @@ export const OPERATION_ROUTES: readonly Route[] = [
     summary: 'Shows the configuration that is being served, without secrets',
     description: 'The servers are those that the caller sees, from the file and from the store.',
     answers: {
-      200: { description: 'The configuration.', schema: z.object({ gateway: z.unknown(), servers: z.array(z.unknown()) }) },
+      200: {
+        description: 'The configuration.',
+        schema: z.object({ gateway: z.unknown(), servers: z.array(z.unknown()) }),
+      },
     },
     async handle(call) {
       const { config } = call.context.runtime();
