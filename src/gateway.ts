@@ -162,6 +162,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions,
     heartbeat,
     log: telemetry.log,
+    recordAccess: (entry) => telemetry.recordAccess(entry),
     metrics: stack.use(new Metrics(options.version)),
     version: options.version,
     exchanges,
