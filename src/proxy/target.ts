@@ -1,5 +1,5 @@
 /** Finds the server that a request is for, and gives the request the names that this server knows. */
-import { refuseLookalikes, sliceSpan, splice, type Edit } from '../mcp/json-text.ts';
+import { refuseLookalikes, scanObject, sliceSpan, splice, type Edit } from '../mcp/json-text.ts';
 import { listingOf, type ListingRow } from '../mcp/listing.ts';
 import { isObject, paramsOf, parseMessage, spanIn, stringParam, type Message } from '../mcp/message.ts';
 import { resolveUri } from '../mcp/uris.ts';
@@ -124,7 +124,7 @@ async function byReference(exchange: Exchange): Promise<Target> {
 function referenceOf(message: Message): { name: string; uri?: undefined } | { name?: undefined; uri: string } {
   const { ref } = paramsOf(message);
   const span = spanIn(message, ['params', 'ref']);
-  if (span !== undefined) refuseLookalikes(message.text, span.start);
+  if (span !== undefined) refuseLookalikes(scanObject(message.text, span.start));
   const { name, uri } = isObject(ref) ? ref : {};
   if (typeof name === 'string' && uri === undefined) return { name };
   if (typeof uri === 'string' && name === undefined) return { uri };
