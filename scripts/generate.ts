@@ -2,17 +2,25 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { permissionsReference } from '../src/auth/reference.ts';
+import { apiReference } from '../src/admin/openapi/reference.ts';
+import { ROUTES } from '../src/admin/routes/table.ts';
 import { renderReference } from '../src/cli/reference.ts';
 import { configurationReference } from '../src/config/reference.ts';
+import { OPERATION_PERMISSIONS } from '../src/proxy/operations.ts';
+import { METHOD_PERMISSIONS } from '../src/proxy/permit.ts';
 import { ERRORS } from '../src/shared/errors.ts';
 import { metricsReference } from '../src/telemetry/metric-table.ts';
 
 /** Path from the root → content. */
 const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/reference/api.md': () => apiReference(ROUTES),
   'docs/reference/cli.md': renderReference,
   'docs/reference/configuration.md': configurationReference,
   'docs/reference/errors.md': renderErrors,
   'docs/reference/metrics.md': metricsReference,
+  'docs/reference/permissions.md': () =>
+    permissionsReference({ methods: METHOD_PERMISSIONS, operations: OPERATION_PERMISSIONS }),
 };
 
 const check = process.argv.includes('--check');

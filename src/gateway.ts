@@ -139,6 +139,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const events = new GatewayEvents();
   events.followRuntime(first);
+  authentication.onChange(() => events.bus.recheck());
   const state: State = { phase: 'starting', cutOff: new AbortController() };
   const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
@@ -161,6 +162,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions,
     heartbeat,
     log: telemetry.log,
+    recordAccess: (entry) => telemetry.recordAccess(entry),
     metrics: stack.use(new Metrics(options.version)),
     version: options.version,
     exchanges,
@@ -214,7 +216,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
       metrics: () => operations.metrics(),
-      certificates: () => identities.inventory(),
+      certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
       setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
   );

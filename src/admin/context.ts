@@ -33,7 +33,7 @@ export interface ManagementContext {
   readonly load: () => { readonly sessions: number; readonly requestsInFlight: number };
   /** For Prometheus. */
   readonly metrics: () => string;
-  readonly certificates: () => Inventory;
+  readonly certificates: (isVisible: (server: string) => boolean) => Inventory;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;
 }

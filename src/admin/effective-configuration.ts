@@ -2,9 +2,9 @@
 import type { Config, ServerConfig } from '../config/config.ts';
 import { configSecrets } from '../telemetry/config-secrets.ts';
 import { createRedactor } from '../telemetry/redaction.ts';
+import { REDACTED } from '../telemetry/secret-values.ts';
 import { isFields } from './compatibility.ts';
-
-export const MASK = '********';
+import { MASK } from './contract/gateways.ts';
 
 const LIMITS = { depth: 32, entries: 10_000, text: 1_000_000 };
 
@@ -28,7 +28,15 @@ export function effectiveConfiguration(config: Config, servers: readonly ServerC
     },
     servers: servers.map(withoutSecrets),
   };
-  return redactor.value(shown, LIMITS);
+  return alike(redactor.value(shown, LIMITS));
+}
+
+/** What the names of fields or known values have given away is masked like everything else. */
+function alike(value: unknown): unknown {
+  if (value === REDACTED) return MASK;
+  if (Array.isArray(value)) return value.map(alike);
+  if (!isFields(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, alike(member)]));
 }
 
 function withoutSecrets(server: ServerConfig): object {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { loadConfig } from '../config/load.ts';
 import { formatDiagnostics } from '../config/report.ts';
 import { inventory, type CertificateRecord, type Inventory } from '../tls/inventory.ts';
-import { loadMaterial, notesOf } from '../tls/identities.ts';
+import { loadMaterial, notesOf, problemsOf } from '../tls/identities.ts';
 import { MaterialError } from '../tls/material-error.ts';
 import { readStable } from '../tls/read-stable.ts';
 import { loadUpstream, PLAIN_IDENTITY, UpstreamIdentity } from '../tls/upstream-identity.ts';
@@ -44,10 +44,10 @@ async function fromFile(file: string, env: NodeJS.ProcessEnv): Promise<Inventory
       return undefined;
     }
     const material = await loadMaterial(result.config);
-    return inventory(notesOf(material), material.problems, new Date());
+    return inventory(notesOf(material), problemsOf(material), new Date());
   } catch (error) {
     if (error instanceof MaterialError)
-      return { certificates: [], problems: [{ source: error.where, reason: error.reason }] };
+      return { certificates: [], problems: [{ source: error.where, reason: error.reason, servers: [] }] };
     if (!(error instanceof UnreadableConfiguration)) throw error;
     process.stderr.write(formatDiagnostics([error.diagnostic], error.source));
     return undefined;

@@ -12,6 +12,9 @@ export interface Edit {
   readonly text: string;
 }
 
+/** Its own lower case. */
+const PLAIN_NAME = /^[a-z_]*$/;
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -22,13 +25,13 @@ const CLOSE_ARRAY = 0x5d;
 
 /**
  * Refuses an object in which two members differ only in case: a server whose parser ignores case (Go's does, and takes
- * the last one) would see another message than the one that was checked. The text must be valid JSON.
+ * the last one) would see another message than the one that was checked.
  */
-export function refuseLookalikes(text: string, start = 0): void {
+export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
   const seen = new Set<string>();
-  for (const key of scanObject(text, start).keys()) {
+  for (const key of members.keys()) {
     // U+017F is an s to Go; the Kelvin sign becomes a k by itself.
-    const folded = key.toLowerCase().replaceAll('\u017f', 's');
+    const folded = PLAIN_NAME.test(key) ? key : key.toLowerCase().replaceAll('\u017f', 's');
     if (seen.has(folded)) {
       throw new GatewayError('invalid_request', `The member "${key}" stands twice in one object, in two spellings.`);
     }

@@ -22,6 +22,8 @@ export interface Message {
   readonly value: JsonObject;
   /** Where the values of the outermost members stand in `text`. */
   readonly members: ReadonlyMap<string, Span>;
+  /** The same for the members of `params`; empty when there are none. */
+  readonly params: ReadonlyMap<string, Span>;
 }
 
 /**
@@ -46,8 +48,12 @@ export function parseMessage(text: string): Message {
   return describe(text, value);
 }
 
+const NO_MEMBERS: ReadonlyMap<string, Span> = new Map();
+
 function describe(text: string, value: JsonObject): Message {
-  const members = scanMembers(text);
+  const members = scanObject(text);
+  const paramsSpan = members.get('params');
+  const params = paramsSpan === undefined ? NO_MEMBERS : scanObject(text, paramsSpan.start);
   const method = value['method'];
   const idSpan = members.get('id');
   const id = idSpan === undefined || value['id'] === null ? undefined : sliceSpan(text, idSpan);
@@ -55,35 +61,36 @@ function describe(text: string, value: JsonObject): Message {
     throw new GatewayError('invalid_request', 'The member "id" must be a string or a number.');
   }
   if (typeof method === 'string') {
-    const params = value['params'];
-    if (params !== undefined && !isObject(params)) {
+    const parsed = value['params'];
+    if (parsed !== undefined && !isObject(parsed)) {
       throw new GatewayError('invalid_request', 'The member "params" must be an object.');
     }
     if (idSpan !== undefined && id === undefined) {
       throw new GatewayError('invalid_request', 'The id of a request must not be null.');
     }
-    return { kind: id === undefined ? 'notification' : 'request', text, id, method, failed: false, value, members };
+    return {
+      kind: id === undefined ? 'notification' : 'request',
+      text,
+      id,
+      method,
+      failed: false,
+      value,
+      members,
+      params,
+    };
   }
   if (method !== undefined) throw new GatewayError('invalid_request', 'The member "method" must be a string.');
   const failed = members.has('error');
   if (failed === members.has('result')) {
     throw new GatewayError('invalid_request', 'A message needs "method", or exactly one of "result" and "error".');
   }
-  return { kind: 'response', text, id, method: undefined, failed, value, members };
-}
-
-function scanMembers(text: string): Map<string, Span> {
-  const members = scanObject(text);
-  const params = members.get('params');
-  if (params !== undefined) scanObject(text, params.start);
-  return members;
+  return { kind: 'response', text, id, method: undefined, failed, value, members, params };
 }
 
 /** What holds for messages of clients beside `parseMessage`: no two spellings of one member. Throws `invalid_request`. */
-export function checkSpelling(message: Message): void {
-  refuseLookalikes(message.text);
-  const params = message.members.get('params');
-  if (params !== undefined) refuseLookalikes(message.text, params.start);
+export function checkSpelling({ members, params }: Message): void {
+  refuseLookalikes(members);
+  refuseLookalikes(params);
 }
 
 export function isObject(value: unknown): value is JsonObject {
@@ -113,10 +120,13 @@ export function progressTokenOf(message: Message): { readonly raw: string; reado
 
 /** Where a nested value stands in the text of a message. */
 export function spanIn(message: Message, path: readonly [string, ...string[]]): Span | undefined {
-  const [first, ...rest] = path;
-  const outer = message.members.get(first);
-  if (outer === undefined || rest.length === 0) return outer;
-  return findSpan(message.text, rest, outer.start);
+  const [first, second, ...rest] = path;
+  if (first !== 'params' || second === undefined) {
+    const outer = message.members.get(first);
+    return outer === undefined || second === undefined ? outer : findSpan(message.text, [second, ...rest], outer.start);
+  }
+  const inner = message.params.get(second);
+  return inner === undefined || rest.length === 0 ? inner : findSpan(message.text, rest, inner.start);
 }
 
 /** The id that a cancellation names, as raw JSON text. */

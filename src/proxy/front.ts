@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { AccessEntry } from '../telemetry/access-log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
 import type { RecordDenial } from './denial.ts';
@@ -19,6 +20,8 @@ export interface Front {
   readonly sessions: SessionStore;
   readonly heartbeat: Heartbeat;
   readonly log: Logger;
+  /** Writes the line of a message into the access log. */
+  readonly recordAccess: (entry: AccessEntry) => void;
   readonly metrics: Metrics;
   /** Version of the gateway, for clients. */
   readonly version: string;

@@ -27,8 +27,11 @@ export function createHostCheck(options: {
   );
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   const anyHost = options.boundHost === '0.0.0.0' || options.boundHost === '[::]';
+  /** Heads that were found good: the fast path shows the same one again for each request that repeats it. */
+  const good = new WeakSet<RequestHead['headers']>();
   return {
     check(request) {
+      if (good.has(request.headers)) return undefined;
       const host = soleHeader(request, 'host');
       if (host === undefined) throw new GatewayError('invalid_request', 'The request needs exactly one Host header.');
       const isIp = /^(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(:\d+)?$/.test(host);
@@ -39,7 +42,10 @@ export function createHostCheck(options: {
           `The Host "${clean(host)}" may not be used with this gateway; see allowedHosts.`,
         );
       }
-      if (request.headers.origin === undefined) return undefined;
+      if (request.headers.origin === undefined) {
+        good.add(request.headers);
+        return undefined;
+      }
       const origin = soleHeader(request, 'origin');
       if (origin === undefined || !(origins.has(origin.toLowerCase()) || hosts.has(hostOfOrigin(origin)))) {
         throw new GatewayError(

@@ -152,21 +152,13 @@ export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' 
   readonly startedAt: number;
 }
 
-export function logRequest({ log, metrics }: Front, record: RequestRecord): void {
+export function logRequest({ recordAccess, metrics }: Front, record: RequestRecord): void {
   const { requestId, principal, route, message, notes, outcome, startedAt } = record;
+  const { server, target } = notes;
   const ms = performance.now() - startedAt;
-  metrics.request(kindOf(route), notes.server, message?.method, outcome, ms);
-  log.info(
-    {
-      requestId,
-      principal: principal.subject,
-      method: message?.method ?? message?.kind,
-      ...notes,
-      outcome,
-      ms: Math.round(ms * 10) / 10,
-    },
-    'request',
-  );
+  metrics.request(kindOf(route), server, message?.method, outcome, ms);
+  const method = message?.method ?? message?.kind;
+  recordAccess({ requestId, principal: principal.subject, method, server, target, outcome, ms });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Finds the server that a request is for, and gives the request the names that this server knows. */
-import { sliceSpan, splice, type Edit } from '../mcp/json-text.ts';
+import { refuseLookalikes, scanObject, sliceSpan, splice, type Edit } from '../mcp/json-text.ts';
 import { listingOf, type ListingRow } from '../mcp/listing.ts';
 import { isObject, paramsOf, parseMessage, spanIn, stringParam, type Message } from '../mcp/message.ts';
 import { resolveUri } from '../mcp/uris.ts';
@@ -56,11 +56,10 @@ function routedTarget(exchange: Exchange): Target | Promise<Target> {
     case 'resources/unsubscribe':
       return ownUri(exchange, pool, stringParam(message, 'uri'));
     case 'completion/complete': {
-      const { ref } = paramsOf(message);
-      if (isObject(ref) && typeof ref['name'] === 'string')
-        return ownName(exchange, shown, pool, ['params', 'ref', 'name']);
-      if (isObject(ref) && typeof ref['uri'] === 'string') return ownTemplate(exchange, shown, pool, ref['uri']);
-      return { pool, message, name: subject };
+      const { uri: template } = referenceOf(message);
+      return template === undefined
+        ? ownName(exchange, shown, pool, ['params', 'ref', 'name'])
+        : ownTemplate(exchange, shown, pool, template);
     }
     default:
       return { pool, message, name: subject };
@@ -115,16 +114,23 @@ async function unifiedTarget(exchange: Exchange): Promise<Target> {
   }
 }
 
-function byReference(exchange: Exchange): Promise<Target> {
-  const reference = paramsOf(exchange.message)['ref'];
-  if (isObject(reference)) {
-    const { name, uri } = reference;
-    if (typeof name === 'string') return byName(exchange, name, 'prompts/list', ['params', 'ref', 'name']);
-    if (typeof uri === 'string') return byReferenceUri(exchange, uri);
-  }
+async function byReference(exchange: Exchange): Promise<Target> {
+  const { name, uri } = referenceOf(exchange.message);
+  if (name !== undefined) return byName(exchange, name, 'prompts/list', ['params', 'ref', 'name']);
+  return byReferenceUri(exchange, uri);
+}
+
+/** The prompt or the template that is to be completed; one of them, so that what is checked is what the server takes. */
+function referenceOf(message: Message): { name: string; uri?: undefined } | { name?: undefined; uri: string } {
+  const { ref } = paramsOf(message);
+  const span = spanIn(message, ['params', 'ref']);
+  if (span !== undefined) refuseLookalikes(scanObject(message.text, span.start));
+  const { name, uri } = isObject(ref) ? ref : {};
+  if (typeof name === 'string' && uri === undefined) return { name };
+  if (typeof uri === 'string' && name === undefined) return { uri };
   throw new GatewayError(
     'invalid_params',
-    'completion/complete needs "ref" with the "name" of a prompt or the "uri" of a template.',
+    'completion/complete needs "ref" with either the "name" of a prompt or the "uri" of a template.',
   );
 }
 

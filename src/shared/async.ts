@@ -16,12 +16,13 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
 
 /** The promise, or a rejection with the reason of the signal when that is aborted first. The work itself goes on. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: CancelSignal): Promise<T> {
-  if (signal.aborted) throw signal.reason;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.throwIfAborted();
+  const { promise: first, resolve, reject } = Promise.withResolvers<T>();
+  const onAbort = (): void => reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
+  promise.then(resolve, reject);
   try {
-    return await Promise.race([promise, aborted.promise]);
+    return await first;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

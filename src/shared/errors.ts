@@ -61,7 +61,13 @@ export const ERRORS = {
     -32022,
     'The request names a protocol version that the gateway does not speak; see `data.supported`.',
   ),
-  unauthorized: row('client', false, 401, -32003, 'The Authorization header is missing or holds no known agent id.'),
+  unauthorized: row(
+    'client',
+    false,
+    401,
+    -32003,
+    'The Authorization header is missing, or holds nothing that is known and still counts; the message says which.',
+  ),
   malformed_authorization: row(
     'client',
     false,

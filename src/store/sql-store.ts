@@ -5,6 +5,7 @@ import { DenialQueue } from './audit/denial-queue.ts';
 import { asStoreError } from './engine/database-error.ts';
 import type { Engine, Tx } from './engine/engine.ts';
 import type { Vault } from './secrets/vault.ts';
+import { finished, Refusal } from './finished-work.ts';
 import { SqlReader } from './sql-reader.ts';
 import { SqlWriter } from './sql-writer.ts';
 import {
@@ -20,13 +21,25 @@ import { hasExpiredLease, removeExpiredLeases, resealGateways } from './tables/g
 import { applyItems, compareItems } from './tables/items.ts';
 import { touchTokens } from './tables/tokens.ts';
 
-/** A change holds up every other one, in all processes: it may do nothing but read and write the store. */
-const WORK_DEADLINE_MS = 30_000;
 /** Each of them has a caller that waits. */
 const MAX_QUEUED = 1_000;
 const SWEEP_INTERVAL_MS = 30_000;
 
 const STORE_ITSELF = { subject: 'gatehouse', user: undefined, requestId: undefined, address: undefined };
+
+/** What is done with the place where the keys are, while nobody else changes the store. Both are told the key in use. */
+export interface RekeySteps {
+  readonly begin: (keyId: string) => Promise<void>;
+  readonly end: (keyId: string) => Promise<void>;
+}
+
+export interface Rekeyed {
+  /** Ids of keys. */
+  readonly from: string;
+  readonly to: string;
+  /** How many have secrets. */
+  readonly gateways: number;
+}
 
 export class SqlStore extends SqlReader implements Store {
   readonly #engine: Engine;
@@ -41,6 +54,8 @@ export class SqlStore extends SqlReader implements Store {
   #tail: Promise<unknown> = Promise.resolve();
   #queued = 0;
   #looking = false;
+  /** Somebody has asked after the present look had begun. */
+  #lookAgain = false;
   #closed = false;
 
   private constructor(engine: Engine, vault: Vault, state: StoreState) {
@@ -82,7 +97,7 @@ export class SqlStore extends SqlReader implements Store {
   async change<T>(intent: ChangeIntent, work: (tx: StoreWriter) => Promise<Changed<T>>): Promise<T> {
     return this.#changeWith(intent, async (tx, state) => {
       const writer = new SqlWriter(tx, this.#vault, keyOf(state));
-      return inTime(writer, refusable(work(writer)));
+      return finished(writer, work);
     });
   }
 
@@ -96,20 +111,24 @@ export class SqlStore extends SqlReader implements Store {
     return this.#vault.target;
   }
 
-  /** Reads the keys again and seals all secrets with the first of them. Resolves with how many gateways that concerned. */
-  async rekey(intent: ChangeIntent): Promise<{ readonly keyId: string; readonly gateways: number }> {
-    await this.#vault.reload();
-    const keyId = this.#vault.target;
-    return this.#changeWith(intent, async (tx, state) => {
-      const gateways = await resealGateways(tx, this.#vault, keyId);
-      await tx.updateTable('store_state').set({ key_id: keyId }).where('id', '=', 1).execute();
+  /** Seals all secrets with the first key, as the keys are once `steps.begin` has been waited for. */
+  async rekey(intent: ChangeIntent, steps: RekeySteps): Promise<Rekeyed> {
+    const rekeyed = await this.#changeWith(intent, async (tx, state) => {
+      const from = keyOf(state);
+      await steps.begin(from);
+      await this.#vault.reload();
+      const to = this.#vault.target;
+      const gateways = await resealGateways(tx, this.#vault, to);
+      await tx.updateTable('store_state').set({ key_id: to }).where('id', '=', 1).execute();
       return {
-        result: { keyId, gateways },
+        result: { from, to, gateways },
         object: { kind: 'store', id: 'key', name: undefined },
-        before: { keyId: state.keyId },
-        after: { keyId, gateways },
+        before: { keyId: from },
+        after: { keyId: to, gateways },
       };
     });
+    await this.#alone(async () => this.#engine.transact(async (tx) => steps.end(keyOf(await lockState(tx)))));
+    return rekeyed;
   }
 
   async recordDenial(denial: Denial): Promise<void> {
@@ -223,10 +242,14 @@ export class SqlStore extends SqlReader implements Store {
 
   /** Another process may have changed something. */
   async #look(): Promise<void> {
-    if (this.#looking || this.#closed) return;
+    this.#lookAgain = true;
+    if (this.#looking) return;
     this.#looking = true;
     try {
-      this.#tell(await this.revision());
+      while (this.#lookAgain && !this.#closed) {
+        this.#lookAgain = false;
+        this.#tell(await this.revision());
+      }
     } catch {
       // It is looked at again soon.
     } finally {
@@ -239,39 +262,6 @@ export class SqlStore extends SqlReader implements Store {
     this.#announced = revision;
     // On their own: what goes wrong in one is no failure of the change, which is written.
     for (const listener of this.#listeners) queueMicrotask(() => listener(revision));
-  }
-}
-
-/** Around what the work of a change itself rejects with, on its way through the transaction. */
-class Refusal extends Error {
-  readonly reason: unknown;
-
-  constructor(reason: unknown) {
-    super('refused', { cause: reason });
-    this.reason = reason;
-  }
-}
-
-async function refusable<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw new Refusal(error);
-  }
-}
-
-/** Ends the writer with the work, so that nothing of it can reach the database after the transaction. */
-async function inTime<T>(writer: SqlWriter, work: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const tooLong = new StoreError('unavailable', 'The change took too long; nothing was changed.');
-  const timer = setTimeout(() => reject(tooLong), WORK_DEADLINE_MS);
-  try {
-    const done = await Promise.race([work, late]);
-    writer.throwFailure();
-    return done;
-  } finally {
-    clearTimeout(timer);
-    writer.end();
   }
 }
 

@@ -7,6 +7,7 @@
 import { close, write, writeSync } from 'node:fs';
 
 const MAX_BATCH = 256 * 1024;
+const BATCH_MS = 10;
 /** The reader of a pipe is behind: look again after this long. */
 const RETRY_MS = 20;
 /** How long closing and the last synchronous flush may wait for a reader that does not read. */
@@ -57,8 +58,7 @@ export class LineSink {
     this.#pendingSize += line.length;
     if (!this.#busy) {
       this.#busy = true;
-      // One batch for all lines of this turn of the event loop.
-      setImmediate(() => this.#next());
+      this.#later();
     }
   }
 
@@ -92,6 +92,11 @@ export class LineSink {
     }
     clearTimeout(this.#retry);
     if (this.#options.owned) await new Promise<void>((resolve) => close(this.#options.fd, () => resolve()));
+  }
+
+  /** One batch for all lines of a moment: each write costs as much as many lines. */
+  #later(): void {
+    setTimeout(() => this.#next(), BATCH_MS);
   }
 
   #next(): void {
@@ -131,7 +136,8 @@ export class LineSink {
       } else {
         this.#batch = undefined;
         if (!this.#closed) this.#reportEnd();
-        this.#next();
+        if (this.#pending.length === 0 || this.#closed) this.#next();
+        else this.#later();
       }
     });
   }

@@ -4,6 +4,7 @@ import { prettyFactory } from 'pino-pretty';
 import { LineSink, type Loss } from './line-sink.ts';
 import { GATEWAY_LOG, openLogFile, RPC_LOG, serverLogName } from './log-directory.ts';
 import { createRedactor, type Redactor } from './redaction.ts';
+import { AccessLog, type AccessEntry } from './access-log.ts';
 import { RpcLog, type Direction } from './rpc-log.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -28,6 +29,8 @@ export interface Telemetry extends AsyncDisposable {
   serverLog(server: string): Logger;
   /** One message to (`OUT`) or from (`IN`) a server, for rpc-messages.jsonl. Does nothing without a log directory. */
   recordMessage(direction: Direction, server: string, text: string): void;
+  /** One message of a client, as a line of severity `info`. */
+  recordAccess(entry: AccessEntry): void;
   /** Values of at least 6 characters that are from now on replaced wherever they occur in a log. */
   addSecrets(values: Iterable<string>): void;
   /** Changes the least level of everything, or of one server, and of every child logger of it. Throws a RangeError for an unknown level or server. */
@@ -53,6 +56,7 @@ class LogTelemetry implements Telemetry {
   readonly #main: (line: string) => void;
   readonly #servers = new Map<string, Logger>();
   readonly #rpc: RpcLog | undefined;
+  readonly #access: AccessLog;
   readonly #onExit = (): void => this.flushSync();
 
   constructor(options: TelemetryOptions) {
@@ -69,6 +73,11 @@ class LogTelemetry implements Telemetry {
       gatewayFile?.write(line);
     };
     this.log = createLogger(level, {}, this.#redactor, this.#main);
+    this.#access = new AccessLog({
+      enabled: () => this.log.isLevelEnabled('info'),
+      write: this.#main,
+      redactor: this.#redactor,
+    });
     if (directory !== undefined) {
       const sink = this.#open(openLogFile(directory, RPC_LOG), RPC_LOG, true);
       this.#rpc = new RpcLog(sink, this.#redactor, (messages) =>
@@ -97,7 +106,12 @@ class LogTelemetry implements Telemetry {
     this.#rpc?.record(direction, server, text);
   }
 
+  recordAccess(entry: AccessEntry): void {
+    this.#access.record(entry);
+  }
+
   addSecrets(values: Iterable<string>): void {
+    this.#access.forget();
     this.#redactor.addSecrets(values);
   }
 

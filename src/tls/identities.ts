@@ -6,7 +6,7 @@ import type { NoteOfUse } from './certificate-note.ts';
 import { contentKey } from './content-key.ts';
 import { ExpiryWatch } from './expiry.ts';
 import { checkSuccession, type ListenerGeneration, listenerPaths, loadListener } from './listener-generation.ts';
-import { type Inventory, inventory } from './inventory.ts';
+import { type Inventory, inventory, type MaterialProblem } from './inventory.ts';
 import { ListenerTls } from './listener-tls.ts';
 import { MaterialError, MaterialErrors } from './material-error.ts';
 import { type Files, readStable } from './read-stable.ts';
@@ -90,6 +90,16 @@ export function notesOf({ listener, upstream }: Omit<LoadedMaterial, 'problems'>
       state instanceof MaterialError ? [] : state.notes.map((note) => ({ note, listener: false, servers: users })),
     ),
   ];
+}
+
+/** What cannot be used of loaded material, without the names of servers in the text: not everybody may see them all. */
+export function problemsOf({ upstream, problems }: Omit<LoadedMaterial, 'listener'>): readonly MaterialProblem[] {
+  return problems.map((problem) => {
+    const concerned = [...upstream.values()].find(({ state }) => state === problem);
+    const { where, reason } =
+      concerned !== undefined && problem.cause instanceof MaterialError ? problem.cause : problem;
+    return { source: where, reason, servers: concerned?.users ?? [] };
+  });
 }
 
 export class Identities implements Disposable {
@@ -189,17 +199,22 @@ export class Identities implements Disposable {
 
   /** Everything that is in use, with what cannot be used. */
   inventory(): Inventory {
+    const upstream = this.#loaded();
     const problems = [...this.#upstream.values()].flatMap(({ failure }) => failure ?? []);
-    return inventory(this.#notes(), problems, new Date());
+    return inventory(this.#notes(), problemsOf({ upstream, problems }), new Date());
   }
 
   #notes(): readonly NoteOfUse[] {
+    return notesOf({ listener: this.listener?.generation, upstream: this.#loaded() });
+  }
+
+  #loaded(): ReadonlyMap<string, LoadedUpstream> {
     const upstream = new Map<string, LoadedUpstream>();
     for (const [key, identity] of this.#upstream) {
       const state = identity.failure ?? identity.current();
       upstream.set(key, { config: identity.config, users: this.#users.get(key) ?? [], ofFile: false, state });
     }
-    return notesOf({ listener: this.listener?.generation, upstream });
+    return upstream;
   }
 
   /**

@@ -1,7 +1,6 @@
 /** The certificates, authorities and revocation lists of a gateway, for operators: what each is, when it ends, and who uses it. */
 import type { CertificateNote, CertificateRole, NoteOfUse } from './certificate-note.ts';
 import { expiryThreshold } from './expiry.ts';
-import type { MaterialError } from './material-error.ts';
 
 export interface CertificateRecord {
   readonly role: CertificateRole;
@@ -30,12 +29,19 @@ export interface Inventory {
   /** What ends first stands first. */
   readonly certificates: readonly CertificateRecord[];
   /** Material that cannot be used. */
-  readonly problems: readonly { readonly source: string; readonly reason: string }[];
+  readonly problems: readonly MaterialProblem[];
+}
+
+export interface MaterialProblem {
+  readonly source: string;
+  readonly reason: string;
+  /** Names of the servers that cannot be reached for it; none when it concerns the listener. */
+  readonly servers: readonly string[];
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-export function inventory(notes: readonly NoteOfUse[], problems: readonly MaterialError[], now: Date): Inventory {
+export function inventory(notes: readonly NoteOfUse[], problems: readonly MaterialProblem[], now: Date): Inventory {
   const merged = new Map<string, CertificateRecord>();
   for (const { note, listener, servers } of notes) {
     // The same authority may be read for the listener and for servers.
@@ -49,7 +55,7 @@ export function inventory(notes: readonly NoteOfUse[], problems: readonly Materi
   }
   return {
     certificates: [...merged.values()].toSorted((one, other) => ending(one) - ending(other)),
-    problems: problems.map(({ where, reason }) => ({ source: where, reason })),
+    problems,
   };
 }
 
@@ -64,7 +70,7 @@ export function visibleInventory(
       const isHidden = !record.usedByListener && usedByServers.length === 0 && record.usedByServers.length > 0;
       return isHidden ? [] : [{ ...record, usedByServers }];
     }),
-    problems,
+    problems: problems.filter(({ servers }) => servers.length === 0 || servers.some(isVisible)),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Which eras a server speaks: asked when it matters, remembered for a while, shown in the status. */
+import type { Era } from '../mcp/versions.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from './modern-upstream.ts';
 import type { ServerWires } from './open-conversation.ts';
@@ -52,6 +53,13 @@ export class ModernConversation implements AsyncDisposable {
   /** The conversation if it is open. */
   get present(): ModernUpstream | undefined {
     return this.#upstream;
+  }
+
+  /** `primary` is the era that the server was opened in; undefined before that. */
+  status(primary: Era | undefined): EraStatus {
+    const { verdict, checkedAt, expiresAt } = this;
+    const legacy = primary === undefined ? 'unknown' : primary === 'legacy' ? 'yes' : 'no';
+    return { legacy, modern: verdict, checkedAt, expiresAt };
   }
 
   get #expired(): boolean {

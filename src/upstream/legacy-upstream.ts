@@ -167,9 +167,7 @@ export class LegacyUpstream implements Upstream {
   list(row: ListingRow): Promise<Listing> {
     const kept = this.#listings.get(row.method);
     if (kept !== undefined && (kept.until > Date.now() || this.#hearsChanges(row))) return kept.listing;
-    const listing = fetchListing(this.server, row, this.#capabilities, (params) =>
-      this.#ask(row.method, params, LISTING_PAGE_TIMEOUT_MS),
-    );
+    const listing = this.#fetch(row);
     const entry = { listing, until: Date.now() + LISTING_LIFETIME_MS };
     this.#listings.set(row.method, entry);
     listing.then(
@@ -181,8 +179,21 @@ export class LegacyUpstream implements Upstream {
     return listing;
   }
 
-  refresh(): void {
-    this.#listings.clear();
+  async renew(row: ListingRow): Promise<Listing> {
+    const before = this.#listings.get(row.method);
+    const listing = this.#fetch(row);
+    const whole = await listing;
+    // What has changed meanwhile is newer.
+    if (this.#listings.get(row.method) === before)
+      this.#listings.set(row.method, { listing, until: Date.now() + LISTING_LIFETIME_MS });
+    this.#options.events.onListing?.(row, whole);
+    return whole;
+  }
+
+  #fetch(row: ListingRow): Promise<Listing> {
+    return fetchListing(this.server, row, this.#capabilities, (params) =>
+      this.#ask(row.method, params, LISTING_PAGE_TIMEOUT_MS),
+    );
   }
 
   /** True when the server says that it announces changes of the list, and is heard when it does. */

@@ -213,6 +213,17 @@ export class ModernUpstream implements Upstream {
     return listing;
   }
 
+  async renew(row: ListingRow): Promise<Listing> {
+    const before = this.#listings.get(row.method);
+    const listing = this.#fetch(row);
+    const whole = await listing;
+    // What has changed meanwhile is newer.
+    if (this.#listings.get(row.method) === before)
+      this.#listings.set(row.method, { listing, expires: Date.now() + readCacheHint(whole.frame).ttlMs });
+    this.#options.events.onListing?.(row, whole);
+    return whole;
+  }
+
   known(row: ListingRow): Promise<Listing> {
     return this.#listings.get(row.method)?.listing ?? this.list(row);
   }

@@ -20,7 +20,7 @@ function server(catalogue: Catalogue) {
     catalogue.note(row, found);
     return found;
   };
-  const upstream: Pick<Upstream, 'list' | 'refresh'> = { list, refresh: () => undefined };
+  const upstream: Pick<Upstream, 'renew'> = { renew: list };
   return { state, upstream: upstream as Upstream };
 }
 
@@ -97,7 +97,7 @@ describe('a refresh', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(state.asked).toBe(0);
     const [tools] = LISTINGS;
-    if (tools !== undefined) await upstream.list(tools);
+    if (tools !== undefined) await upstream.renew(tools);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(state.asked).toBe(2);
     refresher[Symbol.dispose]();

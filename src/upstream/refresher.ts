@@ -119,8 +119,7 @@ export class Refresher implements Disposable {
     const { catalogue, onChanged, onItems } = this.#options;
     const upstream = await this.#options.upstream();
     const before = new Map(rows.map((row) => [row, catalogue.last(row)]));
-    upstream.refresh();
-    const listings = await Promise.all(rows.map(async (row) => [row, await upstream.list(row)] as const));
+    const listings = await Promise.all(rows.map(async (row) => [row, await upstream.renew(row)] as const));
     const changes = listings.map(([row, listing]) => [row, compareListings(before.get(row), listing)] as const);
     const altered = changes.filter(
       ([row, { added, removed, changed }]) => before.get(row) !== undefined && added + removed + changed > 0,

@@ -116,13 +116,10 @@ export class SharedConversation implements AsyncDisposable {
   }
   /** How many of the two are open. */
   get count(): number {
-    const modern = this.#modern.present;
-    return (this.#upstream === undefined ? 0 : 1) + (modern === undefined || modern === this.#upstream ? 0 : 1);
+    return new Set([this.#upstream, this.#modern.present].filter((open) => open !== undefined)).size;
   }
   get eras(): EraStatus {
-    const { verdict, checkedAt, expiresAt } = this.#modern;
-    const legacy = this.#primaryEra === undefined ? 'unknown' : this.#primaryEra === 'legacy' ? 'yes' : 'no';
-    return { legacy, modern: verdict, checkedAt, expiresAt };
+    return this.#modern.status(this.#primaryEra);
   }
   /** Last lines of the server's stderr, of the present or the last process. */
   get lastWords(): readonly string[] {

@@ -88,8 +88,8 @@ export interface Upstream {
   respond(text: string): Promise<void>;
   /** A listing with all its pages; kept until the server says that it has changed. */
   list(row: ListingRow): Promise<Listing>;
-  /** Forgets the listings that it keeps: the next ones come from the server. */
-  refresh(): void;
+  /** A listing from the server, whatever is kept; what is kept serves others until this one is whole. */
+  renew(row: ListingRow): Promise<Listing>;
   /** A listing that may be out of date, to find names by without asking the server each time. */
   known(row: ListingRow): Promise<Listing>;
   /** Makes sure that log messages of this severity are sent, on conversations that have a level. */

@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -125,6 +125,27 @@ describe('the key of the embedded store', () => {
     await expect(openStore({ dataDir })).rejects.toThrow(/not 32 bytes in base64 or hexadecimal/);
     await writeFile(file, ` # \n`);
     await expect(openStore({ dataDir })).rejects.toThrow(/secret.key/);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('stays with the account of the gateway when root changes it', async () => {
+    await using temporary = await openTemporaryStore();
+    const file = join(temporary.dataDir, 'secret.key');
+    await chown(file, 65_534, 65_534);
+    await rekey({ dataDir: temporary.dataDir }, INTENT);
+    const { uid, gid, mode } = await stat(file);
+    expect({ uid, gid, mode: mode & 0o777 }).toEqual({ uid: 65_534, gid: 65_534, mode: 0o600 });
+  });
+
+  it('survives several changes of keys at once', async () => {
+    await using temporary = await openTemporaryStore();
+    const { store, dataDir } = temporary;
+    await register(store, 'weather');
+    await Promise.all([1, 2, 3, 4].map(async () => rekey({ dataDir }, INTENT)));
+    await using next = await openStore({ dataDir });
+    expect((await next.gatewayByName('weather'))?.secrets).toEqual({ '/headers/Authorization': SECRET });
+    const keys = parseKeyRing(await readFile(join(dataDir, 'secret.key'), 'utf8'), '');
+    expect(keys.map(({ id }) => id)).toEqual([await next.keyInUse()]);
+    expect(await next.verifyAudit()).toMatchObject({ ok: true, lines: 5 });
   });
 
   it('goes on with a change of keys that was cut off, whichever step it had reached', async () => {

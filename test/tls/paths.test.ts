@@ -186,6 +186,44 @@ it('T-TLS-005 material that cannot be used fails its server alone, with file and
   expect(program.stderr).toMatch(/tls.*'key'/s);
 });
 
+describe('T-TLS-002 T-TLS-007 recovery', () => {
+  /** Often, so that a test need not wait long. */
+  const health = { interval: 1, timeout: 2, failureThreshold: 1, longestPause: 2 };
+
+  it('a server that was away is found again by probes that show the certificate', async () => {
+    await using plain = await startHttpFixture();
+    await using front = await startStrictFront(material, new URL(plain.url).origin);
+    await using gateway = await startGateway({
+      config: { mcpServers: { web: { type: 'http', url: `${front.origin}/mcp`, tls: withCa(), health } } },
+    });
+    await front.vanish();
+    await vi.waitFor(async () => expect(await stateOf(gateway, 'web')).toMatchObject({ state: 'unreachable' }), 40_000);
+    front.forget();
+    await front.comeBack();
+    await vi.waitFor(async () => expect(await stateOf(gateway, 'web')).toMatchObject({ state: 'healthy' }), 40_000);
+    expect(front.seen.size).toBeGreaterThan(0);
+    expectShown(front, []);
+  });
+
+  it('a server whose certificate goes bad is a tls-error with the reason, and healthy again by itself when it is mended', async () => {
+    using strangers = createPki('Another CA');
+    await using plain = await startHttpFixture();
+    await using front = await startStrictFront(material, new URL(plain.url).origin);
+    await using gateway = await startGateway({
+      config: { mcpServers: { web: { type: 'http', url: `${front.origin}/mcp`, tls: withCa(), health } } },
+    });
+    expect(await stateOf(gateway, 'web')).toMatchObject({ state: 'healthy' });
+    front.renew({ ...strangers.issue('localhost', { san: 'DNS:localhost' }), ca: pki.ca.cert });
+    await vi.waitFor(async () => {
+      const { state, reason } = await stateOf(gateway, 'web');
+      expect(state).toBe('tls-error');
+      expect(reason).toMatch(/unknown certificate authority|not send the intermediate/);
+    }, 40_000);
+    front.renew(material);
+    await vi.waitFor(async () => expect(await stateOf(gateway, 'web')).toMatchObject({ state: 'healthy' }), 40_000);
+  });
+});
+
 it('T-TLS-013 plain HTTP has no TLS: fields for it are told to be without effect', async () => {
   await using plain = await startHttpFixture();
   await using gateway = await startGateway({

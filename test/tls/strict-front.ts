@@ -28,19 +28,17 @@ export async function startStrictFront(material: StrictMaterial, target: string)
   const seen = new Map<string, Set<string>>();
   const seenFor = new Map<string, Set<string>>();
   let refused = 0;
-  let material_ = material;
+  let current = material;
   let server: Server | undefined;
   let port = 0;
   const sockets = new Set<Socket>();
   const open = async (): Promise<void> => {
-    const made = createServer(
-      { ...read(material_), requestCert: true, rejectUnauthorized: true },
-      (request, response) =>
-        pass(request, response, target, (what) => {
-          const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
-          note(seen, what, String(CN));
-          note(seenFor, String(request.headers['x-server']), String(CN));
-        }),
+    const made = createServer({ ...read(current), requestCert: true, rejectUnauthorized: true }, (request, response) =>
+      pass(request, response, target, (what) => {
+        const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
+        note(seen, what, String(CN));
+        note(seenFor, String(request.headers['x-server']), String(CN));
+      }),
     );
     made.on('tlsClientError', () => (refused += 1));
     made.on('connection', (socket: Socket) => {
@@ -72,7 +70,7 @@ export async function startStrictFront(material: StrictMaterial, target: string)
     },
     forget: () => seen.clear(),
     renew(next) {
-      material_ = next;
+      current = next;
       server?.setSecureContext(read(next));
       for (const socket of sockets) socket.destroy();
     },

@@ -10,6 +10,6 @@ export const eventSchema = z
     }),
     at: timeSchema,
     object: z.object({ kind: z.string(), id: z.string(), name: z.string().nullable() }).nullable(),
-    data: z.record(z.string(), z.json()),
+    data: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'Event' });

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { descriptionSchema, rowFields, tagsSchema } from './common.ts';
 
-const annotations = z.record(z.string(), z.json());
+const annotations = z.record(z.string(), z.unknown());
 
 const title = z.string().min(1).max(500);
 const changes = {
@@ -43,7 +43,7 @@ const itemFields = {
   listed: z.boolean().meta({ description: 'False when the server does not list it any more.' }),
   reachable: z.boolean().meta({ description: 'False while its server cannot be reached or is disabled.' }),
   changed: z.array(z.string()).meta({ description: 'Names of the fields that are not as the server says.' }),
-  definition: z.record(z.string(), z.json()).meta({ description: 'As the server lists it, unchanged.' }),
+  definition: z.record(z.string(), z.unknown()).meta({ description: 'As the server lists it, unchanged.' }),
 };
 
 const namedFields = {

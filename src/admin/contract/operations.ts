@@ -94,7 +94,7 @@ const certificateSchema = z.object({
 export const certificatesSchema = z
   .object({
     certificates: z.array(certificateSchema).meta({ description: 'What ends first stands first.' }),
-    problems: z.array(z.object({ source: z.string(), reason: z.string() })),
+    problems: z.array(z.object({ source: z.string(), reason: z.string(), servers: z.array(z.string()) })),
   })
   .meta({ id: 'Certificates' });
 
@@ -113,8 +113,8 @@ export const auditSchema = z
     actor: actorSchema,
     action: z.string(),
     object: z.object({ kind: z.string(), id: z.string(), name: z.string().nullable() }).nullable(),
-    before: z.json().nullable(),
-    after: z.json().nullable(),
+    before: z.unknown().nullable(),
+    after: z.unknown().nullable(),
     reason: z.string().nullable(),
     hash: z.string().meta({ description: 'SHA-256 over the hash of the line before and everything in this one.' }),
   })

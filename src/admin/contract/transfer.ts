@@ -20,9 +20,9 @@ const gateway = z.strictObject({
   ...access,
   tags: tagsSchema,
   enabled: z.boolean(),
-  entry: z.record(z.string(), z.json()).meta({
+  entry: z.record(z.string(), z.unknown()).meta({
     description:
-      'As it would stand under `mcpServers` of a configuration file. `********` stands for a secret that was not exported.',
+      'As it would stand under `mcpServers` of a configuration file. `*****` stands for a secret that was not exported.',
   }),
 });
 
@@ -41,7 +41,7 @@ const item = z.strictObject({
   name: z.string().max(64).nullable(),
   title: z.string().max(500).nullable(),
   description: descriptionSchema.nullable(),
-  annotations: z.record(z.string(), z.json()).nullable(),
+  annotations: z.record(z.string(), z.unknown()).nullable(),
   tags: tagsSchema,
 });
 

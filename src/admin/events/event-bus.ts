@@ -33,7 +33,7 @@ export class EventBus {
   /** Of this process: the numbers of another one mean nothing here. */
   readonly #process = randomBytes(6).toString('hex');
   readonly #kept: NumberedEvent[] = [];
-  readonly #listeners = new Set<(event: NumberedEvent) => void>();
+  readonly #listeners = new Set<(event: NumberedEvent | undefined) => void>();
   #sequence = 0;
 
   /** Number of those who follow. */
@@ -48,8 +48,13 @@ export class EventBus {
     for (const listener of this.#listeners) listener(numbered);
   }
 
-  /** `listener` must not throw. Returns how to end it. */
-  follow(listener: (event: NumberedEvent) => void): () => void {
+  /** Rights have changed: everybody who follows looks whether he still may. */
+  recheck(): void {
+    for (const listener of this.#listeners) listener(undefined);
+  }
+
+  /** `listener` is called without an event when rights have changed, and must not throw. Returns how to end it. */
+  follow(listener: (event: NumberedEvent | undefined) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

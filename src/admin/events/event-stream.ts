@@ -28,9 +28,10 @@ export async function streamEvents(response: ServerResponse, options: EventStrea
     if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
     else response.write(text);
   };
-  const deliver = (event: NumberedEvent): void => {
+  const deliver = (event: NumberedEvent | undefined): void => {
     const caller = principal();
     if (caller === undefined) return ended.resolve();
+    if (event === undefined) return;
     const isWanted = types === undefined || types.some((type) => event.type === type || event.type.startsWith(type));
     if (isWanted && mayHear(caller, event)) write(textOf(bus, event));
   };

@@ -55,7 +55,10 @@ export function gatewayOfContextForge(body: unknown): unknown {
       continue;
     result[RENAMED[name] ?? name] = value;
   }
-  if (!('type' in body) && typeof body['url'] === 'string') result['type'] = 'http';
+  const type = body['type'];
+  if (typeof type === 'string') result['type'] = type.trim().toLowerCase();
+  else if (type === undefined && typeof body['url'] === 'string') result['type'] = 'http';
+  else if (type === undefined && typeof body['container'] === 'string') result['type'] = 'stdio';
   addTls(body, result, errors);
   addAuth(body, result, errors);
   checkTransport(body['transport'], errors);

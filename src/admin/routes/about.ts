@@ -39,7 +39,7 @@ export function aboutRoutes(all: () => readonly Route[]): readonly Route[] {
       forConfinedTokens: true,
       tag: TAG,
       summary: 'This API as an OpenAPI 3.1 document',
-      answers: { 200: { description: 'The document.', schema: z.record(z.string(), z.json()) } },
+      answers: { 200: { description: 'The document.', schema: z.record(z.string(), z.unknown()) } },
       handle: async ({ context }) => ({ body: openApiDocument(all(), context.version) }),
     }),
     route({

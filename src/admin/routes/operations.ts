@@ -53,7 +53,10 @@ export const OPERATION_ROUTES: readonly Route[] = [
     summary: 'Shows the configuration that is being served, without secrets',
     description: 'The servers are those that the caller sees, from the file and from the store.',
     answers: {
-      200: { description: 'The configuration.', schema: z.object({ gateway: z.json(), servers: z.array(z.json()) }) },
+      200: {
+        description: 'The configuration.',
+        schema: z.object({ gateway: z.unknown(), servers: z.array(z.unknown()) }),
+      },
     },
     async handle(call) {
       const { config } = call.context.runtime();
@@ -77,15 +80,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
       const visible = new Set(
         [...call.context.runtime().pools.values()].filter((pool) => isVisible(call, pool)).map(({ name }) => name),
       );
-      const { certificates, problems } = call.context.certificates();
-      return {
-        body: {
-          certificates: certificates
-            .map((one) => ({ ...one, usedByServers: one.usedByServers.filter((name) => visible.has(name)) }))
-            .filter(({ usedByListener, usedByServers }) => usedByListener || usedByServers.length > 0),
-          problems,
-        },
-      };
+      return { body: call.context.certificates((server) => visible.has(server)) };
     },
   }),
   route({

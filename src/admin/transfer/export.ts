@@ -96,7 +96,7 @@ export async function exportAll(call: Call, { parts, secrets }: ExportWish): Pro
         name: name ?? null,
         title: title ?? null,
         description: description ?? null,
-        annotations: (annotations ?? null) as Transfer['items'][number]['annotations'],
+        annotations: annotations ?? null,
         tags: [...tags],
       }));
   }

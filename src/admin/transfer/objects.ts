@@ -139,7 +139,7 @@ export async function planItems(plan: Plan): Promise<void> {
       name: `${wanted.server} ${wanted.kind} ${wanted.key}`,
       pointer: `/items/${index}`,
       before: before && {
-        isSame: isDeepStrictEqual(overrideOf({ ...before, annotations: before.annotations as never }), next),
+        isSame: isDeepStrictEqual(overrideOf(before), next),
       },
       check() {
         const server = servers.get(wanted.server);

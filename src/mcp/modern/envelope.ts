@@ -46,9 +46,14 @@ export function readEnvelope(message: Message): EnvelopeReading {
     kind: 'valid',
     envelope: {
       protocolVersion,
-      clientCapabilities: rawMeta(message, CLIENT_CAPABILITIES_KEY) ?? '{}',
+      // Only the bridge to legacy servers needs their text.
+      get clientCapabilities() {
+        return rawMeta(message, CLIENT_CAPABILITIES_KEY) ?? '{}';
+      },
       capabilities: isObject(capabilities) ? capabilities : {},
-      clientInfo: rawMeta(message, CLIENT_INFO_KEY),
+      get clientInfo() {
+        return rawMeta(message, CLIENT_INFO_KEY);
+      },
       logLevel,
     },
   };

@@ -33,6 +33,15 @@ export interface McpHeaders {
  * stands twice: two readers could then use two different values.
  */
 export function readMcpHeaders(raw: readonly string[]): McpHeaders {
+  let headers = READ.get(raw);
+  if (headers === undefined) READ.set(raw, (headers = collect(raw)));
+  return headers;
+}
+
+/** By the list itself, which is the same one for all requests that repeat a head on the fast path. */
+const READ = new WeakMap<readonly string[], McpHeaders>();
+
+function collect(raw: readonly string[]): McpHeaders {
   const found = new Map<string, string>();
   const params = new Map<string, string>();
   for (let index = 0; index + 1 < raw.length; index += 2) {

@@ -22,6 +22,6 @@ export interface Engine extends AsyncDisposable {
   transact<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Tells other processes, once the transaction commits. */
   announce(tx: Tx, revision: number): Promise<void>;
-  /** Calls `look` whenever another process may have changed something. Returns how to end it. */
+  /** Calls `look` now and then, and whenever another process is known to have changed something. Returns how to end it. */
   watch(look: () => void): () => void;
 }

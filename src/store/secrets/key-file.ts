@@ -1,6 +1,6 @@
 /** The file that holds the key ring, readable by its owner only. */
 import { randomUUID } from 'node:crypto';
-import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chown, link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StoreError } from '../store.ts';
 import { type KeySource, newKeyText } from './key-ring.ts';
@@ -39,9 +39,14 @@ export async function ensureKeyFile(path: string): Promise<void> {
   });
 }
 
-/** Puts the whole text in the place of what is there, durably: never is there half of it. */
+/** Puts the whole text in the place of what is there, durably: never is there half of it. It stays its owner's. */
 export async function writeKeyFile(path: string, text: string): Promise<void> {
-  await placed(path, text, async (beside) => rename(beside, path));
+  await placed(path, text, async (beside) => {
+    const { uid, gid } = await stat(path);
+    // The gateway is often another account than the operator who changes its key.
+    if (process.getuid?.() === 0) await chown(beside, uid, gid);
+    await rename(beside, path);
+  });
 }
 
 async function placed(path: string, text: string, move: (beside: string) => Promise<void>): Promise<void> {

@@ -17,6 +17,8 @@ export function splitBatch(text: string): readonly string[] {
  * request. A response that breaks off in the middle counts: whoever parses it says what is wrong with it.
  */
 export function answers(text: string, requestId: string): boolean {
+  // What most servers write: nothing that follows can make it anything else than this response or no JSON-RPC at all.
+  if (text.startsWith('{"jsonrpc":"2.0","id":') && text.startsWith(`${requestId},"result":`, 22)) return true;
   const response = readResponse(text);
   if (response === undefined) return false;
   return response.id === undefined ? response.failed : sameId(response.id, requestId);

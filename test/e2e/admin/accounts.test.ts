@@ -187,7 +187,7 @@ describe('tokens', () => {
       mine['id'],
     ]);
     expect((await confined('GET', '/servers/theirs')).status).toBe(404);
-    for (const path of ['/tools', '/users', '/gateways', '/tokens', '/status'].map((path) => `/v1${path}`)) {
+    for (const path of ['/v1/tools', '/v1/users', '/v1/gateways', '/v1/tokens', '/v1/status']) {
       expect((await confined('GET', path)).status, path).toBe(403);
     }
   });

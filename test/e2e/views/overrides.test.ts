@@ -145,6 +145,24 @@ describe('overrides', () => {
     expect((await modern.client.listTools()).tools.map(({ name }) => name)).toEqual(['ask_next_door']);
   });
 
+  it('cannot be gone around by a reference that names two things, or one in two spellings', async () => {
+    const hidden = '"uri":"fixture://greeting/{name}"';
+    const argument = '"argument":{"name":"name","value":"A"}';
+    for (const server of ['web', undefined]) {
+      const raw = await rawClient(gateway.url(server), gateway.authorization);
+      for (const ref of [
+        `{"type":"ref/resource","name":"greet",${hidden}}`,
+        `{"type":"ref/resource","uri":"fixture://first/{a}","URI":"fixture://greeting/{name}"}`,
+        `{"type":"ref/resource",${hidden}}`,
+      ]) {
+        const { answer } = await raw.post(
+          `{"jsonrpc":"2.0","id":7,"method":"completion/complete","params":{"ref":${ref},${argument}}}`,
+        );
+        expect(answer.error?.message).toMatch(/Unknown resource|either|two spellings/);
+      }
+    }
+  });
+
   it('that give one name to items of two servers show neither where both are, and both on their own endpoints', async () => {
     const overrides = [
       override('web', 'tool', 'echo', { name: 'same' }),

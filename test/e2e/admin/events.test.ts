@@ -1,0 +1,96 @@
+/** `/events`: everybody hears of what he could read, as it happens, and misses nothing. */
+import { expect, it, vi } from 'vitest';
+import { startManaged } from '../../rig/managed-gateway.ts';
+import { spawnHttpFixture } from '../../rig/servers.ts';
+import { openTemporaryStore } from '../../rig/store.ts';
+import { checkedCalls } from './checked-call.ts';
+import { followEvents, type EventClient } from './event-client.ts';
+
+function namesOf({ events }: EventClient): readonly string[] {
+  return events.map(({ event, data }) => {
+    const object = data['object'] as { readonly name: string } | undefined;
+    return `${event} ${object?.name ?? ''}`.trim();
+  });
+}
+
+it('changes are told to those who may read what has changed, and to nobody else', async () => {
+  await using store = await openTemporaryStore();
+  await using gateway = await startManaged({ store });
+  const call = checkedCalls(gateway);
+  const viewer = await gateway.tokenFor('viewer@example.com', 'viewer');
+  await using all = await followEvents(`${gateway.origin}/events`, gateway.token);
+  await using some = await followEvents(`${gateway.origin}/v1/events`, viewer);
+  await using few = await followEvents(`${gateway.origin}/v1/events?types=user.`, gateway.token);
+  expect(all.status).toBe(200);
+  await call('POST', '/servers', { name: 'private one' });
+  await call('POST', '/servers', { name: 'public one', visibility: 'public' });
+  await call('POST', '/users', { email: 'new@example.com' });
+  await call('POST', '/v1/reload');
+  await vi.waitFor(() => {
+    expect(namesOf(all)).toEqual(
+      expect.arrayContaining([
+        'hello',
+        'server.create private one',
+        'server.create public one',
+        'user.create new@example.com',
+        'reload',
+      ]),
+    );
+    expect(namesOf(some)).toEqual(['hello', 'server.create public one', 'reload']);
+    expect(namesOf(few)).toEqual(['hello', 'user.create new@example.com']);
+  });
+  const [, change] = some.events;
+  expect(change?.data).toMatchObject({
+    type: 'server.create',
+    object: { kind: 'server' },
+    data: { by: expect.any(String) as string },
+  });
+});
+
+it('who comes back hears what he has missed, and is told when that cannot be known', async () => {
+  await using store = await openTemporaryStore();
+  await using gateway = await startManaged({ store });
+  const call = checkedCalls(gateway);
+  const first = await followEvents(`${gateway.origin}/events`, gateway.token);
+  await vi.waitFor(() => expect(first.events).toHaveLength(1));
+  const last = first.events[0]?.id ?? '';
+  await first[Symbol.asyncDispose]();
+  await call('POST', '/teams', { name: 'meanwhile' });
+  await vi.waitFor(async () => {
+    await using again = await followEvents(`${gateway.origin}/events`, gateway.token, { 'last-event-id': last });
+    await vi.waitFor(() => expect(namesOf(again)).toEqual(['team.create meanwhile']));
+  });
+  await using stranger = await followEvents(`${gateway.origin}/events`, gateway.token, { 'last-event-id': 'other-1' });
+  await vi.waitFor(() => expect(namesOf(stranger)).toEqual(['reset']));
+});
+
+it('the stream of a revoked token ends', async () => {
+  await using store = await openTemporaryStore();
+  await using gateway = await startManaged({ store });
+  const call = checkedCalls(gateway);
+  const made = await call('POST', '/tokens', { name: 'short' });
+  await using stream = await followEvents(`${gateway.origin}/events`, String(made.body['token']));
+  await call('DELETE', `/tokens/${String(made.body['id'])}`);
+  // Sooner than the next heartbeat.
+  await vi.waitFor(() => expect(stream.ended).toBe(true), 10_000);
+});
+
+it('the health of servers is told when it changes, and streams end with the gateway', async () => {
+  await using store = await openTemporaryStore();
+  await using web = await spawnHttpFixture();
+  await using gateway = await startManaged({ store });
+  const call = checkedCalls(gateway);
+  expect((await call('POST', '/gateways', { name: 'web', url: web.url })).status).toBe(201);
+  await using stream = await followEvents(`${gateway.origin}/events?types=health`, gateway.token);
+  web.kill('SIGKILL');
+  // Whoever calls finds out.
+  await vi.waitFor(
+    async () => {
+      await gateway.rpc('/mcp', 'tools/list');
+      expect(namesOf(stream)).toContain('health web');
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+  await gateway.stop();
+  await vi.waitFor(() => expect(stream.ended).toBe(true));
+});
