@@ -33,10 +33,17 @@ export function createCredentialAuthenticator(
 ): Pick<Authenticator, 'authenticate' | 'knows' | 'rightsDiffer'> {
   const { agents, verifiers, standings, now } = options;
   const remembered = new Map<string, Remembered>();
+  /** By a head that is repeated, under which its credential is remembered; whether that still counts is asked each time. */
+  const keys = new WeakMap<object, string>();
 
   function authenticate(request: RequestHead): Principal | Promise<Principal> {
+    const { again } = request;
+    const before = again && keys.get(again);
+    const known = before === undefined ? undefined : remembered.get(before);
+    if (known !== undefined && isCurrent(known)) return admitted(known.verified, request);
     const authorization = authorizationOf(request);
-    const key = hash('sha256', authorization, 'base64');
+    const key = before ?? hash('sha256', authorization, 'base64');
+    if (again !== undefined) keys.set(again, key);
     const entry = remembered.get(key);
     if (entry !== undefined && isCurrent(entry)) return admitted(entry.verified, request);
     const agent = agents.find(authorization);

@@ -5,6 +5,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { RequestHead } from '../shared/request-head.ts';
 import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
+import type { WholeRequest } from './post-request.ts';
 import { expected } from './respond.ts';
 import { routeKey, routeOf, type Endpoint } from './route.ts';
 import { viewsOf } from './view/views.ts';
@@ -18,7 +19,7 @@ export function callerOf(runtime: Runtime, requestId: string, request: RequestHe
 }
 
 /** The route of a path that is one of a message. */
-export function messageRoute(url: string): Endpoint {
+function messageRoute(url: string): Endpoint {
   const route = routeOf(url);
   if (route === undefined || route.kind === 'operation')
     throw new GatewayError('not_found', 'There is no endpoint at this path.');
@@ -41,14 +42,10 @@ export function refused(
 }
 
 /**
- * Where a route leads. Rejects when it leads to nothing in this Runtime, or to nothing that exists for the principal: it
- * cannot tell which, and the audit log can.
+ * Where a route leads. Throws or rejects when it leads to nothing in this Runtime, or to nothing that exists for the
+ * principal: it cannot tell which, and the audit log can.
  */
-export async function endpointOf(
-  front: Front,
-  asked: Endpoint,
-  caller: Caller,
-): Promise<Pick<Admitted, 'route' | 'view'>> {
+export function endpointOf(front: Front, asked: Endpoint, caller: Caller): Place | Promise<Place> {
   const { runtime, principal } = caller;
   const views = viewsOf(runtime);
   const route = views.resolve(asked);
@@ -61,13 +58,34 @@ export async function endpointOf(
   try {
     return { route, view: views.view(principal, route) };
   } catch (error) {
-    if (views.exists(route)) {
-      const reason = 'It does not exist for this caller.';
-      await front.recordDenial({ ...caller, action: 'open', server: routeKey(route), target: undefined, reason });
-    }
-    throw error;
+    if (!views.exists(route)) throw error;
+    const reason = 'It does not exist for this caller.';
+    const denied = { ...caller, action: 'open', server: routeKey(route), target: undefined, reason };
+    return front.recordDenial(denied).then(() => {
+      throw error;
+    });
   }
 }
+
+/** The same for a message that the fast path has read; found once for a head that is repeated by the same principal. */
+export function placeOf(front: Front, { url, again }: WholeRequest, caller: Caller): Place | Promise<Place> {
+  const { runtime, principal } = caller;
+  const known = again && PLACES.get(again);
+  if (known?.runtime === runtime && known.principal === principal) return known.place;
+  const place = endpointOf(front, messageRoute(url), caller);
+  if (again !== undefined && !(place instanceof Promise)) PLACES.set(again, { runtime, principal, place });
+  return place;
+}
+
+type Place = Pick<Admitted, 'route' | 'view'>;
+
+interface Known {
+  readonly runtime: Runtime;
+  readonly principal: Principal;
+  readonly place: Place;
+}
+
+const PLACES = new WeakMap<object, Known>();
 
 type Caller = Pick<Admitted, 'principal' | 'requestId' | 'address' | 'runtime'>;
 

@@ -11,7 +11,7 @@ import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from '../upstream/modern-upstream.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import type { Answer, Upstream } from '../upstream/upstream.ts';
+import type { Answer, CallOptions, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
@@ -51,7 +51,8 @@ export async function dispatchModern(front: Front, exchange: Exchange, modern: M
   }
   const row = listingOf(message.method ?? '');
   if (row !== undefined) return listed(exchange, front, row, pool);
-  return forward(front, exchange, modern, await findTarget(front, exchange));
+  const target = findTarget(front, exchange);
+  return forward(front, exchange, modern, target instanceof Promise ? await target : target);
 }
 
 async function listed(
@@ -137,7 +138,7 @@ function withCursor(frame: string, cursor: string): string {
   return `${frame.slice(0, -1)},"nextCursor":${JSON.stringify(cursor)}}`;
 }
 
-async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target> {
+function findTarget({ bridge }: Front, exchange: Exchange): Target | Promise<Target> {
   const { message, route, principal, modern, view } = exchange;
   if (route.kind === 'server' || !isTaskMethod(message.method)) return targetOf(exchange);
   requireTasks(modern?.envelope.capabilities ?? {});
@@ -149,42 +150,39 @@ async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target
   return { pool, message: opened.message, name: undefined };
 }
 
+/** Waits for nothing but the answer where everything else is there: each call passes here. */
 async function forward(front: Front, exchange: Exchange, modern: ModernRequest, asked: Target): Promise<ModernAnswer> {
   const { pool } = asked;
-  const upstream = await pool.modern();
-  const declared = await checkedHeaders(modern, asked, upstream);
-  const target = { ...asked, message: await guardRequest(exchange, asked) };
+  const { guards } = exchange.runtime;
+  const upstream = pool.readyModern ?? (await pool.modern());
+  const declaring = declaredFor(asked, upstream);
+  const declared = declaring instanceof Promise ? await declaring : declaring;
+  // What the client repeats in Mcp-Param-* headers must be what stands in the body.
+  checkParamHeaders(declared, paramsOf(asked.message)['arguments'], modern.headers.params);
+  const target = guards.length === 0 ? asked : { ...asked, message: await guardRequest(exchange, asked) };
   let text: string;
   let read: Message | undefined;
   if (upstream === undefined) {
     text = await callLegacy(front.bridge, exchange, modern, target);
   } else {
-    const options = callOptions(exchange, pool);
-    const headers = { ...options.headers, ...unexplained(modern, declared) };
-    const given = await upstream.call(target.message, { ...options, headers });
+    const given = await upstream.call(target.message, callOptions(exchange, pool, unexplained(modern, declared)));
     text = ownOnly(exchange, given);
     read = given.message;
   }
   // Nobody changes what one server answers on its own endpoint: it was read already.
-  if (read !== undefined && exchange.runtime.guards.length === 0 && exchange.route.kind === 'server')
-    return relayed(text, read);
-  const answer =
-    exchange.runtime.guards.length === 0 ? parseMessage(text) : await guardResponse(exchange, target, text);
+  if (read !== undefined && guards.length === 0 && exchange.route.kind === 'server') return relayed(text, read);
+  const answer = guards.length === 0 ? parseMessage(text) : await guardResponse(exchange, target, text);
   return relayed(unifiedAnswer(front, exchange, target, answer), answer);
 }
 
-/** What the client repeats in Mcp-Param-* headers must be what stands in the body. */
-async function checkedHeaders(
-  { headers }: ModernRequest,
+/** The arguments that a tool wants in headers. */
+function declaredFor(
   { pool, message }: Target,
   upstream: ModernUpstream | undefined,
-): Promise<readonly ParamHeader[]> {
+): readonly ParamHeader[] | Promise<readonly ParamHeader[]> {
   if (message.method !== 'tools/call') return [];
-  const { name, arguments: args } = paramsOf(message);
-  const declared =
-    upstream === undefined ? await legacyHeaders(pool, name) : await upstream.paramHeadersOf(String(name));
-  checkParamHeaders(declared, args, headers.params);
-  return declared;
+  const { name } = paramsOf(message);
+  return upstream === undefined ? legacyHeaders(pool, name) : upstream.paramHeadersOf(String(name));
 }
 
 async function legacyHeaders(pool: UpstreamPool, name: unknown): Promise<readonly ParamHeader[]> {
@@ -195,19 +193,24 @@ async function legacyHeaders(pool: UpstreamPool, name: unknown): Promise<readonl
   return declaredHeaders(listing?.items.find(({ key }) => key === name));
 }
 
-/** Headers that no schema explains pass unchanged (2026-07-28, basic/transports, "Custom Headers"). */
-function unexplained({ headers }: ModernRequest, declared: readonly ParamHeader[]): Record<string, string> {
-  return Object.fromEntries([...headers.params].filter(([name]) => !declared.some(({ header }) => header === name)));
+/** Headers that no schema explains pass unchanged (2026-07-28, basic/transports, "Custom Headers"); undefined when there are none. */
+function unexplained(
+  { headers: { params } }: ModernRequest,
+  declared: readonly ParamHeader[],
+): Record<string, string> | undefined {
+  if (params.size === 0) return undefined;
+  return Object.fromEntries([...params].filter(([name]) => !declared.some(({ header }) => header === name)));
 }
 
-function callOptions(exchange: Exchange, pool: UpstreamPool) {
-  const headers = passedHeaders(exchange, pool);
+function callOptions(exchange: Exchange, pool: UpstreamPool, further?: Readonly<Record<string, string>>): CallOptions {
+  const passed = passedHeaders(exchange, pool);
+  const headers = passed === undefined || further === undefined ? (passed ?? further) : { ...passed, ...further };
   return {
     owner: exchange,
     principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
-    signal: exchange.abort.signal,
-    onMessage: (text: string) => void exchange.reply.send(text),
+    signal: exchange.abort,
+    onMessage: (text) => void exchange.reply.send(text),
     logLevel: exchange.modern?.envelope.logLevel,
     ...(headers && { headers }),
   };

@@ -37,27 +37,36 @@ export async function dispatch(exchange: Exchange): Promise<string> {
     case 'resources/subscribe':
     case 'resources/unsubscribe':
       return subscribe(exchange, message.method === 'resources/subscribe');
-    default:
-      return forward(exchange, await targetOf(exchange));
+    default: {
+      const target = targetOf(exchange);
+      return forward(exchange, target instanceof Promise ? await target : target);
+    }
   }
 }
 
 async function forward(exchange: Exchange, found: Target): Promise<string> {
-  const target = { ...found, message: await guardRequest(exchange, found) };
-  const text = await callOnce(exchange, target).catch((error: unknown) => {
+  const { guards } = exchange.runtime;
+  const target = guards.length === 0 ? found : { ...found, message: await guardRequest(exchange, found) };
+  let text: string;
+  try {
+    text = await callOnce(exchange, target);
+  } catch (error) {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
-    if (error instanceof GatewayError && error.code === 'server_session_lost') return callOnce(exchange, target);
-    throw error;
-  });
-  if (exchange.runtime.guards.length === 0 && exchange.route.kind === 'server') return text;
+    if (!(error instanceof GatewayError) || error.code !== 'server_session_lost') throw error;
+    text = await callOnce(exchange, target);
+  }
+  if (guards.length === 0 && exchange.route.kind === 'server') return text;
   const guarded = await guardResponse(exchange, target, text);
   return finished(exchange, target, guarded.text, guarded);
 }
 
+/** Waits for nothing but the answer where the conversation is open: each call passes here. */
 async function callOnce(exchange: Exchange, target: Target): Promise<string> {
   const { session } = exchange;
   const { pool, message } = target;
-  const upstream = await (session === undefined ? pool.shared() : pool.for(session));
+  const upstream =
+    (session === undefined ? undefined : pool.readyFor(session)) ??
+    (await (session === undefined ? pool.shared() : pool.for(session)));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
   return (await upstream.call(message, callOptions(exchange, pool))).text;
 }
@@ -68,7 +77,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
     owner: exchange,
     principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
-    signal: exchange.abort.signal,
+    signal: exchange.abort,
     onMessage: (text) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
     ...(headers && { headers }),

@@ -4,8 +4,9 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
+import type { Hold } from '../runtime/current.ts';
 import { GatewayError } from '../shared/errors.ts';
-import { callerOf, endpointOf, messageRoute, pathOnly, refused } from './admission.ts';
+import { callerOf, endpointOf, pathOnly, placeOf, refused } from './admission.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
@@ -187,17 +188,21 @@ export class Listener implements AsyncDisposable {
   async #acceptWhole(request: WholeRequest, response: ClientResponse): Promise<void> {
     const { front, hostCheck } = this.#deps ?? (await this.#serving.promise);
     const requestId = newRequestId();
+    let held: Hold | undefined;
     try {
       hostCheck.check(request);
-      using held = front.hold();
-      const known = callerOf(held.runtime, requestId, request);
-      const caller = known instanceof Promise ? await known : known;
-      const endpoint = await endpointOf(front, messageRoute(request.url), caller);
-      const admitted = { ...caller, headers: request.headers, ...endpoint };
+      held = front.hold();
+      const entering = callerOf(held.runtime, requestId, request);
+      const { principal, runtime, address } = entering instanceof Promise ? await entering : entering;
+      const finding = placeOf(front, request, { requestId, principal, runtime, address });
+      const { route, view } = finding instanceof Promise ? await finding : finding;
+      const { headers } = request;
       // Awaited, so that the Runtime is held for as long.
-      await handlePost(front, request, response, admitted);
+      await handlePost(front, request, response, { requestId, principal, runtime, address, headers, route, view });
     } catch (error) {
       respondError(response, refused(front, error, requestId, request), requestId);
+    } finally {
+      held?.[Symbol.dispose]();
     }
   }
 

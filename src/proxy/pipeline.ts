@@ -53,7 +53,8 @@ export async function handlePost(
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    const text = link?.text ?? (await readBody(request, runtime.config.gateway.maxBodyBytes));
+    const reading = link?.text ?? readBody(request, runtime.config.gateway.maxBodyBytes);
+    const text = typeof reading === 'string' ? reading : await reading;
     // The parts of a batch were signed together, with the body that they came in.
     if (link?.text === undefined) runtime.signatures?.check(request, text);
     const batch = link?.text === undefined ? batchOf(text) : undefined;
@@ -178,14 +179,14 @@ export async function answerRequest(
   if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
     if (exchange.modern !== undefined) {
-      const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort.signal);
+      const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort);
       reply.answer(answer.text, answer.status);
     } else if (message.method === 'initialize') {
-      const opened = await unlessAborted(initialize(front, exchange), exchange.abort.signal);
+      const opened = await unlessAborted(initialize(front, exchange), exchange.abort);
       onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
-      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort.signal));
+      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort));
     }
     return 'ok';
   } catch (error) {

@@ -5,12 +5,14 @@ import type { RequestHead } from '../shared/request-head.ts';
 export interface WholeRequest extends RequestHead {
   readonly url: string;
   readonly method: 'POST';
-  /** All of it. */
-  readonly body: Buffer;
+  /** Has all of the body, from `bodyStart` to `bodyEnd`. */
+  readonly bytes: Buffer;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
 }
 
 export type PostRequest = IncomingMessage | WholeRequest;
 
 export function isWhole(request: PostRequest): request is WholeRequest {
-  return 'body' in request;
+  return 'bodyStart' in request;
 }

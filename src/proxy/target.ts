@@ -21,14 +21,21 @@ export interface Target {
   readonly name: string | undefined;
 }
 
-/** The target of a request. Throws `unknown_server`, `invalid_params`, `method_not_found`, `forbidden` or `tool_not_allowed`. */
-export async function targetOf(exchange: Exchange): Promise<Target> {
-  const { route, message } = exchange;
-  const target = await (route.kind === 'server' ? routedTarget(exchange) : unifiedTarget(exchange));
+/**
+ * The target of a request; a promise where something has to be asked for first. Throws or rejects with
+ * `unknown_server`, `invalid_params`, `method_not_found`, `forbidden` or `tool_not_allowed`.
+ */
+export function targetOf(exchange: Exchange): Target | Promise<Target> {
+  const target = exchange.route.kind === 'server' ? routedTarget(exchange) : unifiedTarget(exchange);
+  return target instanceof Promise ? target.then((found) => checked(exchange, found)) : checked(exchange, target);
+}
+
+function checked(exchange: Exchange, target: Target): Target {
+  const { route, message, notes } = exchange;
   if (route.kind !== 'server') checkServer(exchange, target.pool.name);
   if (message.method === 'tools/call' && target.name !== undefined) checkTool(target.pool, target.name);
-  exchange.notes.server = target.pool.name;
-  if (target.name !== undefined) exchange.notes.target = target.name;
+  notes.server = target.pool.name;
+  if (target.name !== undefined) notes.target = target.name;
   return target;
 }
 

@@ -36,18 +36,7 @@ export class CurrentRuntime implements AsyncDisposable {
 
   /** The current Runtime for as long as a request needs it: a reload never changes a request in flight. */
   hold(): Hold {
-    const generation = this.#current;
-    generation.holds++;
-    let held = true;
-    return {
-      runtime: generation.runtime,
-      [Symbol.dispose]() {
-        if (!held) return;
-        held = false;
-        generation.holds--;
-        if (generation.holds === 0) generation.released?.resolve();
-      },
-    };
+    return new GenerationHold(this.#current);
   }
 
   /** Makes `next` current at once. Resolves when the last request on the Runtime before has ended, and what it did not share has too. */
@@ -79,5 +68,24 @@ export class CurrentRuntime implements AsyncDisposable {
     const ended = await Promise.allSettled(runtimes.map((runtime) => runtime[Symbol.asyncDispose]()));
     for (const generation of this.#draining) generation.released?.resolve();
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
+  }
+}
+
+class GenerationHold implements Hold {
+  readonly runtime: Runtime;
+  #generation: Generation | undefined;
+
+  constructor(generation: Generation) {
+    this.runtime = generation.runtime;
+    this.#generation = generation;
+    generation.holds++;
+  }
+
+  [Symbol.dispose](): void {
+    const generation = this.#generation;
+    if (generation === undefined) return;
+    this.#generation = undefined;
+    generation.holds--;
+    if (generation.holds === 0) generation.released?.resolve();
   }
 }

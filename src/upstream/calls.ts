@@ -2,6 +2,7 @@
 import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
 import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
 import { Cancellation, type CancelSignal } from '../shared/cancellation.ts';
+import { Deadlines, type Deadline, type Late } from '../shared/deadlines.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Transport } from './transport.ts';
 import type { Answer, CallOptions, PendingCall } from './upstream.ts';
@@ -33,12 +34,19 @@ const GATEWAY_OWNER = {};
 
 export class Calls {
   readonly #options: CallsOptions;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, OpenCall>();
+  readonly #deadlines = new Deadlines();
+  readonly #watcher: CallWatcher;
   #nextId = 1;
   #closed: Error | undefined;
 
   constructor(options: CallsOptions) {
     this.#options = options;
+    this.#watcher = {
+      server: options.server,
+      onEnd: (call) => void this.#pending.delete(call.upstreamId),
+      onGivenUp: (call, reason) => options.onGivenUp(call.upstreamId, call.method, reason),
+    };
   }
 
   /** Why nothing can be sent any more; undefined while the conversation lives. */
@@ -66,13 +74,8 @@ export class Calls {
     const token = progressTokenOf(message);
     const edits = idEdit(message, upstreamId);
     if (token !== undefined) edits.push({ span: token.span, text: upstreamId });
-    return this.#send(upstreamId, splice(message.text, edits), {
-      method: message.method ?? '',
-      originalId: message.id ?? 'null',
-      originalToken: token?.raw,
-      options,
-      headers,
-    });
+    const asked = { method: message.method ?? '', originalId: message.id ?? 'null', originalToken: token?.raw };
+    return this.#send(upstreamId, splice(message.text, edits), asked, options, headers);
   }
 
   /** Sends a request of the gateway's own. `params` is raw JSON text. */
@@ -83,91 +86,37 @@ export class Calls {
     headers?: Readonly<Record<string, string>>,
   ): Promise<Message> {
     const upstreamId = String(this.#nextId++);
-    const answer = await this.#send(upstreamId, requestText(upstreamId, method, params), {
-      method,
-      originalId: upstreamId,
-      originalToken: undefined,
-      options: { ...options, owner: GATEWAY_OWNER, onMessage: () => undefined },
-      headers,
-    });
-    return answer.message;
+    const text = requestText(upstreamId, method, params);
+    const asked = { method, originalId: upstreamId, originalToken: undefined };
+    const own = { ...options, owner: GATEWAY_OWNER, onMessage: () => undefined };
+    return (await this.#send(upstreamId, text, asked, own, headers)).message;
   }
 
   #send(
     upstreamId: string,
     text: string,
-    call: {
-      readonly method: string;
-      readonly originalId: string;
-      readonly originalToken: string | undefined;
-      readonly options: CallOptions;
-      readonly headers: Readonly<Record<string, string>> | undefined;
-    },
+    asked: Asked,
+    options: CallOptions,
+    headers: Readonly<Record<string, string>> | undefined,
   ): Promise<Answer> {
-    const { signal, timeoutMs, owner, onMessage, onRequest, logLevel } = call.options;
-    const { server, transport, record, onGivenUp, onTrouble } = this.#options;
+    const { signal, timeoutMs } = options;
+    const { transport, record } = this.#options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
-    const wire = new Cancellation();
-    const startedAt = performance.now();
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-
-    const giveUp = (error: GatewayError, reason: string): void => {
-      if (!this.#pending.has(upstreamId)) return;
-      finish();
-      reject(error);
-      onGivenUp(upstreamId, call.method, reason);
-      wire.abort(WIRE_GIVEN_UP);
-    };
-    const onAbort = (): void => {
-      const reason = abortReason(signal);
-      giveUp(reason, reason.message);
-    };
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            const elapsed = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
-            const detail = `"${call.method}" on server "${server}" got no answer within ${elapsed}.`;
-            giveUp(
-              new GatewayError('server_timeout', `The MCP server timed out: ${detail}`, { server, detail }),
-              detail,
-            );
-          }, timeoutMs);
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      this.#pending.delete(upstreamId);
-    };
-
-    signal?.addEventListener('abort', onAbort, { once: true });
-    this.#pending.set(upstreamId, {
-      method: call.method,
-      owner,
-      onMessage,
-      onRequest,
-      logLevel,
-      originalId: call.originalId,
-      originalToken: call.originalToken,
-      resolve: (answer) => {
-        finish();
-        resolve(answer);
-      },
-      reject: (error) => {
-        finish();
-        reject(error);
-        wire.abort(WIRE_GIVEN_UP);
-      },
-    });
+    const call = new OpenCall(upstreamId, asked, options, this.#watcher);
+    this.#pending.set(upstreamId, call);
+    if (timeoutMs !== undefined) call.deadline = this.#deadlines.begin(timeoutMs, call);
     record('OUT', text);
-    const sending = { requestId: upstreamId, signal: wire.signal, ...(call.headers && { headers: call.headers }) };
-    transport.send(text, sending).catch((error: unknown) => {
-      const pending = this.#pending.get(upstreamId);
-      if (pending === undefined) return;
-      if (this.#closed === undefined && isTrouble(error)) onTrouble();
-      pending.reject(error instanceof Error ? error : new Error(String(error)));
-    });
-    return promise;
+    transport
+      .send(text, { requestId: upstreamId, signal: call, ...(headers && { headers }) })
+      .catch((error: unknown) => this.#undelivered(call, error));
+    return call.answered;
+  }
+
+  #undelivered(call: OpenCall, error: unknown): void {
+    if (call.ended) return;
+    if (this.#closed === undefined && isTrouble(error)) this.#options.onTrouble();
+    call.reject(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** A response of the server, under the id that the request had upstream; `requestId` = the request on whose stream it came. */
@@ -198,7 +147,97 @@ export class Calls {
     this.#closed = reason;
     if (keepCalls) return true;
     for (const pending of [...this.#pending.values()]) pending.reject(reason);
+    this.#deadlines[Symbol.dispose]();
     return true;
+  }
+}
+
+/** What the caller gave, in its own words. */
+type Asked = Pick<Pending, 'method' | 'originalId' | 'originalToken'>;
+
+/** What is told of each call. */
+interface CallWatcher {
+  readonly server: string;
+  /** It is over, whatever became of it. Called once. */
+  onEnd(call: OpenCall): void;
+  /** Nobody waits for it any more, and its server does not know. */
+  onGivenUp(call: OpenCall, reason: string): void;
+}
+
+/** One request in flight; as a signal it ends the delivery of its message. */
+class OpenCall extends Cancellation implements Pending, Late {
+  readonly upstreamId: string;
+  readonly method: string;
+  readonly originalId: string;
+  readonly originalToken: string | undefined;
+  readonly owner: object;
+  readonly onMessage: PendingCall['onMessage'];
+  readonly onRequest: PendingCall['onRequest'];
+  readonly logLevel: string | undefined;
+  deadline: Deadline | undefined;
+  ended = false;
+  readonly #startedAt = performance.now();
+  readonly #signal: CancelSignal | undefined;
+  readonly #watcher: CallWatcher;
+  readonly #onAbort: (() => void) | undefined;
+  readonly #answer = Promise.withResolvers<Answer>();
+
+  constructor(upstreamId: string, asked: Asked, options: CallOptions, watcher: CallWatcher) {
+    super();
+    this.upstreamId = upstreamId;
+    this.method = asked.method;
+    this.originalId = asked.originalId;
+    this.originalToken = asked.originalToken;
+    this.owner = options.owner;
+    this.onMessage = options.onMessage;
+    this.onRequest = options.onRequest;
+    this.logLevel = options.logLevel;
+    this.#watcher = watcher;
+    this.#signal = options.signal;
+    if (options.signal === undefined) return;
+    this.#onAbort = () => {
+      const reason = abortReason(this.#signal);
+      this.#giveUp(reason, reason.message);
+    };
+    options.signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get answered(): Promise<Answer> {
+    return this.#answer.promise;
+  }
+
+  resolve(answer: Answer): void {
+    this.#end();
+    this.#answer.resolve(answer);
+  }
+
+  reject(error: Error): void {
+    this.#end();
+    this.#answer.reject(error);
+    this.abort(WIRE_GIVEN_UP);
+  }
+
+  onLate(): void {
+    const { server } = this.#watcher;
+    const elapsed = `${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s`;
+    const detail = `"${this.method}" on server "${server}" got no answer within ${elapsed}.`;
+    const message = `The MCP server timed out: ${detail}`;
+    this.#giveUp(new GatewayError('server_timeout', message, { server, detail }), detail);
+  }
+
+  #giveUp(error: GatewayError, reason: string): void {
+    if (this.ended) return;
+    this.#end();
+    this.#answer.reject(error);
+    this.#watcher.onGivenUp(this, reason);
+    this.abort(WIRE_GIVEN_UP);
+  }
+
+  #end(): void {
+    this.ended = true;
+    this.deadline?.end();
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#watcher.onEnd(this);
   }
 }
 

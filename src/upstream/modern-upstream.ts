@@ -21,10 +21,10 @@ import {
   SUBSCRIPTION_ID_KEY,
 } from '../mcp/modern/envelope.ts';
 import { namesVersion } from '../mcp/modern/errors.ts';
-import { standardHeaders } from '../mcp/modern/headers.ts';
+import { namedParameter, standardHeaders } from '../mcp/modern/headers.ts';
 import { paramHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
 import { readCacheHint } from '../mcp/modern/results.ts';
-import { declaredHeaders, scanTool } from '../mcp/modern/tool-headers.ts';
+import { declaredIn, scanTool } from '../mcp/modern/tool-headers.ts';
 import { MODERN_VERSION } from '../mcp/versions.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { Calls, type Pending } from './calls.ts';
@@ -52,11 +52,18 @@ export interface ModernUpstreamOptions {
 
 interface KeptListing {
   readonly listing: Promise<Listing>;
+  /** The same once it has come. */
+  whole?: Listing;
   /** From when on it must be fetched anew, in ms since the epoch. */
   expires: number;
 }
 
+type CallHeaders = Readonly<Record<string, string>>;
+
 const PAGE_TIMEOUT_MS = 30_000;
+/** Names come from clients: so many are remembered, and none that is longer. */
+const MAX_REMEMBERED = 1_000;
+const MAX_REMEMBERED_LENGTH = 256;
 const TOOLS = listingOf('tools/list');
 
 export class ModernUpstream implements Upstream {
@@ -70,6 +77,8 @@ export class ModernUpstream implements Upstream {
   readonly #calls: Calls;
   readonly #listings = new Map<string, KeptListing>();
   readonly #watch: Watch;
+  /** By name of the tool, of calls without further headers. */
+  readonly #toolHeaders = new Map<string, CallHeaders>();
   #discovered = '{}';
   #capabilities: JsonObject = {};
 
@@ -159,9 +168,12 @@ export class ModernUpstream implements Upstream {
     this.#capabilities = isObject(result['capabilities']) ? result['capabilities'] : {};
   }
 
-  async call(message: Message, options: CallOptions): Promise<Answer> {
+  call(message: Message, options: CallOptions): Promise<Answer> {
     if (options.principal !== undefined) this.principals.add(options.principal);
-    return this.#calls.call(message, options, { ...options.headers, ...(await this.#headers(message)) });
+    const headers = this.#headers(message, options.headers);
+    return headers instanceof Promise
+      ? headers.then((made) => this.#calls.call(message, options, made))
+      : this.#calls.call(message, options, headers);
   }
 
   /** Sends a request of the gateway's own. */
@@ -177,18 +189,43 @@ export class ModernUpstream implements Upstream {
   }
 
   /** The Mcp-* headers of a request; a wire without headers needs no look at the tool's schema. */
-  async #headers(message: Message): Promise<Record<string, string>> {
-    const headers = standardHeaders(message);
-    if (message.method !== 'tools/call' || !this.#options.streamPerRequest) return headers;
-    const { name, arguments: args } = paramsOf(message);
-    return { ...headers, ...paramHeaders(await this.paramHeadersOf(String(name)), args) };
+  #headers(message: Message, extra: CallOptions['headers']): CallHeaders | Promise<CallHeaders> {
+    const isTool = message.method === 'tools/call' && this.#options.streamPerRequest;
+    if (!isTool) return this.#withDeclared(message, extra, []);
+    const declared = this.paramHeadersOf(String(paramsOf(message)['name']));
+    return declared instanceof Promise
+      ? declared.then((found) => this.#withDeclared(message, extra, found))
+      : this.#withDeclared(message, extra, declared);
   }
 
-  /** The arguments that a tool wants in headers; none when its listing cannot be had. */
-  async paramHeadersOf(tool: string): Promise<readonly ParamHeader[]> {
+  #withDeclared(message: Message, extra: CallOptions['headers'], declared: readonly ParamHeader[]): CallHeaders {
+    if (declared.length === 0 && extra === undefined) return this.#standardHeaders(message);
+    const own = declared.length === 0 ? undefined : paramHeaders(declared, paramsOf(message)['arguments']);
+    return { ...extra, ...standardHeaders(message), ...own };
+  }
+
+  /** The same object for calls of the same tool: what is made of it further down is made once. */
+  #standardHeaders(message: Message): CallHeaders {
+    const tool = message.method === 'tools/call' ? namedParameter(message) : undefined;
+    if (tool === undefined || tool.length > MAX_REMEMBERED_LENGTH) return standardHeaders(message);
+    let headers = this.#toolHeaders.get(tool);
+    if (headers === undefined) {
+      headers = standardHeaders(message);
+      if (this.#toolHeaders.size >= MAX_REMEMBERED) this.#toolHeaders.clear();
+      this.#toolHeaders.set(tool, headers);
+    }
+    return headers;
+  }
+
+  /** The arguments that a tool wants in headers; none when its listing cannot be had. A promise only while the listing is on its way. */
+  paramHeadersOf(tool: string): readonly ParamHeader[] | Promise<readonly ParamHeader[]> {
     if (TOOLS === undefined || !isObject(this.#capabilities['tools'])) return [];
-    const listing = await this.known(TOOLS).catch(() => undefined);
-    return declaredHeaders(listing?.items.find(({ key }) => key === tool));
+    const { whole } = this.#listings.get(TOOLS.method) ?? {};
+    if (whole !== undefined) return declaredIn(whole, tool);
+    return this.known(TOOLS).then(
+      (listing) => declaredIn(listing, tool),
+      () => [],
+    );
   }
 
   /** Forgets the listings: the server says that the gateway made a header that does not fit its schema. */
@@ -205,6 +242,7 @@ export class ModernUpstream implements Upstream {
     this.#listings.set(row.method, entry);
     listing.then(
       (whole) => {
+        entry.whole = whole;
         entry.expires = Date.now() + readCacheHint(whole.frame).ttlMs;
         this.#options.events.onListing?.(row, whole);
       },
@@ -219,7 +257,7 @@ export class ModernUpstream implements Upstream {
     const whole = await listing;
     // What has changed meanwhile is newer.
     if (this.#listings.get(row.method) === before)
-      this.#listings.set(row.method, { listing, expires: Date.now() + readCacheHint(whole.frame).ttlMs });
+      this.#listings.set(row.method, { listing, whole, expires: Date.now() + readCacheHint(whole.frame).ttlMs });
     this.#options.events.onListing?.(row, whole);
     return whole;
   }

@@ -122,6 +122,11 @@ export class UpstreamPool implements AsyncDisposable {
     return this.#shared.modern();
   }
 
+  /** The conversation for modern clients when there is no need to wait for it: what `modern` would resolve to. */
+  get readyModern(): ModernUpstream | undefined {
+    return this.#shared.readyModern;
+  }
+
   /** The error for a request that the server cannot take now. */
   unavailable(): GatewayError {
     return this.#shared.unavailable();
@@ -160,6 +165,14 @@ export class UpstreamPool implements AsyncDisposable {
     const alone = this.ownsUpstream(attachment);
     this.routing.attach(attachment, !alone);
     return alone ? this.#sessions.get(attachment) : this.#shared.get();
+  }
+
+  /** The same where there is no need to wait for it. */
+  readyFor(attachment: Attachment): LegacyUpstream | ModernUpstream | undefined {
+    if (attachment.closed) return undefined;
+    const alone = this.ownsUpstream(attachment);
+    this.routing.attach(attachment, !alone);
+    return alone ? this.#sessions.present(attachment) : this.#shared.present;
   }
 
   /** The conversation for the listings of a session: its own if it has one already, else the shared one. */

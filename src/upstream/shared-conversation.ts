@@ -146,6 +146,11 @@ export class SharedConversation implements AsyncDisposable {
     return Promise.reject(this.unavailable());
   }
 
+  /** What `modern` would resolve to, where that is known at once. */
+  get readyModern(): ModernUpstream | undefined {
+    return this.#upstream?.era === 'modern' ? this.#upstream : undefined;
+  }
+
   /** The conversation for the requests of modern clients; undefined when the server speaks only the legacy era. */
   async modern(): Promise<ModernUpstream | undefined> {
     // A server that is down is not tried once more for each request.

@@ -1,5 +1,5 @@
 /** What the tools of a listing want in headers, worked out once for each of them. */
-import type { ListingItem } from '../listing.ts';
+import type { Listing, ListingItem } from '../listing.ts';
 import type { Json } from '../message.ts';
 import { scanInputSchema, type ParamHeader, type SchemaScan } from './param-headers.ts';
 
@@ -19,4 +19,26 @@ export function scanTool(item: ListingItem): SchemaScan {
 export function declaredHeaders(item: ListingItem | undefined): readonly ParamHeader[] {
   const scan = item && scanTool(item);
   return scan?.valid === true ? scan.headers : [];
+}
+
+const BY_TOOL = new WeakMap<Listing, ReadonlyMap<string, readonly ParamHeader[]>>();
+const NONE: readonly ParamHeader[] = [];
+
+/** The same for a tool of a listing by its name; none for one that is not in it. */
+export function declaredIn(listing: Listing, tool: string): readonly ParamHeader[] {
+  let declared = BY_TOOL.get(listing);
+  if (declared === undefined) BY_TOOL.set(listing, (declared = allDeclared(listing)));
+  return declared.get(tool) ?? NONE;
+}
+
+/** Of tools that declare any: few do. The first of two with one name counts. */
+function allDeclared({ items }: Listing): ReadonlyMap<string, readonly ParamHeader[]> {
+  const declared = new Map<string, readonly ParamHeader[]>();
+  const seen = new Set<string>();
+  for (const item of items) {
+    const headers = seen.has(item.key) ? NONE : declaredHeaders(item);
+    seen.add(item.key);
+    if (headers.length > 0) declared.set(item.key, headers);
+  }
+  return declared;
 }

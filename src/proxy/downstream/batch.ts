@@ -8,10 +8,12 @@ import type { ClientLink } from './client-link.ts';
 import type { ReplyChannel } from './reply.ts';
 
 const MAX_MESSAGES = 100;
+/** What single messages begin with. */
+const BRACE = 0x7b;
 
 /** The messages of a batch, each as its own text; undefined when the body is none. Throws `parse_error` and `invalid_request`. */
 export function batchOf(body: string): readonly string[] | undefined {
-  if (!/^[ \t\r\n]*\[/.test(body)) return undefined;
+  if (body.charCodeAt(0) === BRACE || !/^[ \t\r\n]*\[/.test(body)) return undefined;
   let count: number;
   try {
     count = (JSON.parse(body) as readonly unknown[]).length;

@@ -14,6 +14,20 @@ import type { StreamLog } from './stream-log.ts';
 
 /** Checks the media types of a POST and prepares its answer, which the client of a session may come back for. */
 export function openReply(request: RequestHead, response: ClientResponse, requestId: string, session?: Session): Reply {
+  const { again } = request;
+  let mayStream = again && MAY_STREAM.get(again);
+  if (mayStream === undefined) {
+    mayStream = checkMediaTypes(request);
+    if (again !== undefined) MAY_STREAM.set(again, mayStream);
+  }
+  return new Reply(response, { requestId, mayStream, log: resumption(session) });
+}
+
+/** By a head that is repeated. */
+const MAY_STREAM = new WeakMap<object, boolean>();
+
+/** True when the answer may be an event stream. */
+function checkMediaTypes(request: RequestHead): boolean {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json') {
     throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
@@ -22,7 +36,7 @@ export function openReply(request: RequestHead, response: ClientResponse, reques
   if (!mayStream && !accepts(request, 'application/json')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow application/json and text/event-stream.');
   }
-  return new Reply(response, { requestId, mayStream, log: resumption(session) });
+  return mayStream;
 }
 
 export function sessionIdOf(request: RequestHead): string | undefined {

@@ -25,7 +25,6 @@ export interface FastPathLimits {
 
 /** A client that sends on while it is being answered is made to wait beyond this. */
 const MAX_PENDING_BYTES = 64 * 1024;
-/** How much of a piece of memory must be in use before it is kept for longer. */
 const EMPTY = Buffer.alloc(0);
 
 export class FastConnection implements ResponseOwner {
@@ -36,7 +35,8 @@ export class FastConnection implements ResponseOwner {
   readonly #onGone: () => void;
   readonly #heads = new StrictHeads();
   /** What has come and is not answered yet. */
-  #pieces: Buffer[] = [];
+  #first: Buffer = EMPTY;
+  #others: Buffer[] = [];
   #pendingBytes = 0;
   /** The head of a request whose body is still coming. */
   #head: StrictHead | undefined;
@@ -97,7 +97,9 @@ export class FastConnection implements ResponseOwner {
   }
 
   #receive(chunk: Buffer): void {
-    this.#pieces.push(chunk);
+    const isFirst = this.#pendingBytes === 0;
+    if (isFirst) this.#first = chunk;
+    else this.#others.push(chunk);
     this.#pendingBytes += chunk.length;
     if (this.#state === 'answering' || this.#scheduled) {
       if (this.#pendingBytes > MAX_PENDING_BYTES && !this.#paused) {
@@ -127,34 +129,34 @@ export class FastConnection implements ResponseOwner {
   /** Makes a request of what has come, or waits for the rest of a body, or hands everything over. */
   #proceed(): void {
     if (this.#state === 'left') return;
-    if (this.#head === undefined) {
+    let head = this.#head;
+    if (head === undefined) {
       const bytes = this.#joined();
-      const head = this.#heads.read(bytes);
+      head = this.#heads.read(bytes);
       if (head === undefined) return this.#handOver(bytes);
-      this.#head = head;
     }
-    const { length, bodyLength, url, headers, rawHeaders } = this.#head;
+    const { length, bodyLength } = head;
     const whole = length + bodyLength;
     if (this.#pendingBytes < whole) {
+      this.#head = head;
       if (this.#state !== 'reading') this.#to('reading');
       return;
     }
     const bytes = this.#joined();
     this.#head = undefined;
-    this.#pieces = bytes.length === whole ? [] : [bytes.subarray(whole)];
     this.#pendingBytes = bytes.length - whole;
+    this.#first = this.#pendingBytes === 0 ? EMPTY : bytes.subarray(whole);
     this.#to('answering');
     const response = new FastResponse(this);
     this.#response = response;
-    const body = bytes.subarray(length, whole);
-    this.#events.onRequest({ url, method: 'POST', headers, rawHeaders, socket: this.socket, body }, response);
+    this.#events.onRequest(new FastRequest(this.socket, head, bytes), response);
   }
 
   #joined(): Buffer {
-    const [first = EMPTY, ...others] = this.#pieces;
-    if (others.length === 0) return first;
-    const bytes = Buffer.concat(this.#pieces, this.#pendingBytes);
-    this.#pieces = [bytes];
+    if (this.#others.length === 0) return this.#first;
+    const bytes = Buffer.concat([this.#first, ...this.#others], this.#pendingBytes);
+    this.#first = bytes;
+    this.#others = [];
     return bytes;
   }
 
@@ -162,7 +164,8 @@ export class FastConnection implements ResponseOwner {
   #handOver(bytes: Buffer): void {
     const { socket } = this;
     this.#leave();
-    this.#pieces = [];
+    this.#first = EMPTY;
+    this.#pendingBytes = 0;
     socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
@@ -188,5 +191,29 @@ export class FastConnection implements ResponseOwner {
   #to(state: 'idle' | 'reading' | 'answering'): void {
     this.#state = state;
     this.#since = performance.now();
+  }
+}
+
+class FastRequest implements WholeRequest {
+  readonly method = 'POST';
+  readonly socket: Socket;
+  readonly url: string;
+  readonly headers: WholeRequest['headers'];
+  readonly rawHeaders: string[];
+  readonly again: object;
+  readonly bytes: Buffer;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+
+  constructor(socket: Socket, { url, headers, rawHeaders, length, bodyLength }: StrictHead, bytes: Buffer) {
+    this.socket = socket;
+    this.url = url;
+    this.headers = headers;
+    this.rawHeaders = rawHeaders;
+    // A head that has changed in anything but its length has headers of its own.
+    this.again = headers;
+    this.bytes = bytes;
+    this.bodyStart = length;
+    this.bodyEnd = length + bodyLength;
   }
 }

@@ -20,8 +20,10 @@ export interface ConnectorOptions {
 }
 
 export interface OutboundRequest {
+  /** Not changed any more. */
   readonly url: URL;
   readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Not changed any more; what comes again is written once. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   /** Ends the request, and the body of its answer for as long as that is being read. */
@@ -32,6 +34,14 @@ export interface OutboundRequest {
   readonly bodyTimeoutMs: number;
   /** `manual` gives the redirect itself as the answer. */
   readonly redirect?: 'manual';
+}
+
+/** Told one of the two, once. */
+export interface ResponseHandler {
+  /** The head of the answer. Never throws. */
+  onResponse(response: OutboundResponse): void;
+  /** Never throws. */
+  onError(error: unknown): void;
 }
 
 export interface OutboundResponse {
@@ -85,6 +95,7 @@ export class Connector implements AsyncDisposable {
         calls: createDispatcher(way, MAX_CONNECTIONS),
         streams: createDispatcher(way, null),
         own: new Map(),
+        places: new WeakMap(),
       };
     }
     return this.#present;
@@ -108,44 +119,76 @@ export class Connector implements AsyncDisposable {
     }
   }
 
+  /** As `begin`. Resolves with the head of the answer, or rejects. */
+  request(request: OutboundRequest): Promise<OutboundResponse> {
+    const { promise, resolve, reject } = Promise.withResolvers<OutboundResponse>();
+    this.begin(request, { onResponse: resolve, onError: reject });
+    return promise;
+  }
+
   /**
-   * Sends a request and resolves with the head of the answer. Redirects are followed only for 307 and 308, which keep
-   * method and body, and only within the origin: credentials never leave for another one (RedirectRefusedError).
-   * Rejects with the errors of undici and Node, or the reason of `signal`. Nothing is ever sent a second time.
+   * Sends a request and tells of the head of the answer: without a promise, because each call passes here. Redirects
+   * are followed only for 307 and 308, which keep method and body, and only within the origin: credentials never leave
+   * for another one (RedirectRefusedError). Other errors are those of undici and Node, or the reason of `signal`.
+   * Nothing is ever sent a second time. Never throws.
    */
-  async request(request: OutboundRequest): Promise<OutboundResponse> {
-    let { url } = request;
-    for (let redirects = 0; ; redirects++) {
-      const answer = await this.#send(url, request);
-      const isRedirect = answer.status >= 300 && answer.status < 400 && answer.status !== 304;
-      if (!isRedirect || request.redirect === 'manual') return answer;
+  begin(request: OutboundRequest, handler: ResponseHandler): void {
+    this.#begin(request.url, request, handler, 0);
+  }
+
+  #begin(url: URL, request: OutboundRequest, handler: ResponseHandler, redirects: number): void {
+    const follow = (answer: OutboundResponse): void => {
       discard(answer.body);
-      url = redirectTarget(url, answer, redirects);
+      let target: URL;
+      try {
+        target = redirectTarget(url, answer, redirects);
+      } catch (error) {
+        return handler.onError(error);
+      }
+      this.#begin(target, request, handler, redirects + 1);
+    };
+    const onResponse = (answer: OutboundResponse): void => {
+      const { status } = answer;
+      if (status >= 300 && status < 400 && status !== 304 && request.redirect !== 'manual') follow(answer);
+      else handler.onResponse(answer);
+    };
+    try {
+      if (request.method === 'POST' && !this.#isProxied) this.#call(url, request, handler, onResponse);
+      else this.#dispatch(url, request).then(onResponse, (error: unknown) => handler.onError(error));
+    } catch (error) {
+      handler.onError(error);
     }
   }
 
-  #send(url: URL, request: OutboundRequest): Promise<OutboundResponse> {
-    return request.method === 'POST' && !this.#isProxied ? this.#call(url, request) : this.#dispatch(url, request);
+  /** Calls are what speed is about; everything else may take the general way. */
+  #call(
+    url: URL,
+    { body = '', headers, signal, headersTimeoutMs, bodyTimeoutMs }: OutboundRequest,
+    handler: ResponseHandler,
+    onResponse: ResponseHandler['onResponse'],
+  ): void {
+    const { client, path } = this.#placeOf(url);
+    client.begin(
+      { path, headers, body, signal, headersTimeoutMs, bodyTimeoutMs },
+      {
+        onReply: ({ head: { status, headers: fields }, body: reply }) =>
+          onResponse({ status, header: (name) => fields.get(name), body: reply }),
+        onError: (error) => handler.onError(error),
+      },
+    );
   }
 
-  /** Calls are what speed is about; everything else may take the general way. */
-  async #call(url: URL, request: OutboundRequest): Promise<OutboundResponse> {
-    const { own, generation } = this.#dispatchers();
-    let client = own.get(url.origin);
-    if (client === undefined) own.set(url.origin, (client = this.#clientFor(url, generation)));
-    const { body = '', headers, signal, headersTimeoutMs, bodyTimeoutMs } = request;
-    const path = url.search === '' ? url.pathname : `${url.pathname}${url.search}`;
-    const reply = await client.request({
-      path,
-      host: url.host,
-      headers,
-      body,
-      signal,
-      headersTimeoutMs,
-      bodyTimeoutMs,
-    });
-    const { status, headers: fields } = reply.head;
-    return { status, header: (name) => fields.get(name), body: reply.body };
+  /** Who calls there, and what the request line says; taken apart once for each URL. */
+  #placeOf(url: URL): Place {
+    const { own, places, generation } = this.#dispatchers();
+    let place = places.get(url);
+    if (place === undefined) {
+      let client = own.get(url.origin);
+      if (client === undefined) own.set(url.origin, (client = this.#clientFor(url, generation)));
+      place = { client, path: url.search === '' ? url.pathname : `${url.pathname}${url.search}` };
+      places.set(url, place);
+    }
+    return place;
   }
 
   #clientFor({ hostname, host, protocol, port }: URL, generation: UpstreamGeneration | undefined): CallClient {
@@ -153,6 +196,7 @@ export class Connector implements AsyncDisposable {
     const connect = connectWith({ timeoutMs, tls: generation?.connect, guard, onConnect });
     const defaultPort = protocol === 'https:' ? '443' : '80';
     return new CallClient({
+      host,
       connect: (done) =>
         connect(
           { hostname: unbracketed(hostname), host, protocol, port: port === '' ? defaultPort : port },
@@ -216,6 +260,13 @@ interface Present {
   readonly streams: Dispatcher;
   /** Our own client for calls, by origin. */
   readonly own: Map<string, CallClient>;
+  readonly places: WeakMap<URL, Place>;
+}
+
+interface Place {
+  readonly client: CallClient;
+  /** Path and query. */
+  readonly path: string;
 }
 
 /** Goes through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name; TLS with the server is then inside the tunnel, with the same identity. */

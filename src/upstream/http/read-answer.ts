@@ -9,29 +9,54 @@ export type MediaType = 'json' | 'event-stream' | 'other';
 
 /** What the answer says it is. */
 export function mediaType(response: OutboundResponse): MediaType {
-  const type = (response.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const given = response.header('content-type');
+  if (given === 'application/json') return 'json';
+  const type = (given ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type === 'text/event-stream') return 'event-stream';
   return /^application\/(?:.*\+)?json(?:-rpc|rpc)?$/.test(type) ? 'json' : 'other';
 }
 
-/** The whole body as UTF-8 text. Throws AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
-export function readText({ body }: OutboundResponse, maxBytes: number): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const chunks: Buffer[] = [];
+/** Told one of the two, once. */
+export interface TextHandler {
+  onText(text: string): void;
+  onError(error: unknown): void;
+}
+
+/** The whole body as UTF-8 text. Tells AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
+export function readWhole({ body }: OutboundResponse, maxBytes: number, handler: TextHandler): void {
+  let first: Buffer | undefined;
+  let others: Buffer[] | undefined;
   let bytes = 0;
+  let over = false;
   body.read({
     onData(chunk) {
+      if (over) return;
       bytes += chunk.length;
-      if (bytes <= maxBytes) {
-        chunks.push(chunk);
-        return;
-      }
-      reject(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
-      body.destroy();
+      if (bytes > maxBytes) {
+        over = true;
+        body.destroy();
+        handler.onError(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
+      } else if (first === undefined) first = chunk;
+      else (others ??= []).push(chunk);
     },
-    onEnd: () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes))?.toString('utf8') ?? ''),
-    onError: reject,
+    onEnd() {
+      if (over) return;
+      over = true;
+      const whole = first === undefined || others === undefined ? first : Buffer.concat([first, ...others], bytes);
+      handler.onText(whole?.toString('utf8') ?? '');
+    },
+    onError(error) {
+      if (over) return;
+      over = true;
+      handler.onError(error);
+    },
   });
+}
+
+/** The same as a promise. */
+export function readText(response: OutboundResponse, maxBytes: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  readWhole(response, maxBytes, { onText: resolve, onError: reject });
   return promise;
 }
 

@@ -10,8 +10,8 @@ import { peerError, printable } from './http-errors.ts';
 import { isSessionForgotten, statusError } from './http-status.ts';
 import type { HttpTransportOptions } from './http-transport-options.ts';
 import { listenStream } from './listen-stream.ts';
-import type { Outbound } from './outbound.ts';
-import { mediaType, readText } from './read-answer.ts';
+import type { Outbound, PeerRequest } from './outbound.ts';
+import { mediaType, readText, readWhole } from './read-answer.ts';
 
 /** A notification or a response of a client is taken, not worked on: the server has nothing to wait for. */
 const ACKNOWLEDGE_TIMEOUT_MS = 30_000;
@@ -19,6 +19,15 @@ const DELETE_TIMEOUT_MS = 2_000;
 const MAX_ERROR_BODY_BYTES = 1024 * 1024;
 /** 2025-11-25, basic/transports, "Session Management"; the length keeps it within common limits for headers. */
 const SESSION_ID = /^[\x21-\x7e]{1,4096}$/;
+
+/** Stands for no further headers. */
+const NO_HEADERS: Readonly<Record<string, string>> = {};
+
+/** The end of one request. */
+interface Over {
+  onEnd(): void;
+  onError(error: unknown): void;
+}
 
 /**
  * For a request, `send` settles when its response was delivered, or can no longer come: until then it watches over the
@@ -37,6 +46,8 @@ export class StreamableHttpTransport implements Transport {
   #events: TransportEvents | undefined;
   #sessionId: string | undefined;
   #protocolVersion: string | undefined;
+  /** The headers of POSTs, by those that were added. */
+  #kept = new WeakMap<Readonly<Record<string, string>>, Readonly<Record<string, string>>>();
   #everAnswered = false;
   #listening = false;
   #hasListened = false;
@@ -58,19 +69,75 @@ export class StreamableHttpTransport implements Transport {
     this.#events = events;
   }
 
-  async send(text: string, { requestId, signal, headers }: SendOptions = {}): Promise<void> {
-    await this.#during(signal, async (wire) => {
-      const response = await this.#post(text, requestId, wire, headers);
+  send(text: string, { requestId, signal, headers }: SendOptions = {}): Promise<void> {
+    if (requestId !== undefined) return this.#ask(text, requestId, signal, headers);
+    return this.#during(signal, async (wire) => {
+      const response = await this.#outbound.request(this.#post(text, ACKNOWLEDGE_TIMEOUT_MS, wire, headers));
       if (response.status >= 400) return this.#failedPost(response, requestId);
       this.#everAnswered = true;
-      if (requestId === undefined) return discard(response.body);
+      discard(response.body);
+    });
+  }
+
+  /** A request: without promises from step to step, because each call passes here. */
+  #ask(
+    text: string,
+    requestId: string,
+    signal: CancelSignal | undefined,
+    headers: SendOptions['headers'],
+  ): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (signal?.aborted === true) return Promise.reject(this.#outbound.explain(cancelled()));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const wire = new Cancellation();
+    const onAbort = (): void => wire.abort(cancelled());
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#open.add(wire);
+    const end = (): void => {
+      signal?.removeEventListener('abort', onAbort);
+      this.#open.delete(wire);
+    };
+    const onEnd = (): void => {
+      end();
+      resolve();
+    };
+    const onError = (error: unknown): void => {
+      end();
+      reject(this.#outbound.explain(wire.aborted ? wire.reason : error));
+    };
+    // The owner of a request sets its deadline: a tool may take as long as it is allowed to.
+    this.#outbound.begin(this.#post(text, 0, wire, headers), {
+      onResponse: (response) => this.#answered(response, requestId, wire, { onEnd, onError }),
+      onError,
+    });
+    return promise;
+  }
+
+  #answered(response: OutboundResponse, requestId: string, wire: CancelSignal, over: Over): void {
+    try {
+      if (response.status >= 400) return settle(this.#failedPost(response, requestId), over);
+      this.#everAnswered = true;
       this.#captureSession(response);
-      await this.#readAnswer(response, requestId, wire);
+      if (mediaType(response) !== 'json') return settle(this.#readStream(response, requestId, wire), over);
+    } catch (error) {
+      return over.onError(error);
+    }
+    readWhole(response, this.#options.maxMessageBytes, {
+      onText: (text) => {
+        try {
+          this.#deliverAnswer(text, requestId);
+        } catch (error) {
+          return over.onError(error);
+        }
+        over.onEnd();
+      },
+      onError: over.onError,
     });
   }
 
   setProtocolVersion(version: string): void {
     this.#protocolVersion = version;
+    this.#kept = new WeakMap();
   }
 
   get listening(): boolean {
@@ -154,26 +221,26 @@ export class StreamableHttpTransport implements Transport {
     }
   }
 
-  #post(
-    text: string,
-    requestId: string | undefined,
-    signal: CancelSignal,
-    extra: Readonly<Record<string, string>> = {},
-  ): Promise<OutboundResponse> {
-    // The owner of a request sets its deadline: a tool may take as long as it is allowed to.
-    const timeout = requestId === undefined ? ACKNOWLEDGE_TIMEOUT_MS : 0;
-    return this.#outbound.request({
+  #post(text: string, timeoutMs: number, signal: CancelSignal, extra: SendOptions['headers']): PeerRequest {
+    return {
       method: 'POST',
-      headers: this.#headers({
-        ...extra,
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-      }),
+      headers: this.#postHeaders(extra),
       body: text,
       signal,
-      headersTimeoutMs: timeout,
-      bodyTimeoutMs: timeout,
-    });
+      headersTimeoutMs: timeoutMs,
+      bodyTimeoutMs: timeoutMs,
+    };
+  }
+
+  /** The same object for the same `extra`, until the conversation has other headers. */
+  #postHeaders(extra: Readonly<Record<string, string>> = NO_HEADERS): Readonly<Record<string, string>> {
+    let headers = this.#kept.get(extra);
+    if (headers === undefined) {
+      const accept = 'application/json, text/event-stream';
+      headers = this.#headers({ ...extra, 'content-type': 'application/json', accept });
+      this.#kept.set(extra, headers);
+    }
+    return headers;
   }
 
   #get(lastEventId: string | undefined, signal: CancelSignal): Promise<OutboundResponse> {
@@ -203,11 +270,12 @@ export class StreamableHttpTransport implements Transport {
       throw this.#error('server_protocol_error', 'its Mcp-Session-Id has characters that are not allowed');
     }
     this.#sessionId = id;
+    this.#kept = new WeakMap();
   }
 
-  async #readAnswer(response: OutboundResponse, requestId: string, signal: CancelSignal): Promise<void> {
-    const type = mediaType(response);
-    if (type === 'event-stream') {
+  /** An answer that is not one JSON text. */
+  async #readStream(response: OutboundResponse, requestId: string, signal: CancelSignal): Promise<void> {
+    if (mediaType(response) === 'event-stream') {
       return followAnswer(response, {
         server: this.#outbound.server,
         requestId,
@@ -217,16 +285,17 @@ export class StreamableHttpTransport implements Transport {
         resume: (lastEventId) => this.#resume(lastEventId, signal),
       });
     }
-    if (type === 'other') {
-      discard(response.body);
-      const described = printable(response.header('content-type') ?? '', 100);
-      const fault = `the answer has the content type "${described}"`;
-      throw this.#error(
-        'server_protocol_error',
-        response.status === 202 ? 'it took the request and gave no answer (HTTP 202)' : fault,
-      );
-    }
-    const messages = splitBatch(await readText(response, this.#options.maxMessageBytes));
+    discard(response.body);
+    const described = printable(response.header('content-type') ?? '', 100);
+    const fault = `the answer has the content type "${described}"`;
+    throw this.#error(
+      'server_protocol_error',
+      response.status === 202 ? 'it took the request and gave no answer (HTTP 202)' : fault,
+    );
+  }
+
+  #deliverAnswer(text: string, requestId: string): void {
+    const messages = splitBatch(text);
     let answered = false;
     for (const message of messages) {
       this.#deliver(message, requestId);
@@ -302,6 +371,10 @@ export class StreamableHttpTransport implements Transport {
   #error(code: 'server_protocol_error' | 'server_session_lost', detail: string): GatewayError {
     return peerError(code, detail, this.#outbound);
   }
+}
+
+function settle(work: Promise<void>, { onEnd, onError }: Over): void {
+  work.then(onEnd, onError);
 }
 
 function cancelled(): GatewayError {

@@ -6,13 +6,12 @@ import {
   ConnectionEndedError,
   type Call,
   type ConnectionOwner,
-  type Reply,
+  type ReplyHandler,
 } from './call-connection.ts';
 
 export interface CallRequest {
   readonly path: string;
-  readonly host: string;
-  /** By lower-case name. */
+  /** By lower-case name. An object that comes again must be the same in all it has: it is read once. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   readonly signal: CancelSignal;
@@ -22,6 +21,8 @@ export interface CallRequest {
 }
 
 export interface CallClientOptions {
+  /** Of the server, for the Host header. */
+  readonly host: string;
   /** Opens a connection; `done` is called once. */
   readonly connect: (done: (error: Error | null, socket: Socket | null) => void) => void;
   readonly maxConnections: number;
@@ -38,6 +39,7 @@ export class CallClient implements ConnectionOwner {
   /** The one that became free last is used first, so that the others can end. */
   readonly #free: CallConnection[] = [];
   readonly #queue: Call[] = [];
+  readonly #fields = new WeakMap<CallRequest['headers'], string>();
   #opening = 0;
   #retired = false;
   #sweep: NodeJS.Timeout | undefined;
@@ -46,25 +48,23 @@ export class CallClient implements ConnectionOwner {
     this.#options = options;
   }
 
-  /** Resolves with the head of the reply. Rejects with the errors of Node and of this folder, or the reason of `signal`. */
-  async request(request: CallRequest): Promise<Reply> {
-    const { signal, body } = request;
+  /** Sends a request, and tells what becomes of it. Throws the reason of `signal` when that was aborted before, and a TypeError for headers that HTTP does not allow. */
+  begin(request: CallRequest, handler: ReplyHandler): void {
+    const { signal, body, path, headersTimeoutMs, bodyTimeoutMs } = request;
     signal.throwIfAborted();
     const length = Buffer.byteLength(body);
-    const head = headOf(request, length);
-    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-    const { headersTimeoutMs, bodyTimeoutMs } = request;
-    this.#begin({
-      head,
-      body,
-      ascii: length === body.length,
-      signal,
-      headersTimeoutMs,
-      bodyTimeoutMs,
-      resolve,
-      reject,
-    });
-    return promise;
+    const head = `POST ${path} HTTP/1.1\r\n${this.#fieldsOf(request)}content-length: ${length}\r\n\r\n`;
+    const ascii = length === body.length;
+    const call = { head, body, ascii, signal, headersTimeoutMs, bodyTimeoutMs, handler };
+    const connection = this.#usable();
+    if (connection !== undefined) connection.send(call);
+    else this.#openFor(call);
+  }
+
+  #fieldsOf({ headers }: CallRequest): string {
+    let fields = this.#fields.get(headers);
+    if (fields === undefined) this.#fields.set(headers, (fields = fieldsOf(headers, this.#options.host)));
+    return fields;
   }
 
   /** Takes no new calls; what is under way goes on, and its connections end with it. */
@@ -78,7 +78,7 @@ export class CallClient implements ConnectionOwner {
   destroy(): void {
     this.retire();
     const reason = new ConnectionEndedError(0);
-    for (const call of this.#queue.splice(0)) call.reject(reason);
+    for (const call of this.#queue.splice(0)) call.handler.onError(reason);
     for (const connection of [...this.#connections]) connection.cut(reason);
   }
 
@@ -100,12 +100,6 @@ export class CallClient implements ConnectionOwner {
     this.#openFor(this.#next());
   }
 
-  #begin(call: Call): void {
-    const connection = this.#usable();
-    if (connection !== undefined) connection.send(call);
-    else this.#openFor(call);
-  }
-
   #usable(): CallConnection | undefined {
     const now = performance.now();
     for (;;) {
@@ -124,7 +118,7 @@ export class CallClient implements ConnectionOwner {
     for (;;) {
       const call = this.#queue.shift();
       if (call === undefined || !call.signal.aborted) return call;
-      call.reject(call.signal.reason);
+      call.handler.onError(call.signal.reason);
     }
   }
 
@@ -138,14 +132,14 @@ export class CallClient implements ConnectionOwner {
     let wanted = true;
     const onAbort = (): void => {
       wanted = false;
-      call.reject(call.signal.reason);
+      call.handler.onError(call.signal.reason);
     };
     call.signal.addEventListener('abort', onAbort, { once: true });
     this.#options.connect((error, socket) => {
       this.#opening--;
       call.signal.removeEventListener('abort', onAbort);
       if (socket === null) {
-        if (wanted) call.reject(error ?? new ConnectionEndedError(0));
+        if (wanted) call.handler.onError(error ?? new ConnectionEndedError(0));
         this.#openFor(this.#next());
         return;
       }
@@ -165,14 +159,14 @@ export class CallClient implements ConnectionOwner {
   }
 }
 
-function headOf({ path, host, headers }: CallRequest, length: number): string {
-  let head = `POST ${path} HTTP/1.1\r\nhost: ${headers['host'] ?? host}\r\nconnection: keep-alive\r\n`;
+/** What the headers of one server have in common is written once. */
+function fieldsOf(headers: CallRequest['headers'], host: string): string {
+  let fields = `host: ${headers['host'] ?? host}\r\nconnection: keep-alive\r\n`;
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined || name === 'host') continue;
     if (FORBIDDEN.test(value)) throw new TypeError(`the header ${name} has characters that HTTP does not allow`);
-    head += `${name}: ${value}\r\n`;
+    fields += `${name}: ${value}\r\n`;
   }
-  head += `content-length: ${length}\r\n\r\n`;
-  return head;
+  return fields;
 }

@@ -16,8 +16,15 @@ export interface Call {
   /** Longest wait for the head, and longest silence in the body, in ms; 0 = only `signal` ends it. */
   readonly headersTimeoutMs: number;
   readonly bodyTimeoutMs: number;
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: unknown) => void;
+  readonly handler: ReplyHandler;
+}
+
+/** Told one of the two, once, and never before the call was begun. */
+export interface ReplyHandler {
+  /** The head is there. Whoever takes it reads or destroys its body. Never throws. */
+  onReply(reply: Reply): void;
+  /** With the errors of Node and of this folder, or the reason of `signal`. Never throws. */
+  onError(error: unknown): void;
 }
 
 export interface Reply {
@@ -66,7 +73,8 @@ export class CallConnection implements BodySource {
   #gone = false;
   #failure: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #readBefore = 0;
+  /** Bytes that have come since the call was sent. */
+  #bytesRead = 0;
   /** When it became free, by the clock of `performance.now()`. */
   freeSince = 0;
   /** How long it may be kept then, in ms, where the server says so. */
@@ -91,7 +99,7 @@ export class CallConnection implements BodySource {
   /** Sends a call. The connection must be free. */
   send(call: Call): void {
     this.#call = call;
-    this.#readBefore = this.#socket.bytesRead;
+    this.#bytesRead = 0;
     this.#parser.expect();
     call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (call.headersTimeoutMs > 0) this.#wait(call.headersTimeoutMs, 'head');
@@ -127,11 +135,8 @@ export class CallConnection implements BodySource {
     this.#fail(new ConnectionEndedError(this.#bytesRead));
   }
 
-  get #bytesRead(): number {
-    return this.#socket.bytesRead - this.#readBefore;
-  }
-
   #receive(chunk: Buffer): void {
+    this.#bytesRead += chunk.length;
     try {
       this.#parser.push(chunk);
     } catch (error) {
@@ -150,7 +155,7 @@ export class CallConnection implements BodySource {
     const hint = head.headers.get('keep-alive');
     if (hint !== undefined) this.keepForMs = keepForOf(hint);
     this.#body = new ReplyBody(this);
-    call.resolve({ head, body: this.#body });
+    call.handler.onReply({ head, body: this.#body });
   }
 
   #complete(): void {
@@ -180,7 +185,7 @@ export class CallConnection implements BodySource {
     this.#leave();
     this.#socket.destroy();
     if (body !== undefined) body.fail(error);
-    else call?.reject(error);
+    else call?.handler.onError(error);
   }
 
   #closed(): void {
