@@ -11,6 +11,7 @@ import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { itemKeeper, readStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
+import { Members } from './shared/members.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import { SseLinks } from './proxy/downstream/sse-link.ts';
 import { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
@@ -141,7 +142,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   events.followRuntime(first);
   authentication.onChange(() => events.bus.recheck());
   const state: State = { phase: 'starting', cutOff: new AbortController() };
-  const exchanges: Front['exchanges'] = new Set();
+  const exchanges: Front['exchanges'] = new Members();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
   const sessions = stack.use(
     new SessionStore({
@@ -349,7 +350,7 @@ class RunningGateway implements Gateway {
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
     const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');
-    for (const exchange of [...exchanges]) exchange.abort.abort(reason);
+    for (const exchange of exchanges.all()) exchange.abort.abort(reason);
     // The errors reach their clients before the connections end.
     await new Promise((resolve) => setImmediate(resolve));
     try {

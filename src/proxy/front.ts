@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Members } from '../shared/members.ts';
 import type { AccessEntry } from '../telemetry/access-log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
@@ -26,7 +27,7 @@ export interface Front {
   /** Version of the gateway, for clients. */
   readonly version: string;
   /** Requests that are being worked on. */
-  readonly exchanges: Set<Exchange>;
+  readonly exchanges: Members<Exchange>;
   /** What the bridge from modern clients to legacy servers remembers. */
   readonly bridge: ModernBridge;
   readonly subscriptions: OpenSubscriptions;

@@ -174,7 +174,7 @@ export async function answerRequest(
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
   session?.begin(exchange);
-  front.exchanges.add(exchange);
+  const place = front.exchanges.enter(exchange);
   // The answer to a handshake carries the session in its head, which therefore must not be sent before.
   if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
@@ -203,7 +203,7 @@ export async function answerRequest(
     return failure.code;
   } finally {
     session?.end(exchange);
-    front.exchanges.delete(exchange);
+    place.leave();
   }
 }
 

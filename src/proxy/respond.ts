@@ -70,26 +70,28 @@ export function respondJson(
   response: ClientResponse,
   status: number,
   body: string,
-  headers: Readonly<Record<string, string>> = {},
+  headers?: Readonly<Record<string, string>>,
 ): void {
-  respond(response, status, body, { 'content-type': 'application/json', ...headers });
+  respond(response, status, body, 'application/json', headers);
 }
 
 /** HTTP 200 with a text. */
 export function respondText(response: ClientResponse, contentType: string, body: string): void {
-  respond(response, 200, body, { 'content-type': contentType });
+  respond(response, 200, body, contentType);
 }
 
 function respond(
   response: ClientResponse,
   status: number,
   body: string,
-  headers: Readonly<Record<string, string>>,
+  contentType: string,
+  headers?: Readonly<Record<string, string>>,
 ): void {
   if (response.destroyed) return;
   response.writeHead(status, {
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    'content-type': contentType,
     ...headers,
   });
   response.end(body);

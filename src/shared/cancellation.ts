@@ -6,13 +6,16 @@ export interface CancelSignal {
   /** Why it was taken back; undefined until then. */
   readonly reason: unknown;
   throwIfAborted(): void;
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: true }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
+  addEventListener(type: 'abort', listener: CancelListener, options?: { readonly once: true }): void;
+  removeEventListener(type: 'abort', listener: CancelListener): void;
 }
+
+/** As in the DOM: a function, or an object that spares its owner one. */
+export type CancelListener = (() => void) | { handleEvent(): void };
 
 /** Node's own pair costs microseconds for each request: objects of the event system, and a listener table. */
 export class Cancellation implements CancelSignal {
-  #listeners: (() => void)[] | undefined;
+  #listeners: CancelListener[] | undefined;
   #aborted = false;
   #reason: unknown;
 
@@ -37,17 +40,20 @@ export class Cancellation implements CancelSignal {
     this.#reason = reason;
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    for (const listener of listeners ?? []) listener();
+    for (const listener of listeners ?? []) {
+      if (typeof listener === 'function') listener();
+      else listener.handleEvent();
+    }
   }
 
   /** Each listener is told once at most; none is told that was added too late. */
-  addEventListener(_type: 'abort', listener: () => void): void {
+  addEventListener(_type: 'abort', listener: CancelListener): void {
     if (this.#aborted) return;
     if (this.#listeners === undefined) this.#listeners = [listener];
     else this.#listeners.push(listener);
   }
 
-  removeEventListener(_type: 'abort', listener: () => void): void {
+  removeEventListener(_type: 'abort', listener: CancelListener): void {
     const listeners = this.#listeners;
     if (listeners === undefined) return;
     const index = listeners.indexOf(listener);

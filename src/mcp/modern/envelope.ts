@@ -42,21 +42,34 @@ export function readEnvelope(message: Message): EnvelopeReading {
   if (clientInfo !== undefined && !isObject(clientInfo)) return invalid(CLIENT_INFO_KEY, 'must be an object');
   const logLevel = meta[LOG_LEVEL_KEY];
   if (logLevel !== undefined && typeof logLevel !== 'string') return invalid(LOG_LEVEL_KEY, 'must be a string');
-  return {
-    kind: 'valid',
-    envelope: {
-      protocolVersion,
-      // Only the bridge to legacy servers needs their text.
-      get clientCapabilities() {
-        return rawMeta(message, CLIENT_CAPABILITIES_KEY) ?? '{}';
-      },
-      capabilities: isObject(capabilities) ? capabilities : {},
-      get clientInfo() {
-        return rawMeta(message, CLIENT_INFO_KEY);
-      },
-      logLevel,
-    },
-  };
+  const envelope = new MessageEnvelope(message, protocolVersion, isObject(capabilities) ? capabilities : {}, logLevel);
+  return { kind: 'valid', envelope };
+}
+
+/**
+ * A class, because an object literal with getters gets a hidden class of its own each time, which V8 keeps, with the
+ * message behind it, until the next full collection.
+ */
+class MessageEnvelope implements Envelope {
+  readonly protocolVersion: string;
+  readonly capabilities: JsonObject;
+  readonly logLevel: string | undefined;
+  readonly #message: Message;
+
+  constructor(message: Message, protocolVersion: string, capabilities: JsonObject, logLevel: string | undefined) {
+    this.#message = message;
+    this.protocolVersion = protocolVersion;
+    this.capabilities = capabilities;
+    this.logLevel = logLevel;
+  }
+
+  // Only the bridge to legacy servers needs their text.
+  get clientCapabilities(): string {
+    return rawMeta(this.#message, CLIENT_CAPABILITIES_KEY) ?? '{}';
+  }
+  get clientInfo(): string | undefined {
+    return rawMeta(this.#message, CLIENT_INFO_KEY);
+  }
 }
 
 function invalid(key: string, problem: string): EnvelopeReading {

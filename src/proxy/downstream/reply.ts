@@ -1,7 +1,9 @@
 /** The answer to one POST: plain JSON when the answer is all there is to say, an event stream as soon as something precedes it. */
 import { errorText } from '../../mcp/message.ts';
+import { Deadlines, type Deadline, type Late } from '../../shared/deadlines.ts';
 import type { GatewayError } from '../../shared/errors.ts';
 import type { ClientResponse } from '../client-response.ts';
+import type { Member } from '../../shared/members.ts';
 import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
@@ -9,6 +11,7 @@ import type { LoggedStream, StreamLog } from './stream-log.ts';
 
 /** An answer that is longer in coming becomes a stream, which a client that loses it can come back for. */
 const STREAM_AFTER_MS = 250;
+const OPENING = new Deadlines();
 
 export interface ReplyOptions {
   readonly requestId: string;
@@ -24,15 +27,15 @@ export type ReplyChannel = Pick<
   'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'fail' | 'drop' | 'accept'
 >;
 
-export class Reply {
+export class Reply implements Late {
   readonly #response: ClientResponse;
   readonly #options: ReplyOptions;
   readonly #headers: Record<string, string>;
   readonly #createdAt = performance.now();
   readonly #log: StreamLog | undefined;
-  #heartbeat: Heartbeat | undefined;
+  #beating: Member | undefined;
   #stream: EventStream | LoggedStream | undefined;
-  #opening: NodeJS.Timeout | undefined;
+  #opening: Deadline | undefined;
   #done = false;
 
   constructor(response: ClientResponse, options: ReplyOptions) {
@@ -40,7 +43,7 @@ export class Reply {
     this.#options = options;
     this.#headers = { 'x-request-id': options.requestId };
     this.#log = options.mayStream ? options.log : undefined;
-    if (this.#log !== undefined) this.#opening = setTimeout(() => this.#openEarly(), STREAM_AFTER_MS).unref();
+    if (this.#log !== undefined) this.#opening = OPENING.begin(STREAM_AFTER_MS, this);
     response.once('close', () => {
       if (!this.#resumable) this.#finish();
     });
@@ -59,8 +62,7 @@ export class Reply {
 
   /** From now on shows proxies in between that the connection lives, whenever the answer is long in coming. */
   keepAlive(heartbeat: Heartbeat): void {
-    this.#heartbeat = heartbeat;
-    heartbeat.add(this);
+    this.#beating = heartbeat.add(this);
   }
 
   /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
@@ -117,7 +119,8 @@ export class Reply {
     return this.#log !== undefined && this.#stream !== undefined;
   }
 
-  #openEarly(): void {
+  /** The answer is long in coming. */
+  onLate(): void {
     if (this.open) this.#open();
   }
 
@@ -131,7 +134,7 @@ export class Reply {
 
   #finish(): void {
     this.#done = true;
-    clearTimeout(this.#opening);
-    this.#heartbeat?.remove(this);
+    this.#opening?.end();
+    this.#beating?.leave();
   }
 }

@@ -106,9 +106,9 @@ export function openSse(front: Front, response: ServerResponse, admitted: Admitt
   const link = new SseLink(stream, admitted);
   const id = front.links.add(link);
   response.write(encodeEvent({ event: 'endpoint', data: `${messagesPath(admitted.route)}?sessionId=${id}` }));
-  front.heartbeat.add(stream);
+  const beating = front.heartbeat.add(stream);
   response.once('close', () => {
-    front.heartbeat.remove(stream);
+    beating.leave();
     front.links.delete(id);
     // The session is the stream: without it nothing can reach the client any more.
     if (link.session !== undefined) void front.sessions.end(link.session);

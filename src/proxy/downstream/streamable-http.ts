@@ -67,14 +67,14 @@ export function handleGet(front: Front, request: RequestHead, response: ServerRe
     throw new GatewayError('invalid_request', 'The Last-Event-ID is unknown, or what followed it is no longer kept.');
   }
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
-  front.heartbeat.add(stream);
+  const beating = front.heartbeat.add(stream);
   const standing = resumed?.stream ?? resumption(session)?.open();
   standing?.attach(stream, resumed?.after ?? 0);
   // What is resumed may be the answer to a call, on which nothing else is sent.
   const mine = standing ?? stream;
   if (resumed === undefined || session.hadStream(mine)) session.addStream(mine);
   response.once('close', () => {
-    front.heartbeat.remove(stream);
+    beating.leave();
     session.removeStream(mine);
     session.lastUsed = Date.now();
   });

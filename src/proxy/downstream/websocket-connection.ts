@@ -58,16 +58,17 @@ export class WebSocketConnection implements ClientStream, Beating {
     this.#opening = opening;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
+    const beating = front.heartbeat.add(this);
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     webSocket.on('pong', () => (this.#answersPings = true));
     // A frame that breaks the protocol or a limit; the library closes with the code that says so.
     webSocket.on('error', (error) => front.log.info({ err: error }, 'a WebSocket client broke the protocol'));
     webSocket.on('close', (code) => {
+      beating.leave();
       this.#ended(code);
       onClosed();
       resolve();
     });
-    front.heartbeat.add(this);
     front.log.info({ principal: admitted.principal.subject }, 'websocket opened');
   }
 
@@ -223,8 +224,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   #ended(code: number): void {
-    const { log, heartbeat, sessions } = this.#front;
-    heartbeat.remove(this);
+    const { log, sessions } = this.#front;
     for (const exchange of this.#inFlight) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
     if (this.#session !== undefined) {
       this.#session.removeStream(this);

@@ -22,7 +22,8 @@ export class FastResponse implements ClientResponse {
   #headersSent = false;
   #ended = false;
   #destroyed = false;
-  #onClose: (() => void)[] = [];
+  #onClose: (() => void)[] | undefined;
+  #length: string | number | undefined;
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -47,15 +48,16 @@ export class FastResponse implements ClientResponse {
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): void {
     if (this.#headersSent) throw new Error('the head was written before');
     this.#headersSent = true;
-    this.#close = this.#owner.ending || headers['connection'] === 'close';
-    this.#chunked = headers['content-length'] === undefined;
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    const connection = headers['connection'];
+    const length = headers['content-length'];
+    this.#close = this.#owner.ending || connection === 'close';
+    this.#chunked = length === undefined;
+    this.#length = length;
+    let head = status === 200 ? OK : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
     for (const name in headers) head += `${name}: ${headers[name] ?? ''}\r\n`;
-    head += `Date: ${now()}\r\n`;
-    if (headers['connection'] === undefined)
-      head += this.#close
-        ? 'Connection: close\r\n'
-        : `Connection: keep-alive\r\nKeep-Alive: timeout=${this.#owner.keepAliveSeconds}\r\n`;
+    if (connection !== undefined) head += dateLine();
+    else if (this.#close) head += `${dateLine()}Connection: close\r\n`;
+    else head += linesOfKept(this.#owner.keepAliveSeconds);
     this.#head = this.#chunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
   }
 
@@ -71,9 +73,11 @@ export class FastResponse implements ClientResponse {
   end(text = ''): void {
     if (this.#ended) return;
     this.#ended = true;
-    const last = this.#chunked ? '0\r\n\r\n' : '';
-    const piece = text !== '' && this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text;
-    this.#send(piece + last);
+    if (this.#chunked) {
+      const piece = text === '' ? '' : `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+      this.#send(`${piece}0\r\n\r\n`);
+      // With as many bytes as characters it is ASCII, which is written as it is.
+    } else this.#send(text, this.#length === text.length ? 'latin1' : 'utf8');
     this.#owner.onEnd(this.#close);
     this.#tellClosed();
   }
@@ -89,7 +93,8 @@ export class FastResponse implements ClientResponse {
   }
 
   once(_event: 'close', listener: () => void): void {
-    this.#onClose.push(listener);
+    if (this.#onClose === undefined) this.#onClose = [listener];
+    else this.#onClose.push(listener);
   }
 
   prependOnceListener(_event: 'finish', listener: () => void): void {
@@ -107,29 +112,45 @@ export class FastResponse implements ClientResponse {
 
   #tellClosed(): void {
     const listeners = this.#onClose;
-    this.#onClose = [];
+    if (listeners === undefined) return;
+    this.#onClose = undefined;
     for (const listener of listeners) listener();
   }
 
-  #send(text: string): boolean {
-    const head = this.#head ?? '';
+  #send(text: string, encoding: 'latin1' | 'utf8' = 'utf8'): boolean {
+    const head = this.#head;
     this.#head = undefined;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
-    const piece = head + text;
-    return piece === '' || socket.write(piece, 'utf8');
+    const piece = head === undefined ? text : head + text;
+    return piece === '' || socket.write(piece, encoding);
   }
 }
 
+const OK = 'HTTP/1.1 200 OK\r\n';
+
 let date = '';
 let dateUntil = 0;
+let kept = '';
+let keptFor = -1;
 
 /** The time as HTTP writes it, which changes once a second. */
-function now(): string {
+function dateLine(): string {
   const time = Date.now();
-  if (time >= dateUntil) {
-    date = new Date(time).toUTCString();
+  if (time >= dateUntil || time < dateUntil - 1_000) {
+    date = `Date: ${new Date(time).toUTCString()}\r\n`;
     dateUntil = time - (time % 1_000) + 1_000;
+    keptFor = -1;
   }
   return date;
+}
+
+/** How the head of an answer ends after which the connection is kept. */
+function linesOfKept(seconds: number): string {
+  const line = dateLine();
+  if (keptFor !== seconds) {
+    keptFor = seconds;
+    kept = `${line}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`;
+  }
+  return kept;
 }

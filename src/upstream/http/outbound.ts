@@ -2,7 +2,13 @@
 import type { HttpServerConfig } from '../../config/config.ts';
 import type { GatewayError } from '../../shared/errors.ts';
 import type { GithubOidcTokens } from '../credentials/github-oidc.ts';
-import { discard, type Connector, type OutboundRequest, type OutboundResponse, type ResponseHandler } from './connector.ts';
+import {
+  discard,
+  type Connector,
+  type OutboundRequest,
+  type OutboundResponse,
+  type ResponseHandler,
+} from './connector.ts';
 import { networkError, peerError } from './http-errors.ts';
 import { nativeSignal } from '../../shared/cancellation.ts';
 import { configuredHeaders, type ConfiguredHeaders } from './request-headers.ts';

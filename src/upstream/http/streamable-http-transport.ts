@@ -2,6 +2,7 @@
 import { within } from '../../shared/async.ts';
 import { Cancellation, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import { Members } from '../../shared/members.ts';
 import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
 import { followAnswer } from './answer-stream.ts';
 import { answers, errorAnswer, splitBatch } from './answers.ts';
@@ -42,7 +43,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
   /** What ends each HTTP request that is open now. */
-  readonly #open = new Set<Cancellation>();
+  readonly #open = new Members<Cancellation>();
   #events: TransportEvents | undefined;
   #sessionId: string | undefined;
   #protocolVersion: string | undefined;
@@ -92,10 +93,10 @@ export class StreamableHttpTransport implements Transport {
     const wire = new Cancellation();
     const onAbort = (): void => wire.abort(cancelled());
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#open.add(wire);
+    const place = this.#open.enter(wire);
     const end = (): void => {
       signal?.removeEventListener('abort', onAbort);
-      this.#open.delete(wire);
+      place.leave();
     };
     const onEnd = (): void => {
       end();
@@ -131,7 +132,7 @@ export class StreamableHttpTransport implements Transport {
         }
         over.onEnd();
       },
-      onError: over.onError,
+      onError: (error) => over.onError(error),
     });
   }
 
@@ -182,7 +183,7 @@ export class StreamableHttpTransport implements Transport {
   async #close(): Promise<void> {
     const mustSayGoodbye = this.#closed === undefined && this.#sessionId !== undefined;
     this.#closed ??= peerError('server_unavailable', 'the conversation was closed', this.#outbound);
-    for (const each of this.#open) each.abort(this.#closed);
+    for (const each of this.#open.all()) each.abort(this.#closed);
     if (mustSayGoodbye) await this.#deleteSession();
   }
 
@@ -209,7 +210,7 @@ export class StreamableHttpTransport implements Transport {
     const onAbort = (): void => controller.abort(cancelled());
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#open.add(controller);
+    const place = this.#open.enter(controller);
     try {
       controller.throwIfAborted();
       await work(controller.signal);
@@ -217,7 +218,7 @@ export class StreamableHttpTransport implements Transport {
       throw this.#outbound.explain(controller.aborted ? controller.reason : error);
     } finally {
       signal?.removeEventListener('abort', onAbort);
-      this.#open.delete(controller);
+      place.leave();
     }
   }
 
@@ -373,8 +374,11 @@ export class StreamableHttpTransport implements Transport {
   }
 }
 
-function settle(work: Promise<void>, { onEnd, onError }: Over): void {
-  work.then(onEnd, onError);
+function settle(work: Promise<void>, over: Over): void {
+  work.then(
+    () => over.onEnd(),
+    (error: unknown) => over.onError(error),
+  );
 }
 
 function cancelled(): GatewayError {

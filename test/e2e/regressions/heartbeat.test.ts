@@ -16,9 +16,9 @@ async function beats(heartbeat: Heartbeat, count: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let left = count;
   const probe = { beat: () => void (--left <= 0 && resolve()) };
-  heartbeat.add(probe);
+  const member = heartbeat.add(probe);
   await promise;
-  heartbeat.remove(probe);
+  member.leave();
 }
 
 it('an error answered behind a slow call on one connection is not beaten, and both answers arrive whole', async () => {

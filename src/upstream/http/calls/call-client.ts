@@ -129,23 +129,27 @@ export class CallClient implements ConnectionOwner {
       return;
     }
     this.#opening++;
-    let wanted = true;
+    // The connection keeps what is named here for as long as it stands: the call must not be among it.
+    let waiting: Call | undefined = call;
     const onAbort = (): void => {
-      wanted = false;
-      call.handler.onError(call.signal.reason);
+      const taken = waiting;
+      waiting = undefined;
+      taken?.handler.onError(taken.signal.reason);
     };
     call.signal.addEventListener('abort', onAbort, { once: true });
     this.#options.connect((error, socket) => {
       this.#opening--;
-      call.signal.removeEventListener('abort', onAbort);
+      const first = waiting;
+      waiting = undefined;
+      first?.signal.removeEventListener('abort', onAbort);
       if (socket === null) {
-        if (wanted) call.handler.onError(error ?? new ConnectionEndedError(0));
+        first?.handler.onError(error ?? new ConnectionEndedError(0));
         this.#openFor(this.#next());
         return;
       }
       const connection = new CallConnection(socket, this);
       this.#connections.add(connection);
-      if (wanted) connection.send(call);
+      if (first !== undefined) connection.send(first);
       else this.onFree(connection);
     });
   }

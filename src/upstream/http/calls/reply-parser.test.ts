@@ -60,11 +60,7 @@ const GOOD: readonly [string, string, Partial<Read>][] = [
     { keepAlive: false, ended: true },
   ],
   ['HTTP/1.0', 'HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx', { keepAlive: false, ended: true }],
-  [
-    'obs-text and spaces',
-    'HTTP/1.1 200 OK\r\nx:  \t\xe9 \r\ncontent-length: 1\r\n\r\nx',
-    { headers: { x: '\xe9', 'content-length': '1' } },
-  ],
+  ['obs-text and spaces', 'HTTP/1.1 200 OK\r\nx:  \t\xe9 \r\ncontent-length: 1\r\n\r\nx', { headers: { x: '\xe9' } }],
 ];
 
 const BAD: readonly [string, string][] = [

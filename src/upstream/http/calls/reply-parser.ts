@@ -12,7 +12,7 @@ export class ReplyHeadTooLargeError extends Error {
 
 export interface ReplyHead {
   readonly status: number;
-  /** The first value of each header, by lower-case name, one character for each byte. */
+  /** The first value of each header but Content-Length, by lower-case name, one character for each byte. */
   readonly headers: ReadonlyMap<string, string>;
   /** True when the connection can be used again after the body. */
   readonly keepAlive: boolean;
@@ -34,6 +34,8 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 const LENGTH = /^[0-9]{1,15}$/;
+const MAX_LENGTH_DIGITS = 15;
+const ZERO = 0x30;
 
 type Expecting = 'head' | 'length' | 'chunk-line' | 'chunk' | 'chunk-end' | 'trailer' | 'close' | 'nothing';
 
@@ -46,6 +48,8 @@ export class ReplyParser {
   /** A head or line that has not ended yet. */
   #held: Buffer | undefined;
   #trailerBytes = 0;
+  /** The last head that had a length: servers send the same again and again, and only its digits differ. */
+  #known: KnownHead | undefined;
 
   constructor(events: ReplyEvents) {
     this.#events = events;
@@ -123,6 +127,15 @@ export class ReplyParser {
   }
 
   #begin(text: string): void {
+    const known = this.#known;
+    const length = known === undefined ? undefined : lengthIn(text, known);
+    const head = known === undefined || length === undefined ? this.#read(text) : known.head;
+    if (head === undefined) return;
+    this.#start(head, length ?? head.length);
+  }
+
+  /** The head; undefined for an interim one, which the real one follows. */
+  #read(text: string): WireHead | undefined {
     const lines = text.split('\r\n');
     const [, minor, digits] = STATUS_LINE.exec(lines[0] ?? '') ?? [];
     if (digits === undefined) throw new MalformedReplyError('its status line is wrong');
@@ -130,20 +143,26 @@ export class ReplyParser {
     const headers = readFields(lines);
     if (status < 200) {
       if (status === 101) throw new MalformedReplyError('it switches to a protocol that nobody asked for');
-      // An interim reply: the real one follows.
-      return;
+      return undefined;
     }
     const chunked = isChunked(headers);
     const length = headers.get('content-length');
+    headers.delete('content-length');
     if (length !== undefined && (chunked || !LENGTH.test(length)))
       throw new MalformedReplyError(
         chunked ? 'it has both Content-Length and Transfer-Encoding' : 'its Content-Length is wrong',
       );
     const connection = headers.get('connection')?.toLowerCase() ?? '';
     const ends = minor === '0' ? !connection.includes('keep-alive') : connection.includes('close');
-    const empty = status === 204 || status === 304 || length === '0';
+    const head = { status, headers, ends, chunked, length: length === undefined ? undefined : Number(length) };
+    this.#known = length === undefined ? undefined : knownHead(text, head);
+    return head;
+  }
+
+  #start({ status, headers, ends, chunked }: WireHead, length: number | undefined): void {
+    const empty = status === 204 || status === 304 || length === 0;
     const open = !empty && !chunked && length === undefined;
-    this.#left = length === undefined ? 0 : Number(length);
+    this.#left = length ?? 0;
     this.#trailerBytes = 0;
     this.#expecting = chunked && !empty ? 'chunk-line' : open ? 'close' : 'length';
     this.#events.onHead({ status, headers, keepAlive: !ends && !open });
@@ -183,6 +202,44 @@ export class ReplyParser {
       this.#expecting = this.#left === 0 ? 'trailer' : 'chunk';
     }
   }
+}
+
+interface WireHead {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  /** The connection ends with the reply. */
+  readonly ends: boolean;
+  readonly chunked: boolean;
+  readonly length: number | undefined;
+}
+
+interface KnownHead {
+  readonly head: WireHead;
+  /** What stands before and after the digits of its Content-Length. */
+  readonly before: string;
+  readonly after: string;
+}
+
+const LENGTH_LINE = /\r\ncontent-length: ?([0-9]+)(?=\r\n|$)/i;
+
+function knownHead(text: string, head: WireHead): KnownHead | undefined {
+  const line = LENGTH_LINE.exec(text);
+  if (line?.[1] === undefined) return undefined;
+  const end = line.index + line[0].length;
+  return { head, before: text.slice(0, end - line[1].length), after: text.slice(end) };
+}
+
+/** The length in a head that is the known one but for its digits; undefined for any other. */
+function lengthIn(text: string, { before, after }: KnownHead): number | undefined {
+  const end = text.length - after.length;
+  if (end <= before.length || end > before.length + MAX_LENGTH_DIGITS) return undefined;
+  let length = 0;
+  for (let at = before.length; at < end; at++) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    length = length * 10 + digit;
+  }
+  return text.startsWith(before) && text.endsWith(after) ? length : undefined;
 }
 
 function readFields(lines: readonly string[]): Map<string, string> {
