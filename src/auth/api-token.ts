@@ -34,11 +34,13 @@ export function createApiTokenVerifier({ store, uses, now }: ApiTokenOptions): V
       principal: {
         subject: `${SUBJECT}${id}`,
         issuer: 'api-token',
+        credential: `${SUBJECT}${id}`,
         user: account.user,
         ...narrowed(account, { permissions: permissions && new Set(permissions), teams, virtualServers }),
       },
       validUntil,
       refusal: ({ socket }, time) => limits.refusal(socket.remoteAddress, time),
+      ...(record.hours === undefined ? {} : { counts: (time: number) => limits.allowsTime(time) }),
       used: (time) => uses.note(id, time),
       recheck: () => lookUp(hash),
     };
