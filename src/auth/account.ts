@@ -66,7 +66,7 @@ export function narrowed(
       const left = only === undefined ? permissions : new Set([...permissions].filter((one) => only.has(one)));
       return left.size === 0 ? [] : [{ permissions: left, team }];
     }),
-    scope: narrowing.permissions,
+    scope: { permissions: narrowing.permissions, teams: narrowing.teams },
     virtualServers: narrowing.virtualServers,
   };
 }

@@ -44,7 +44,7 @@ export const AGENT = {
   user: undefined,
   teams: [],
   grants: [{ permissions: new Set<Permission>(AGENT_PERMISSIONS), team: undefined }],
-  scope: undefined,
+  scope: { permissions: undefined, teams: undefined },
   virtualServers: undefined,
 } as const satisfies Partial<Principal>;
 

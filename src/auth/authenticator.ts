@@ -22,8 +22,11 @@ export interface Principal {
   readonly teams: readonly string[];
   /** What it may do, already narrowed by the scope of its token. Nothing is allowed that is not in here. */
   readonly grants: readonly Grant[];
-  /** The permissions that its token was made for; undefined = for all that its user may do, now and later. */
-  readonly scope: ReadonlySet<string> | undefined;
+  /** To what its token is narrowed, beside virtual servers. What is undefined is all that its user has, now and later. */
+  readonly scope: {
+    readonly permissions: ReadonlySet<string> | undefined;
+    readonly teams: readonly string[] | undefined;
+  };
   /** Ids of the virtual servers that its token is confined to; undefined = wherever visibility and grants allow. */
   readonly virtualServers: readonly string[] | undefined;
 }

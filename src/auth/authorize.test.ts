@@ -19,7 +19,7 @@ const NOBODY: Principal = {
   teams: [],
   grants: [],
   credential: 'token:x',
-  scope: undefined,
+  scope: { permissions: undefined, teams: undefined },
   virtualServers: undefined,
 };
 
