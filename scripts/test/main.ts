@@ -9,7 +9,7 @@ import { readOutcomes, runVitest } from './vitest-run.ts';
 import type { TestOutcome } from './vitest-run.ts';
 
 /** What tests run beside Docker. */
-const PACKAGES = ['busybox-static', 'catatonit', 'curl', 'openssl', 'podman', 'postgresql', 'runc'];
+const PACKAGES = ['busybox-static', 'catatonit', 'curl', 'nftables', 'openssl', 'podman', 'postgresql', 'runc'];
 const NO_POSTGRES = 'it is not installed';
 
 interface Tally {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Nft } from '../upstream/container/wall/nft.ts';
 import { explain, formatExplanations } from './explain.ts';
 
 async function load(servers: Readonly<Record<string, unknown>>): Promise<Config> {
@@ -48,6 +49,18 @@ describe('explain', () => {
   it('relaxes nothing where nothing was said', async () => {
     const [explanation] = explain(await load({ box: { container: 'mcp/box' } }), {});
     expect(explanation?.measures.filter(({ state }) => state === 'relaxed')).toEqual([]);
+  });
+
+  it('says what keeps servers apart here, and what is missing for more', async () => {
+    const config = await load({ box: { container: 'mcp/box' } });
+    const why = (nft: Nft): string =>
+      explain(config, {}, nft)[0]?.measures.find(({ what }) => what === 'network')?.why ?? '';
+    expect(why({ command: '/usr/sbin/nft' })).toContain("a table of the gateway's own (nft)");
+    expect(why({ missing: 'the gateway runs without CAP_NET_ADMIN' })).toMatch(
+      /only Docker's own rules .* because the gateway runs without CAP_NET_ADMIN\. .* network "none"/,
+    );
+    const elsewhere = explain(config, { DOCKER_HOST: 'ssh://engine.example' })[0]?.measures ?? [];
+    expect(elsewhere.find(({ what }) => what === 'network')?.why).toContain('on another machine');
   });
 
   it('never shows a value of a variable or of the environment', async () => {

@@ -4,6 +4,8 @@ import { DEFAULT_CPUS, DEFAULT_MEMORY_BYTES, DEFAULT_OPEN_FILES, DEFAULT_PIDS } 
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { createRedactor, type Redactor } from '../telemetry/redaction.ts';
 import { NAME_PREFIX, runCommand } from '../upstream/container/run-command.ts';
+import { findNft, type Nft } from '../upstream/container/wall/nft.ts';
+import { WITHOUT_WALL } from '../upstream/container/wall/server-wall.ts';
 
 export interface Measure {
   readonly what: string;
@@ -26,20 +28,33 @@ export interface Explanation {
   readonly measures: readonly Measure[];
 }
 
-/** One explanation for each container server, in the order of the configuration. */
-export function explain(config: Config, env: Readonly<Record<string, string | undefined>>): readonly Explanation[] {
+/**
+ * One explanation for each container server, in the order of the configuration. `nft` is what this process may use; a
+ * gateway that is run in another way may have more or less.
+ */
+export function explain(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  nft: Nft = nftFor(config, env),
+): readonly Explanation[] {
   const redactor = createRedactor();
   redactor.addSecrets([...configSecrets(config), ...environmentSecrets(env)]);
   const { engine, command } = config.gateway.containerRuntime;
   return config.servers.flatMap((server) =>
-    server.kind === 'container' ? [explainServer(server, engine, command, redactor)] : [],
+    server.kind === 'container' ? [explainServer(server, engine, command, nft, redactor)] : [],
   );
+}
+
+function nftFor(config: Config, { DOCKER_HOST }: Readonly<Record<string, string | undefined>>): Nft {
+  const environment: Record<string, string> = DOCKER_HOST === undefined ? {} : { DOCKER_HOST };
+  return findNft({ kind: config.gateway.containerRuntime.engine, environment });
 }
 
 function explainServer(
   server: ContainerServerConfig,
   engine: 'docker' | 'podman',
   command: string,
+  nft: Nft,
   redactor: Redactor,
 ): Explanation {
   const { container } = server;
@@ -59,7 +74,7 @@ function explainServer(
     isPinned: container.image.includes('@sha256:'),
     argv: [command, ...run.args].map((argument) => redactor.text(argument)),
     environment: Object.keys(container.env).toSorted(),
-    measures: measures(server, redactor),
+    measures: measures(server, reach(container.network, engine, nft), redactor),
   };
 }
 
@@ -71,12 +86,16 @@ const always = (what: string, value: string, why: string): Measure => ({
   why,
 });
 
-function measures({ container: spec, isolation }: ContainerServerConfig, redactor: Redactor): readonly Measure[] {
+function measures(
+  { container: spec, isolation }: ContainerServerConfig,
+  network: Measure,
+  redactor: Redactor,
+): readonly Measure[] {
   const { resources } = spec;
   return [
     always('privileges', 'no-new-privileges', 'a set-uid program inside gains nothing'),
     capabilities(spec.capabilities),
-    reach(spec.network),
+    network,
     spec.readOnly
       ? {
           ...set(
@@ -135,16 +154,11 @@ function capabilities(granted: readonly string[]): Measure {
       };
 }
 
-function reach(network: ContainerServerConfig['container']['network']): Measure {
+function reach(network: ContainerServerConfig['container']['network'], engine: 'docker' | 'podman', nft: Nft): Measure {
   const what = 'network';
   if (network === 'none')
     return { what, value: 'none', state: 'hardened', field: 'network', why: 'only the loopback interface' };
-  if (network === 'isolated')
-    return always(
-      what,
-      'of its own, with a way out',
-      'the engine keeps it apart from other networks; none and a list of hosts hold even while docker changes its rules',
-    );
+  if (network === 'isolated') return always(what, 'of its own, with a way out', apart(engine, nft));
   return {
     what,
     value: `of its own, only to ${network.allow.join(', ')}`,
@@ -152,6 +166,14 @@ function reach(network: ContainerServerConfig['container']['network']): Measure 
     field: 'network.allow',
     why: 'a proxy lets only these hosts pass; there is no other way out and no name service',
   };
+}
+
+/** What keeps the server from reaching others. */
+function apart(engine: 'docker' | 'podman', nft: Nft): string {
+  if (engine === 'podman') return 'podman keeps it apart from other networks';
+  return 'missing' in nft
+    ? `only Docker's own rules keep it apart from other servers, because ${nft.missing}. ${WITHOUT_WALL}`
+    : "Docker's rules keep it apart from other networks, and a table of the gateway's own (nft) from other servers even while Docker changes its rules";
 }
 
 function user(name: string | undefined): Measure {

@@ -9,6 +9,7 @@ import type { Lease } from '../shared/shared-lease.ts';
 import type { Telemetry } from '../telemetry/log.ts';
 import type { Identities } from '../tls/identities.ts';
 import { ContainerHost } from '../upstream/container/container-host.ts';
+import { WITHOUT_WALL } from '../upstream/container/wall/server-wall.ts';
 import { findEngine } from '../upstream/container/engine-command.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
@@ -181,16 +182,26 @@ async function openContainers(gateway: Config['gateway'], log: Telemetry['log'])
     onNotice: (text) => log.warn(text),
   });
   try {
-    const { version, removed, remaining, undecided } = await containers.start();
+    const { version, removed, remaining, undecided, tables } = await containers.start();
     log.info({ engine: gateway.containerRuntime.engine, version }, 'the container engine answers');
     if (removed.length > 0) log.warn({ removed }, 'removed what an earlier gateway left behind');
     if (remaining.length > 0) log.warn({ remaining }, 'could not remove what an earlier gateway left behind');
+    if (tables.length > 0) log.warn({ tables }, 'removed tables of earlier gateways from the packet filter');
+    tellOfWall(containers, log);
     if (undecided.length > 0) log.warn({ undecided }, 'left alone what may belong to a gateway elsewhere');
   } catch (error) {
     // Each container server reports it again as the reason for its own failure.
     log.error({ err: error }, 'the container engine does not answer');
   }
   return containers;
+}
+
+function tellOfWall({ engine, nft, wall }: ContainerHost, log: Telemetry['log']): void {
+  if (engine.kind !== 'docker') return;
+  if ('missing' in nft)
+    log.warn(`Isolation between servers rests on Docker's own rules alone: ${nft.missing}. ${WITHOUT_WALL}`);
+  else
+    log.info({ table: `inet ${wall.table}` }, 'networks of servers are kept apart by a table of this gateway as well');
 }
 
 /** Everything that a server's conversations depend on: while it is the same, they go on as they are. */

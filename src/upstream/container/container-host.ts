@@ -8,17 +8,30 @@ import { labelsFor, newInstance, type GatewayInstance } from './gateway-instance
 import { removeInstance, removeOrphans, type Orphans } from './orphans.ts';
 import { NAME_PREFIX } from './run-command.ts';
 import { ServerNetworks, type NetworkLease } from './server-networks.ts';
+import { findNft, type Nft } from './wall/nft.ts';
+import { ServerWall } from './wall/server-wall.ts';
 
 const LONGEST_SLUG = 32;
 
 export interface ContainerHostOptions {
   /** Told when something may have been left on the engine. Never throws. */
   readonly onNotice?: (text: string) => void;
+  /** The command for the packet filter. Default: that of this machine, where there is one that may be used. */
+  readonly nft?: Nft;
+}
+
+export interface HostStart extends Orphans {
+  /** Of the engine. */
+  readonly version: string;
+  /** Tables of dead gateways that were removed from the packet filter. */
+  readonly tables: readonly string[];
 }
 
 export class ContainerHost implements AsyncDisposable {
   readonly engine: Engine;
   readonly instance: GatewayInstance;
+  readonly nft: Nft;
+  readonly wall: ServerWall;
   readonly #networks: ServerNetworks;
   readonly #egressNetworks: EgressNetworks;
   readonly #deaths: DeathWatch;
@@ -30,10 +43,14 @@ export class ContainerHost implements AsyncDisposable {
     this.instance = newInstance();
     this.#onNotice = options.onNotice ?? (() => undefined);
     this.#deaths = new DeathWatch(engine, this.instance.id);
+    this.nft = options.nft ?? findNft(engine);
+    const { instance, nft } = this;
+    this.wall = new ServerWall({ nft, instance, onNotice: this.#onNotice });
     const naming = {
       engine,
       nameFor: (server: string) => this.nameFor(server),
       labelsFor: (server: string) => this.labelsFor(server),
+      wall: this.wall,
     };
     this.#networks = new ServerNetworks(naming);
     this.#egressNetworks = new EgressNetworks({
@@ -44,9 +61,12 @@ export class ContainerHost implements AsyncDisposable {
   }
 
   /** Makes sure that the engine answers, and clears away what dead gateways left. Rejects with a GatewayError. */
-  async start(): Promise<Orphans & { readonly version: string }> {
+  async start(): Promise<HostStart> {
     const version = await pingEngine(this.engine);
-    return { ...(await removeOrphans(this.engine)), version };
+    const orphans = await removeOrphans(this.engine);
+    // The wall of what could not be removed stays for as long as that does.
+    const tables = await this.wall.removeOrphans(new Set(orphans.remaining.map((one) => one.process)));
+    return { ...orphans, version, tables };
   }
 
   /** A name for a container or network that nothing else on the engine has. */
@@ -89,8 +109,10 @@ export class ContainerHost implements AsyncDisposable {
     if (this.#names === 0) return;
     try {
       await removeInstance(this.engine, this.instance.id);
+      await this.wall[Symbol.asyncDispose]();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
+      // What may still run keeps its wall; the next start removes both.
       this.#onNotice(`Containers or networks of this gateway may be left on the engine: ${reason}`);
     }
   }

@@ -9,6 +9,7 @@ import { connectNetwork, createClosedNetwork, removeContainers, removeNetwork } 
 import { LastWords } from './last-words.ts';
 import { runCommand } from './run-command.ts';
 import type { NetworkLease } from './server-networks.ts';
+import type { ServerWall } from './wall/server-wall.ts';
 
 export interface EgressNetworksOptions {
   readonly engine: Engine;
@@ -16,6 +17,7 @@ export interface EgressNetworksOptions {
   readonly labelsFor: (server: string) => Readonly<Record<string, string>>;
   /** The network with a way out that the proxy of a server stands in. */
   readonly outside: (server: string) => Promise<NetworkLease>;
+  readonly wall: ServerWall;
   readonly onNotice: (text: string) => void;
 }
 
@@ -86,8 +88,9 @@ export class EgressNetworks {
   }
 
   async #ensure(site: Site): Promise<void> {
-    const { engine, labelsFor, outside } = this.#options;
+    const { engine, labelsFor, outside, wall } = this.#options;
     if (!site.isInsideThere) {
+      await wall.raise();
       await createClosedNetwork(engine, site.inside, labelsFor(site.server));
       site.isInsideThere = true;
       site.address = undefined;

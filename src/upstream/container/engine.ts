@@ -3,6 +3,7 @@ import { GatewayError } from '../../shared/errors.ts';
 import { missingImage } from './container-exit.ts';
 import { callEngine, type Engine, type EngineOutput } from './engine-command.ts';
 import { LABELS, MARKER } from './gateway-instance.ts';
+import { bridgeOf, CLOSED_BRIDGE, OPEN_BRIDGE } from './wall/bridges.ts';
 
 /** A container or network of ours, found by its labels. */
 export interface Owned {
@@ -23,6 +24,7 @@ const MISSING =
 const GONE = new RegExp(`${MISSING.source}|removal of container .* is already in progress`, 'i');
 /** So many names in one call stay far below the limit of an argument list. */
 const BATCH = 100;
+const BRIDGE_NAME = '--opt=com.docker.network.bridge.name';
 
 /** Version of the engine. Rejects with GatewayError `server_unavailable` saying what to do when it does not answer. */
 export async function pingEngine(engine: Engine): Promise<string> {
@@ -69,7 +71,7 @@ export async function createNetwork(
   name: string,
   labels: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await create(engine, name, labels, separation(engine));
+  await create(engine, name, labels, separation(engine, name));
 }
 
 /** The address ranges of a network, such as `172.18.0.0/16`. */
@@ -93,7 +95,11 @@ export async function createClosedNetwork(
     throw new GatewayError('server_unavailable', message, { detail: message });
   }
   // Docker would give the host an address in it, under which everything that listens there could be reached.
-  const options = ['--internal', '--opt=com.docker.network.bridge.inhibit_ipv4=true'];
+  const options = [
+    '--internal',
+    '--opt=com.docker.network.bridge.inhibit_ipv4=true',
+    `${BRIDGE_NAME}=${bridgeOf(CLOSED_BRIDGE, name)}`,
+  ];
   await create(engine, name, labels, options);
   // Only where its addresses were asked for can one be given to a container, and only docker knows which are free.
   const output = await callEngine(
@@ -134,10 +140,10 @@ async function create(
 }
 
 /** What keeps the containers of other networks, and of the same one, apart. */
-function separation({ kind }: Engine): readonly string[] {
+function separation({ kind }: Engine, name: string): readonly string[] {
   return kind === 'docker'
     ? // Docker keeps networks apart by itself; this keeps the containers of one network apart as well (one for each session).
-      ['--opt=com.docker.network.bridge.enable_icc=false']
+      ['--opt=com.docker.network.bridge.enable_icc=false', `${BRIDGE_NAME}=${bridgeOf(OPEN_BRIDGE, name)}`]
     : // Podman lets its networks reach each other unless told not to; names of other containers are nobody's business.
       ['--opt=isolate=true', '--disable-dns'];
 }

@@ -2,6 +2,8 @@
 import { BlockList, isIPv6 } from 'node:net';
 import type { Engine } from './engine-command.ts';
 import { createNetwork, removeNetwork, subnetsOf } from './engine.ts';
+import { bridgeOf, OPEN_BRIDGE } from './wall/bridges.ts';
+import type { ServerWall } from './wall/server-wall.ts';
 
 export interface NetworkLease {
   /** Name of the network. */
@@ -27,6 +29,7 @@ export interface ServerNetworksOptions {
   /** A name that is unique on the engine. */
   readonly nameFor: (server: string) => string;
   readonly labelsFor: (server: string) => Readonly<Record<string, string>>;
+  readonly wall: ServerWall;
 }
 
 /** The engine lets go of a container's address shortly after the container has ended. */
@@ -83,9 +86,11 @@ export class ServerNetworks {
 
   async #ensure(server: string, network: ServerNetwork): Promise<void> {
     if (network.exists) return;
-    const { engine, labelsFor } = this.#options;
+    const { engine, labelsFor, wall } = this.#options;
+    await wall.raise();
     await createNetwork(engine, network.name, labelsFor(server));
     network.exists = true;
+    await wall.check(bridgeOf(OPEN_BRIDGE, network.name));
     network.addresses = await rangesOf(engine, network.name);
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { dockerMissing } from '../../../../test/rig/docker.ts';
+import { packetFilterMissing } from '../../../../test/rig/packet-filter.ts';
 import type { ContainerHost } from '../container-host.ts';
 import type { NetworkLease } from '../server-networks.ts';
 import { containerOf, engineSays, left, newHost, shellServer, Wire } from './containers.ts';
@@ -31,11 +32,16 @@ const SHUT = /unreachable~$/;
 const ATTEMPTS = 15;
 
 /**
- * Docker lets networks reach each other for the moments in which it makes or removes one, whoever asked for that
- * (decision 0036), and other tests do so all the time. A visit that arrives is only forgiven when that has happened
- * meanwhile, and one has to be turned away in the end.
+ * Without the wall Docker lets networks reach each other for the moments in which it makes or removes one, whoever
+ * asked for that (decision 0036), and other tests do so all the time. Only there, a visit that arrives is forgiven when
+ * that has happened meanwhile, and one has to be turned away in the end.
  */
 async function expectShut(host: ContainerHost, visitor: Wire, address: string): Promise<void> {
+  expect(host.wall.isUp).toBe(!packetFilterMissing());
+  if (host.wall.isUp) {
+    expect(await visitor.ask(visit(address))).toMatch(SHUT);
+    return;
+  }
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const from = Math.floor(Date.now() / 1000) - 1;
     const answer = await visitor.ask(visit(address));
