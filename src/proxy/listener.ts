@@ -92,7 +92,6 @@ export class Listener implements AsyncDisposable {
       this.#fastPath = new FastPath(this.#server, {
         event: tls === undefined ? 'connection' : 'secureConnection',
         headersTimeoutMs: HEADERS_TIMEOUT_MS,
-        requestTimeoutMs: REQUEST_TIMEOUT_MS,
         keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
         onRequest: (request, response) => void this.#acceptWhole(request, response),
         onLate: (socket) => this.#refuseUnreadable(LATE, socket),
