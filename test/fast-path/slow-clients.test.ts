@@ -78,13 +78,15 @@ test('B5 a client that sends requests and reads no answers is answered no furthe
     answer(response, LARGE);
   });
   client.pause();
-  client.write(REQUEST.repeat(100));
+  client.write(REQUEST);
+  await expect.poll(() => answered).toBe(1);
+  client.write(REQUEST);
   const served = await socket;
   await delay(500);
-  expect(answered).toBeLessThan(10);
+  expect(answered).toBe(1);
   expect(served.writableLength).toBeLessThan(2 * LARGE.length);
-  await read(client, 100 * LARGE.length);
-  expect(answered).toBe(100);
+  await read(client, 2 * LARGE.length);
+  expect(answered).toBe(2);
 });
 
 test('large answers leave nothing behind on the connection', async () => {
@@ -162,9 +164,10 @@ test('a client that ends while its last request is in another form ends nothing 
     release = (text) => answer(response, text);
   });
   client.pause();
-  client.end(`${REQUEST}GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  client.write(REQUEST);
   const served = await socket;
   await expect.poll(() => release).toBeDefined();
+  client.end('GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n');
   release?.(LARGE.repeat(4));
   client.resume();
   await expect.poll(() => served.destroyed).toBe(true);

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ClientResponse } from '../client-response.ts';
 import type { WholeRequest } from '../post-request.ts';
+import { mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
 import { StrictHeads, type StrictHead } from './strict-head.ts';
 
@@ -27,6 +28,8 @@ const MAX_PENDING_BYTES = 64 * 1024;
 /** A body that is longer in coming, or in more pieces, gains nothing here: Node answers before its end where it can, and has the deadlines. */
 const MAX_READING_MS = 1_000;
 const MAX_PIECES = 256;
+/** So much of what comes behind a request is looked at while that is being answered. */
+const LOOKED_AT_BYTES = 64;
 const EMPTY = Buffer.alloc(0);
 
 export class FastConnection implements ResponseOwner {
@@ -102,14 +105,15 @@ export class FastConnection implements ResponseOwner {
   }
 
   #receive(chunk: Buffer): void {
+    const before = this.#pendingBytes;
     this.#pieces.push(chunk);
     this.#pendingBytes += chunk.length;
-    if (this.#state === 'answering' || this.#scheduled) {
-      if (this.#pendingBytes > MAX_PENDING_BYTES && !this.#paused) {
-        this.#paused = true;
-        this.socket.pause();
-      }
-    } else this.#proceed();
+    if (this.#state !== 'answering' && !this.#scheduled) this.#proceed();
+    else if (before < LOOKED_AT_BYTES && !mayBeginRequest(this.#joined())) this.socket.destroy();
+    else if (!this.#paused && (this.#pendingBytes > MAX_PENDING_BYTES || this.#pieces.length > MAX_PIECES)) {
+      this.#paused = true;
+      this.socket.pause();
+    }
   }
 
   #schedule(): void {
@@ -144,14 +148,16 @@ export class FastConnection implements ResponseOwner {
       else if (this.#state !== 'reading') this.#to('reading');
       return;
     }
+    // What stands behind a request decides in Node whether that is answered at all.
+    if (this.#pendingBytes > whole) return this.#handOver();
     const bytes = this.#joined();
     this.#head = undefined;
-    this.#pieces = bytes.length === whole ? [] : [bytes.subarray(whole)];
-    this.#pendingBytes = bytes.length - whole;
+    this.#pieces = [];
+    this.#pendingBytes = 0;
     this.#to('answering');
     const response = new FastResponse(this);
     this.#response = response;
-    const body = bytes.subarray(length, whole);
+    const body = bytes.subarray(length);
     this.#events.onRequest({ url, method: 'POST', headers, rawHeaders, socket: this.socket, body }, response);
   }
 
