@@ -16,10 +16,14 @@ export function signedTokens(
   issuer: string,
   audience: string,
 ): SignedTokens {
+  const encoding = {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  } as const;
   const { publicKey, privateKey } =
     algorithm === 'RS256'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      ? generateKeyPairSync('rsa', { modulusLength: 2048, ...encoding })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256', ...encoding });
   const now = Math.floor(Date.now() / 1_000);
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const tokens = Array.from({ length: count }, (_, index) => {
@@ -37,5 +41,5 @@ export function signedTokens(
     const signature = sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' });
     return `${text}.${signature.toString('base64url')}`;
   });
-  return { publicKey: publicKey.export({ type: 'spki', format: 'pem' }) as string, tokens };
+  return { publicKey, tokens };
 }

@@ -56,13 +56,13 @@ export function headersOf(era: Era, method: string, tool?: string, session?: str
 
 /** Posts one message; its answer as text. Rejects unless the answer is a success. */
 export async function post(
-  { host, port, path, headers }: Running,
+  target: Running,
   body: string,
   more: Readonly<Record<string, string>>,
 ): Promise<{ readonly text: string; readonly headers: Headers }> {
-  const response = await fetch(`http://${host}:${port}${path}`, {
+  const response = await fetch(`http://${target.host}:${target.port}${target.path}`, {
     method: 'POST',
-    headers: { ...headers(0), ...more },
+    headers: { ...target.headers(0), ...more },
     body,
   });
   const text = await response.text();

@@ -44,10 +44,10 @@ export function openUpstreams(pinning: Pinning | undefined): Upstreams {
 
   /** What demands a certificate stands in front of the plain one, on the processor of the load. */
   const behindTls = async (era: string, server: Upstream): Promise<Upstream> => {
-    const { ca, issue } = thePki();
+    const { ca } = thePki();
     const [identity, client] = [
-      issue('localhost', { ...NAMES, file: `mtls-${era}` }),
-      issue('Gateway', { file: `client-${era}` }),
+      thePki().issue('localhost', { ...NAMES, file: `mtls-${era}` }),
+      thePki().issue('Gateway', { file: `client-${era}` }),
     ];
     const port = await freePort();
     const terminator = startNginx(
