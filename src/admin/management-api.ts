@@ -83,6 +83,7 @@ export class ManagementApi implements AsyncDisposable {
       const failure = expectedFailure(error, request.method);
       if (failure === undefined) throw error;
       outcome = failure.code;
+      this.#context.refused(failure.code);
       await this.#recordDenial(failure, action, incoming);
       if (failure.cause !== undefined) log.info({ err: failure.cause, requestId }, 'why the request was refused');
       respondProblem(response, failure, requestId);
