@@ -167,13 +167,14 @@ export class ManagementApi implements AsyncDisposable {
     action: string | undefined,
     { request, requestId, principal }: ManagementRequest,
   ): Promise<void> {
-    if (failure.code !== 'forbidden') return;
+    const denied = failure.cause instanceof DeniedObject ? failure.cause.object : undefined;
+    if (failure.code !== 'forbidden' && denied === undefined) return;
     try {
       await this.#context.store.recordDenial({
         actor: { subject: principal.subject, user: principal.user, requestId, address: request.socket.remoteAddress },
         action: action ?? 'unknown',
-        object: failure.cause instanceof DeniedObject ? failure.cause.object : undefined,
-        reason: failure.message,
+        object: denied,
+        reason: failure.code === 'forbidden' ? failure.message : 'It does not exist for this caller.',
       });
     } catch (error) {
       this.#context.log.error({ err: error, requestId }, 'a denial could not be written into the audit log');

@@ -195,7 +195,8 @@ export const TEAM_ROUTES: readonly Route[] = [
 async function find(call: Call, key: string, permission: 'teams.read' | 'teams.write'): Promise<TeamRecord> {
   const { store } = call.context;
   const team = (await store.team(key)) ?? (await store.teams()).find(({ name }) => name === key);
-  if (team === undefined || !call.may('teams.read', { team: team.id })) throw noSuchObject('team', key);
+  if (team === undefined) throw noSuchObject('team', key);
+  if (!call.may('teams.read', { team: team.id })) throw noSuchObject('team', key, referenceTo(team));
   call.need(permission, { team: team.id }, referenceTo(team));
   return team;
 }
