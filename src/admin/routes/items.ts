@@ -228,8 +228,8 @@ async function putOrDelete(
   next: ItemOverride,
   before: OverrideRecord | undefined,
 ): Promise<OverrideRecord | undefined> {
-  if (!isNeutral(next)) return tx.putOverride(next, before?.version);
-  if (before !== undefined) await tx.deleteOverride(next);
+  if (!isNeutral(next)) return tx.putOverride(next, before?.version ?? 0);
+  if (before !== undefined) await tx.deleteOverride(next, before.version);
   return undefined;
 }
 

@@ -155,6 +155,7 @@ export const TEAM_ROUTES: readonly Route[] = [
         throw invalidInput([{ parameter: 'email', detail: 'is no user', remedy: 'Create the user first.' }]);
       }
       const before = await membership(call, team, user.email);
+      if (before !== undefined) call.refuseUnlessNew();
       const next: MembershipRecord = { team: team.id, user: user.email, role: call.body?.role ?? 'member' };
       return call.change(
         async (tx) => {

@@ -169,8 +169,8 @@ export async function planItems(plan: Plan): Promise<void> {
         call.need(PERMISSION[wanted.kind], server?.access);
       },
       async apply(tx) {
-        if (!isNeutral(next)) await tx.putOverride(next, before?.version);
-        else if (before !== undefined) await tx.deleteOverride(next);
+        if (!isNeutral(next)) await tx.putOverride(next, before?.version ?? 0);
+        else if (before !== undefined) await tx.deleteOverride(next, before.version);
       },
     });
   }
