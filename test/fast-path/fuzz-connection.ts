@@ -154,7 +154,7 @@ function answer(response: ClientResponse): void {
 
 /** In one piece, in some, or byte by byte. */
 function cut(text: string, random: Random): string[] {
-  if (random(24) === 0) return [...text];
+  if (random(24) === 0) return Array.from(text);
   const places = Array.from({ length: random(3) === 0 ? random(8) : 0 }, () => random(text.length + 1));
   // Clients that wait for answers cut between requests.
   const ends = [...text.matchAll(/(?=POST )|(?<=\r\n\r\n)(?=xx)/g)].flatMap(({ index }) =>
