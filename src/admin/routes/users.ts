@@ -175,7 +175,7 @@ export const USER_ROUTES: readonly Route[] = [
       const binding = await checkedBinding(call, call.params, call.query.team);
       const { user, role, team } = binding;
       const held = await call.context.store.roleBindings({ user });
-      if (held.some((one) => one.role === role && one.team === team)) call.refuseUnlessNew();
+      if (held.some((had) => had.role === role && had.team === team)) call.refuseUnlessNew();
       return call.change(
         async (tx) => {
           await tx.putRoleBinding(binding);
