@@ -75,6 +75,8 @@ export class SseParser {
   /** The line that is being read is data of it. */
   #inLong = false;
   #mayBeLong = true;
+  /** Of its data, what is to be passed on next. */
+  #passing: Buffer[] = [];
 
   constructor(onEvent: (event: SseEvent) => void, options: SseParserOptions) {
     this.#onEvent = onEvent;
@@ -115,6 +117,7 @@ export class SseParser {
       if (lf !== -1 && lf < at) lf = bytes.indexOf(LF, at);
     }
     if (at < bytes.length) this.#keep(bytes.subarray(at));
+    if (this.#long !== undefined) this.#flushLong();
   }
 
   /** A byte order mark at the very beginning is no part of the first line, however the pieces are cut. */
@@ -178,8 +181,17 @@ export class SseParser {
     for (const piece of pieces) {
       this.#dataBytes += piece.length;
       this.#checkSize(this.#dataBytes);
-      if (piece.length > 0) this.#long?.push(piece);
+      if (piece.length > 0) this.#passing.push(piece);
     }
+  }
+
+  /** Thousands of short lines go on together. */
+  #flushLong(): void {
+    const pieces = this.#passing;
+    if (pieces.length === 0) return;
+    this.#passing = [];
+    const [first] = pieces;
+    this.#long?.push(first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces));
   }
 
   #endLine(rest: Buffer): void {
@@ -231,6 +243,7 @@ export class SseParser {
     this.#mayBeLong = true;
     const long = this.#long;
     if (long !== undefined) {
+      this.#flushLong();
       this.#long = undefined;
       this.#dataBytes = 0;
       return long.end();

@@ -60,7 +60,10 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string | un
   const upstream = await (session === undefined ? pool.shared() : pool.for(session));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
   const options = callOptions(exchange, pool);
-  const answer = await upstream.call(message, isUnread(exchange, pool) ? { ...options, passTo: exchange.reply } : options);
+  const answer = await upstream.call(
+    message,
+    isUnread(exchange, pool) ? { ...options, passTo: exchange.reply } : options,
+  );
   return answer === PASSED_ON ? undefined : answer.text;
 }
 

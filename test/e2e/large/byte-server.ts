@@ -13,6 +13,8 @@ export interface ByteServer extends AsyncDisposable {
   readonly url: string;
   /** Responses that were begun and have not ended. */
   readonly open: number;
+  /** How many connections there were. */
+  connections(): number;
 }
 
 const LIST = '"resultType":"complete","ttlMs":60000,"cacheScope":"public"';
@@ -21,6 +23,7 @@ const TOOLS = `{${LIST},"tools":[{"name":"tool","inputSchema":{"type":"object"}}
 
 export async function startByteServer(answer: (call: ByteCall) => void): Promise<ByteServer> {
   let open = 0;
+  let connections = 0;
   const http = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -39,6 +42,7 @@ export async function startByteServer(answer: (call: ByteCall) => void): Promise
           .end(`{"jsonrpc":"2.0","id":${id},"result":${usual}}`);
     });
   });
+  http.on('connection', () => connections++);
   await new Promise<void>((resolve) => {
     http.listen(0, '127.0.0.1', resolve);
   });
@@ -47,6 +51,7 @@ export async function startByteServer(answer: (call: ByteCall) => void): Promise
     get open() {
       return open;
     },
+    connections: () => connections,
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((resolve) => {
         http.close(() => resolve());
