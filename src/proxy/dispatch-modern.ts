@@ -11,7 +11,7 @@ import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ModernUpstream } from '../upstream/modern-upstream.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import { PASSED_ON, type Answer, type Upstream } from '../upstream/upstream.ts';
+import type { Answer, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import { isUnread } from './dispatch.ts';
@@ -175,7 +175,7 @@ async function forward(
     const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
     const passTo = isUntouched && isUnread(exchange, pool) ? exchange.reply : undefined;
     const given = await upstream.call(target.message, { ...options, headers, passTo });
-    if (given === PASSED_ON) return undefined;
+    if (given.passedOn === true) return undefined;
     text = ownOnly(exchange, given);
     read = given.message;
   }

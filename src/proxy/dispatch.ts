@@ -13,7 +13,7 @@ import {
 import { renameResultUris } from '../mcp/result-uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
-import { PASSED_ON, type CallOptions } from '../upstream/upstream.ts';
+import type { CallOptions } from '../upstream/upstream.ts';
 import { callModern } from './bridge/legacy-to-modern.ts';
 import type { Exchange } from './exchange.ts';
 import { passedHeaders } from './passed-headers.ts';
@@ -64,7 +64,7 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string | un
     message,
     isUnread(exchange, pool) ? { ...options, passTo: exchange.reply } : options,
   );
-  return answer === PASSED_ON ? undefined : answer.text;
+  return answer.passedOn === true ? undefined : answer.text;
 }
 
 /** True when nobody between server and client has to read the answer to a call. */

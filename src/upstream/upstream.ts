@@ -76,13 +76,16 @@ export interface AnswerSink {
 export interface Answer {
   /** The answer under the id of the request, ready for the client. */
   readonly text: string;
+  /** The client has the answer already (`passTo`): there is nothing left to read. */
+  readonly passedOn?: true;
   /** The same as the server sent it, under the id that the call had there: for reading. */
   readonly message: Message;
 }
 
-/** What a call resolves with whose answer has gone to `passTo`: there is nothing left to read. */
+/** What a call resolves with whose answer has gone to `passTo`. */
 export const PASSED_ON: Answer = {
   text: '',
+  passedOn: true,
   message: {
     kind: 'response',
     text: '',

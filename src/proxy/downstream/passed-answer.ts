@@ -61,8 +61,8 @@ class PassedAnswer implements AnswerSink {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#response.end(this.#last);
     if (this.#watched) this.#response.prependOnceListener('finish', () => this.#response.socket?.setTimeout(0));
+    this.#response.end(this.#last);
   }
 
   /** Without the end of the body the client knows that the answer is not complete. */
