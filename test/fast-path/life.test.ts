@@ -67,10 +67,10 @@ describe('B1 deadlines, with the fast path on and off', () => {
 
   /** Goes on after the connection is closed at the latest. */
   async function slowly({ socket, closed }: Client, text: string): Promise<void> {
-    let open = true;
-    void closed.then(() => (open = false));
+    let isOpen = true;
+    void closed.then(() => (isOpen = false));
     for (const letter of text) {
-      if (!open) return;
+      if (!isOpen) return;
       socket.write(letter);
       await delay(200);
     }
