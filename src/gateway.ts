@@ -8,7 +8,7 @@ import { denialRecorder, followCredentials, openAuthentication } from './gateway
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
-import { itemKeeper, readStore } from './gateway-store.ts';
+import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -132,6 +132,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   place.current = current;
+  if (options.store !== undefined)
+    stack.use(tendStore(options.store, telemetry.log, () => current.runtime.config.gateway));
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
@@ -236,7 +238,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
-    metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
+    store: () => options.store && storeDocument(options.store.status()),
+    metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities, store: options.store })),
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
