@@ -92,7 +92,6 @@ export class Listener implements AsyncDisposable {
       this.#fastPath = new FastPath(this.#server, {
         event: tls === undefined ? 'connection' : 'secureConnection',
         headersTimeoutMs: HEADERS_TIMEOUT_MS,
-        requestTimeoutMs: REQUEST_TIMEOUT_MS,
         keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
         onRequest: (request, response) => void this.#acceptWhole(request, response),
         onLate: (socket) => this.#refuseUnreadable(LATE, socket),
@@ -161,8 +160,9 @@ export class Listener implements AsyncDisposable {
   }
 
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const deps = await this.#serving.promise;
+    // At once: what stands behind the request may be found wrong before anything else happens.
     this.#occupy(request.socket, response);
+    const deps = await this.#serving.promise;
     const requestId = newRequestId();
     const route = routeOf(request.url ?? '');
     const managed = route === undefined && deps.management.owns(pathOnly(request));

@@ -1,5 +1,6 @@
 /** Servers, virtual servers and changes of items of an import. */
 import { isDeepStrictEqual } from 'node:util';
+import { seesInApi } from '../../auth/authorize.ts';
 import type { Permission } from '../../auth/permissions.ts';
 import { canonicalEntry, joinSecrets, separateSecrets, type Entry } from '../../config/entry-secrets.ts';
 import type { ItemKind, ItemOverride } from '../../config/registration.ts';
@@ -8,6 +9,7 @@ import { MASK } from '../contract/gateways.ts';
 import type { Transfer } from '../contract/transfer.ts';
 import { checkDraft, unmasked } from '../gateways/draft.ts';
 import { permissionFor, permissionForRecord } from '../gateways/known.ts';
+import { refuseMovedSecrets } from '../gateways/moved-secrets.ts';
 import { refuseTaken } from '../gateways/registration.ts';
 import { invalidInput } from '../http/problem.ts';
 import { visibleServers } from '../known-servers.ts';
@@ -29,6 +31,7 @@ export async function planGateways(plan: Plan): Promise<void> {
       name: wanted.name,
       pointer,
       before: before && {
+        isKnown: seesInApi(call.principal, before.access),
         isSame: isDeepStrictEqual(
           { entry: withMasksLifted(entry, before.secrets), access: accessWith(teams, wanted), ...about },
           {
@@ -45,7 +48,11 @@ export async function planGateways(plan: Plan): Promise<void> {
         await checkAccess(plan, wanted, permission, before?.access);
         if (before !== undefined) call.need(permissionForRecord(before), before.access);
         refuseTaken(wanted.name, call);
-        const whole = await below('/entry', () => unmasked(entry, before?.secrets ?? {}));
+        const whole = await below('/entry', () => {
+          const next = unmasked(entry, before?.secrets ?? {});
+          if (before !== undefined) refuseMovedSecrets(joinSecrets(before), next, entry);
+          return next;
+        });
         const draft = {
           id: before?.id ?? newRowId(),
           name: wanted.name,
@@ -89,6 +96,7 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
       name: wanted.name,
       pointer: `/servers/${index}`,
       before: before && {
+        isKnown: seesInApi(call.principal, before.access),
         isSame: isDeepStrictEqual(
           { ...about, access: accessWith(teams, wanted) },
           {
@@ -134,17 +142,16 @@ export async function planItems(plan: Plan): Promise<void> {
   for (const [index, wanted] of document.items.entries()) {
     const before = present.get(keyOf(wanted));
     const next = overrideOf(wanted);
+    const server = servers.get(wanted.server);
+    // One that is there and hidden has been refused with the servers.
+    const isKnown = server !== undefined || document.gateways.some(({ name }) => name === wanted.server);
     await plan.add({
       kind: 'item',
       name: `${wanted.server} ${wanted.kind} ${wanted.key}`,
       pointer: `/items/${index}`,
-      before: before && {
-        isSame: isDeepStrictEqual(overrideOf(before), next),
-      },
+      before: before && { isKnown, isSame: isDeepStrictEqual(overrideOf(before), next) },
       check() {
-        const server = servers.get(wanted.server);
-        const imported = document.gateways.some(({ name }) => name === wanted.server);
-        if (server === undefined && !imported) {
+        if (!isKnown) {
           throw invalidInput([
             {
               pointer: '/server',
