@@ -132,6 +132,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   place.current = current;
+  authentication.use(first.authenticator);
   if (options.store !== undefined)
     stack.use(tendStore(options.store, telemetry.log, () => current.runtime.config.gateway));
   const atBoot = bootServers(first, 'file');
@@ -186,6 +187,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onBegin: () => watch.acknowledge(),
     onEnd: () => {
       void watch.look();
+      authentication.use(current.runtime.authenticator);
       events.followRuntime(current.runtime);
       events.reloaded(reloader.status);
     },
@@ -213,9 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log: telemetry.log,
       events: events.bus,
       currentPrincipal: (before) =>
-        current.runtime.authenticator.knows(before)
-          ? (authentication.principal(before) ?? before)
-          : undefined,
+        current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
       metrics: () => operations.metrics(),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
