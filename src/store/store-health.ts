@@ -29,7 +29,7 @@ export class StoreHealth {
   get state(): HealthState {
     return {
       reachable: this.#reachable,
-      writable: this.#writable,
+      writable: this.#reachable && this.#writable,
       since: this.#since,
       lastAnswer: this.#lastAnswer,
       lastError: this.#lastError,
@@ -60,9 +60,11 @@ export class StoreHealth {
     const fault = faultOf(cause);
     this.#lastError = { at: Date.now(), code: error.code, reason: reasonOf(cause) };
     if (fault === 'busy') return;
-    const answers = fault === 'full' || fault === 'read-only';
-    if (answers) this.#lastAnswer = Date.now();
-    this.#turn(answers, during === 'change' ? false : this.#writable);
+    // A disk that takes nothing more still gives what is on it.
+    if (during === 'change' && (fault === 'full' || fault === 'read-only' || fault === 'failing')) {
+      this.#lastAnswer = Date.now();
+      this.#turn(true, false);
+    } else this.#turn(false, this.#writable);
   }
 
   #turn(reachable: boolean, writable: boolean): void {

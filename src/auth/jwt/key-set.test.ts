@@ -237,5 +237,5 @@ describe('a token that was verified', () => {
 });
 
 function publicKey(...keys: readonly KeyObject[]): { readonly kind: 'public'; readonly keys: readonly string[] } {
-  return { kind: 'public', keys: keys.map((key) => key.export({ type: 'spki', format: 'pem' }).toString()) };
+  return { kind: 'public', keys: keys.map((key) => key.export({ type: 'spki', format: 'pem' })) };
 }

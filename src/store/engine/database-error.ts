@@ -1,11 +1,12 @@
 /** What a database means by an error, whichever of the two it is. */
 import { StoreError } from '../store.ts';
 
-export type DatabaseFault = 'unique' | 'reference' | 'full' | 'busy' | 'read-only' | 'damaged';
+export type DatabaseFault = 'unique' | 'reference' | 'full' | 'busy' | 'read-only' | 'failing' | 'damaged';
 
 /** Result codes of SQLite: https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
@@ -19,6 +20,7 @@ const FAULT_OF_PRIMARY: ReadonlyMap<number, DatabaseFault> = new Map([
   [SQLITE_FULL, 'full'],
   [SQLITE_BUSY, 'busy'],
   [SQLITE_READONLY, 'read-only'],
+  [SQLITE_IOERR, 'failing'],
   [SQLITE_CORRUPT, 'damaged'],
   [SQLITE_NOTADB, 'damaged'],
 ]);
@@ -31,6 +33,7 @@ const FAULT_OF_SQLSTATE: Readonly<Record<string, DatabaseFault>> = {
   '53100': 'full',
   '55P03': 'busy',
   '25006': 'read-only',
+  '58030': 'failing',
   XX001: 'damaged',
   XX002: 'damaged',
 };
@@ -65,6 +68,12 @@ export function asStoreError(error: unknown): StoreError {
     return new StoreError(
       'unavailable',
       'The store can only be read: its disk is mounted read-only, or its server is a standby. Nothing was changed.',
+      { cause: error },
+    );
+  if (fault === 'failing')
+    return new StoreError(
+      'unavailable',
+      `The disk of the store does not take what is written, or does not give it back (${wordsOf(error)}). Nothing was changed.`,
       { cause: error },
     );
   if (fault === 'damaged')
