@@ -217,7 +217,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       currentPrincipal: (before) =>
         current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
-      metrics: () => operations.metrics(),
+      refused: (code) => front.metrics.refusal(code),
+      metrics: (isVisible) => operations.metrics(isVisible),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
       setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
@@ -239,7 +240,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
     store: () => options.store && storeDocument(options.store.status()),
-    metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities, store: options.store })),
+    metrics: (isVisible) =>
+      front.metrics.text(metricSources({ front, webSockets, reloader, identities, store: options.store }), isVisible),
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };

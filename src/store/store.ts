@@ -129,7 +129,7 @@ export interface StoreWriter extends StoreReader {
   ): Promise<VirtualServerRecord>;
   deleteVirtualServer(id: string, version?: number): Promise<VirtualServerRecord>;
   putOverride(override: ItemOverride, version: number | undefined): Promise<OverrideRecord>;
-  deleteOverride(item: ItemReference): Promise<void>;
+  deleteOverride(item: ItemReference, version?: number): Promise<void>;
   insertUser(record: NewRecord<UserRecord>): Promise<UserRecord>;
   updateUser(id: string, version: number | undefined, fields: Changes<UserRecord>): Promise<UserRecord>;
   /** Together with tokens, roles and memberships. */

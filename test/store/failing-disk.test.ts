@@ -16,24 +16,34 @@ const LIMITED = fileURLToPath(new URL('./limited-writer.ts', import.meta.url));
 const FRAME_HEADER_BYTES = 24;
 
 describe('a disk that refuses writes', () => {
-  it.skipIf(process.platform !== 'linux')('is said in clear words, and is written to again when it takes them, with nothing lost', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-failing-'));
-    try {
-      const writer = spawn(process.execPath, [LIMITED, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
-      const chunks: string[] = [];
-      writer.stdout.setEncoding('utf8').on('data', (text: string) => chunks.push(text));
-      expect(await once(writer, 'close')).toEqual([0, null]);
-      expect(JSON.parse(chunks.join(''))).toEqual({
-        code: 'unavailable',
-        message: expect.stringMatching(/^The disk of the store does not take what is written.*Nothing was changed\.$/),
-        during: { reachable: true, writable: false, names: ['before'], reason: expect.stringMatching(/^SQLite \d+$/) },
-        after: { reachable: true, writable: true, names: ['before', 'after'] },
-        verified: true,
-      });
-    } finally {
-      await rm(dataDir, { recursive: true, force: true });
-    }
-  });
+  it.skipIf(process.platform !== 'linux')(
+    'is said in clear words, and is written to again when it takes them, with nothing lost',
+    async () => {
+      const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-failing-'));
+      try {
+        const writer = spawn(process.execPath, [LIMITED, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+        const chunks: string[] = [];
+        writer.stdout.setEncoding('utf8').on('data', (text: string) => chunks.push(text));
+        expect(await once(writer, 'close')).toEqual([0, null]);
+        expect(JSON.parse(chunks.join(''))).toEqual({
+          code: 'unavailable',
+          message: expect.stringMatching(
+            /^The disk of the store does not take what is written.*Nothing was changed\.$/,
+          ),
+          during: {
+            reachable: true,
+            writable: false,
+            names: ['before'],
+            reason: expect.stringMatching(/^SQLite \d+$/),
+          },
+          after: { reachable: true, writable: true, names: ['before', 'after'] },
+          verified: true,
+        });
+      } finally {
+        await rm(dataDir, { recursive: true, force: true });
+      }
+    },
+  );
 
   it('is one that is damaged when its pages are, and the message says what to do', async () => {
     await using temporary = await openTemporaryStore();
