@@ -184,7 +184,8 @@ describeOnBothStores('lines of the audit log that are removed', (open) => {
 });
 
 describe('gatehouse audit export and prune', () => {
-  it('write a file that verifies by itself, and remove what is in it', async () => {
+  // Nine processes, one after the other.
+  it('write a file that verifies by itself, and remove what is in it', { timeout: 180_000 }, async () => {
     await using temporary = await openTemporaryStore();
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-export-'));
     const file = join(folder, 'audit.jsonl');
