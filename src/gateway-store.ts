@@ -60,11 +60,12 @@ export function tendStore(store: Store, log: Telemetry['log'], gateway: () => Co
       return { keepDays, keepLines };
     },
   });
-  const stop = store.onStatus(({ engine, reachable, writable, lastError }) => {
-    const details = { engine, ...(lastError && { code: lastError.code, reason: lastError.reason }) };
-    if (!reachable) log.error(details, 'THE STORE DOES NOT ANSWER: calls go on as before, changes are refused');
-    else if (!writable) log.error(details, 'THE STORE TAKES NO CHANGES: calls go on, changes are refused');
-    else log.info({ engine }, 'the store answers and takes changes again');
+  // Changes and refusals fail meanwhile, which whoever reads the log must not have to find out by them.
+  const stop = store.onStatus(({ reachable, writable }, failure) => {
+    const reason = failure?.message;
+    if (!reachable) log.error({ reason }, 'the store does not answer; what is configured is served on');
+    else if (!writable) log.error({ reason }, 'the store takes no changes; what is configured is served on');
+    else log.info('the store answers and takes changes again');
   });
   return {
     async [Symbol.asyncDispose]() {

@@ -58,7 +58,7 @@ export class SqlStore extends SqlReader implements Store {
   readonly #stopWatching: () => void;
   readonly #changes = new ChangeQueue();
   readonly #health: StoreHealth;
-  readonly #followers = new Set<(status: StoreStatus) => void>();
+  readonly #followers = new Set<(status: StoreStatus, failure: StoreError | undefined) => void>();
   #auditLines: number;
   #size: StoreMeasures['size'];
   #closed = false;
@@ -70,7 +70,7 @@ export class SqlStore extends SqlReader implements Store {
     this.#vault = vault;
     this.#news = new ChangeNews(state.revision, async () => this.revision());
     this.#auditLines = state.auditLines;
-    this.#health = new StoreHealth(() => this.#tellStatus());
+    this.#health = new StoreHealth((failure) => this.#tellStatus(failure));
     this.#stopWatching = engine.watch(() => void this.#news.look());
     this.#sweep = setInterval(() => void this.#sweepUp(), SWEEP_INTERVAL_MS).unref();
   }
@@ -195,7 +195,7 @@ export class SqlStore extends SqlReader implements Store {
     };
   }
 
-  onStatus(listener: (status: StoreStatus) => void): () => void {
+  onStatus(listener: (status: StoreStatus, failure: StoreError | undefined) => void): () => void {
     this.#followers.add(listener);
     return () => this.#followers.delete(listener);
   }
@@ -301,9 +301,9 @@ export class SqlStore extends SqlReader implements Store {
     }
   }
 
-  #tellStatus(): void {
+  #tellStatus(failure: StoreError | undefined): void {
     const status = this.status();
-    for (const listener of this.#followers) queueMicrotask(() => listener(status));
+    for (const listener of this.#followers) queueMicrotask(() => listener(status, failure));
   }
 }
 

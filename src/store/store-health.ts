@@ -14,7 +14,7 @@ export interface HealthState {
 
 export class StoreHealth {
   readonly #errors = new Map<StoreErrorCode, number>();
-  readonly #onTurn: () => void;
+  readonly #onTurn: (failure: StoreError | undefined) => void;
   #reachable = true;
   #writable = true;
   #since = Date.now();
@@ -22,7 +22,7 @@ export class StoreHealth {
   #lastError: StoreTrouble | undefined;
 
   /** `onTurn` is called when it becomes another than it was. */
-  constructor(onTurn: () => void) {
+  constructor(onTurn: (failure: StoreError | undefined) => void) {
     this.#onTurn = onTurn;
   }
 
@@ -63,15 +63,15 @@ export class StoreHealth {
     // A disk that takes nothing more still gives what is on it.
     if (during === 'change' && (fault === 'full' || fault === 'read-only' || fault === 'failing')) {
       this.#lastAnswer = Date.now();
-      this.#turn(true, false);
-    } else this.#turn(false, this.#writable);
+      this.#turn(true, false, error);
+    } else this.#turn(false, this.#writable, error);
   }
 
-  #turn(reachable: boolean, writable: boolean): void {
+  #turn(reachable: boolean, writable: boolean, failure?: StoreError): void {
     if (reachable === this.#reachable && writable === this.#writable) return;
     this.#reachable = reachable;
     this.#writable = writable;
     this.#since = Date.now();
-    this.#onTurn();
+    this.#onTurn(failure);
   }
 }

@@ -35,8 +35,8 @@ export interface Store extends StoreReader, AsyncDisposable {
   status(): StoreStatus;
   /** What the store has counted and measured so far, without asking it. */
   measures(): StoreMeasures;
-  /** Called when the store stops answering, or taking changes, and when it does again. Returns how to end it. */
-  onStatus(listener: (status: StoreStatus) => void): () => void;
+  /** Called when the store stops to answer, or to take changes, with the reason, and when it does again. Returns how to end it. */
+  onStatus(listener: (status: StoreStatus, failure: StoreError | undefined) => void): () => void;
   /**
    * Called after each change that this process has made, or has noticed of another one; of several at once only the last
    * may be told. Never called within `change`. Returns how to end it.

@@ -45,7 +45,11 @@ describe('a gateway', () => {
         expect(metrics).toContain('gatehouse_store_connections{state="listening"} 0\n');
         expect(metrics).toMatch(/gatehouse_store_errors_total\{code="unavailable"\} [1-9]/);
         expect(gateway.logs()).toContainEqual(
-          expect.objectContaining({ level: 'error', msg: expect.stringContaining('THE STORE DOES NOT ANSWER') }),
+          expect.objectContaining({
+            level: 'error',
+            reason: expect.stringMatching(/^The store cannot be used: /),
+            msg: 'the store does not answer; what is configured is served on',
+          }),
         );
 
         await database.resume();

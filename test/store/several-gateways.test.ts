@@ -59,7 +59,8 @@ describeOnBothStores('two gateways of one store', (open) => {
         both[at % 2]?.call('POST', '/v1/teams', { name: `team-${at}` }, { authorization: `Bearer ${token}` }),
       );
       const registered = (await Promise.all(tries)).map((answer) => answer?.status);
-      expect(registered.toSorted()).toEqual([201, ...Array.from({ length: 19 }, () => 409)]);
+      expect(registered.filter((status) => status === 201)).toHaveLength(1);
+      expect(registered.filter((status) => status === 409)).toHaveLength(19);
       expect((await Promise.all(denials)).every((answer) => answer?.status === 403)).toBe(true);
       const lines = await temporary.store.audit({ limit: 1_000 });
       expect(lines.filter(({ outcome, action }) => outcome === 'denied' && action === 'team.create')).toHaveLength(40);
