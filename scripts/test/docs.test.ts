@@ -81,6 +81,12 @@ describe('the documentation', () => {
     expect(result).toMatchObject({ ok: true });
   });
 
+  it('shows every room and every folder of the repository in the plan of the house', () => {
+    const plan = read('ARCHITECTURE.md');
+    const folders = FILES.flatMap((path) => [/^(?:src\/)?([\w-]+)\//.exec(path)?.[1] ?? []].flat());
+    expect([...new Set(folders)].filter((name) => !plan.includes(`${name}/`))).toEqual([]);
+  });
+
   it('has every guide, page of the reference and decision in a list', () => {
     const lists = [
       { folder: 'docs/guides/', list: 'docs/README.md' },
