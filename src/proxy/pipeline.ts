@@ -59,7 +59,8 @@ export async function handlePost(
     const body = link?.text ?? (await readMessageBody(request, runtime.config.gateway, front.bodies));
     if (typeof body !== 'string') large = body;
     // The parts of a batch were signed together, with the body that they came in.
-    if (link?.text === undefined) runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
+    if (link?.text === undefined)
+      runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
     const batch = link?.text === undefined && typeof body === 'string' ? batchOf(body) : undefined;
     if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
     message = readMessage(typeof body === 'string' ? body : body.outline);

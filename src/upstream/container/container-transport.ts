@@ -5,7 +5,14 @@ import { within } from '../../shared/async.ts';
 import type { CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { createRedactor } from '../../telemetry/redaction.ts';
-import { MAX_MESSAGE_BYTES, type SendOptions, type Transport, type TransportEvents, textOfMessage, type MessageText } from '../transport.ts';
+import {
+  MAX_MESSAGE_BYTES,
+  type SendOptions,
+  type Transport,
+  type TransportEvents,
+  textOfMessage,
+  type MessageText,
+} from '../transport.ts';
 import { engineFailed, exitError, isStartFailure, wasKilled } from './container-exit.ts';
 import type { ContainerHost } from './container-host.ts';
 import { ContainerProcess, type ProcessEnd } from './container-process.ts';

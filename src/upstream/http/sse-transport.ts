@@ -1,6 +1,12 @@
 /** The wire to a server over HTTP+SSE (protocol version 2024-11-05): one event stream for its messages, POST for ours. */
 import { GatewayError } from '../../shared/errors.ts';
-import { textOfMessage, type MessageText, type SendOptions, type Transport, type TransportEvents } from '../transport.ts';
+import {
+  textOfMessage,
+  type MessageText,
+  type SendOptions,
+  type Transport,
+  type TransportEvents,
+} from '../transport.ts';
 import { splitBatch } from './answers.ts';
 import { discard, type OutboundResponse } from './connector.ts';
 import { peerError, printable } from './http-errors.ts';
