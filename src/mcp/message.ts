@@ -1,6 +1,6 @@
 /** One JSON-RPC 2.0 message, kept as the exact text that arrived beside what a gateway must know of it. */
 import { GatewayError } from '../shared/errors.ts';
-import { JsonOutline, outlineOf } from './json-outline.ts';
+import { outlineOf, type JsonOutline } from './json-outline.ts';
 import { JsonScanError, type JsonLimits } from './json-scanner.ts';
 import { LARGE_TEXT, SERVER_LIMITS } from './shape.ts';
 import { findSpan, refuseLookalikes, scanObject, sliceSpan, splice, type Edit, type Span } from './json-text.ts';

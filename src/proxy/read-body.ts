@@ -49,12 +49,12 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, watc
     watcher?.onPiece(chunk);
     chunks.push(chunk);
   };
-  const refused = await new Promise<unknown>((resolve, reject) => {
+  const refused = await new Promise<Error | undefined>((resolve, reject) => {
     try {
       if (announced > maxBytes) throw tooLarge(maxBytes);
       watcher?.onLength?.(announced);
     } catch (error) {
-      return resolve(error);
+      return resolve(asError(error));
     }
     request.on('data', (chunk: Buffer) => {
       try {
@@ -62,7 +62,7 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, watc
       } catch (error) {
         request.removeAllListeners('data');
         chunks.length = 0;
-        resolve(error);
+        resolve(asError(error));
       }
     });
     request.on('end', () => resolve(undefined));
@@ -75,6 +75,10 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, watc
   }
   const [first] = chunks;
   return first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, size);
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** The text of UTF-8 bytes. Throws `parse_error`. */
