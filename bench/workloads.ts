@@ -6,6 +6,7 @@ import { LISTING_WORKLOADS } from './load/listing-workloads.ts';
 import type { LoadWorkload } from './load/load-workload.ts';
 import { measureLoad } from './load/measure-load.ts';
 import type { Workload } from './stage.ts';
+import { STREAMS } from './streams/stream-workload.ts';
 
 function loaded(group: string, workload: LoadWorkload): Workload {
   const { name, title, contenders, open = false } = workload;
@@ -22,4 +23,5 @@ export const WORKLOADS: readonly Workload[] = [
   ...CALL_WORKLOADS.map((workload) => loaded('calls', workload)),
   ...LISTING_WORKLOADS.map((workload) => loaded('listings', workload)),
   ...CONNECTION_WORKLOADS.map((workload) => loaded('connections', workload)),
+  STREAMS,
 ];

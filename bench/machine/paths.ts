@@ -18,3 +18,9 @@ export const PATHS = {
 export function withoutPaths(text: string): string {
   return text.replaceAll(PATHS.root, '').replaceAll(/\/tmp\/[\w./-]+/g, 'a temporary file');
 }
+
+/** What an error says, with its cause: `fetch failed` alone says nothing. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message} (${messageOf(error.cause)})`;
+}

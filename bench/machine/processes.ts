@@ -27,7 +27,7 @@ export interface StartOptions {
   readonly input?: string;
   readonly keepInput?: boolean;
   readonly env?: Readonly<Record<string, string>>;
-  /** Most files that it may have open; default: what this process may have. */
+  /** Most files that it may have open, up to `openFilesAllowed`; default: what this process may have. */
   readonly files?: number;
 }
 
@@ -111,6 +111,11 @@ export function start(command: readonly string[], options: StartOptions): Starte
       clearTimeout(timer);
     },
   };
+}
+
+/** How many files a program may have open here at most. */
+export function openFilesAllowed(): number {
+  return Number(run(['prlimit', '--nofile', '--output=HARD', '--noheadings']).trim());
 }
 
 /** What a log says last, on one line. */
