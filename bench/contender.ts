@@ -27,6 +27,8 @@ export interface Setting {
   readonly pinning: Pinning | undefined;
   /** Options for Node that record a profile, where one is wanted. */
   readonly nodeOptions: readonly string[];
+  /** Where its configuration is, for one that reads it again; default: it is given one. */
+  readonly configFile?: string;
   /** Most files that it may have open; default: what the bench may have. */
   readonly files?: number;
 }
