@@ -10,6 +10,8 @@ export interface Contender {
   readonly gathers?: boolean;
   /** It is ours, and runs on Node: profiles are taken of it. */
   readonly profiled?: boolean;
+  /** Builds or downloads what it needs, so that no start is measured with it. */
+  prepare?(): void;
   start(setting: Setting): Promise<Running>;
 }
 

@@ -74,6 +74,7 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
 /** One workload that cannot be measured does not end the others. */
 async function measuredOrNot(workload: Workload, stage: Stage, chosen: readonly Contender[]): Promise<Measurement> {
   try {
+    for (const contender of chosen) contender.prepare?.();
     return await workload.measure(stage, chosen);
   } catch (error) {
     console.error(error);

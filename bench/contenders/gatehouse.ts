@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listening, type Contender, type Running, type Setting } from '../contender.ts';
+import { builtProgram } from '../machine/built-program.ts';
 import { PATHS } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
 import { run, start, type Started } from '../machine/processes.ts';
@@ -20,8 +21,8 @@ export interface GatehouseVariant {
   readonly endpoint?: 'unified' | 'virtual';
   /** Default: over HTTP. */
   readonly server?: 'container';
-  /** `main.ts` of another checkout; default: this one. */
-  readonly program?: string;
+  /** Root of another checkout; default: this one. */
+  readonly checkout?: string;
 }
 
 /** JWTs differ by connection, as those of different users do. */
@@ -37,13 +38,15 @@ export function gatehouse(variant: GatehouseVariant): Contender {
     does,
     profiled: true,
     gathers: endpoint !== undefined,
+    prepare: () => void builtProgram(variant.checkout),
     start: (setting) => startGatehouse(variant, setting),
   };
 }
 
 async function startGatehouse(variant: GatehouseVariant, setting: Setting): Promise<Running> {
-  const { endpoint, server, credential, program: main = PATHS.gatehouse, flags = [] } = variant;
+  const { endpoint, server, credential, checkout, flags = [] } = variant;
   const { label, listener, cpu, pinning, nodeOptions, files, configFile } = setting;
+  const main = builtProgram(checkout);
   const command = [process.execPath, ...nodeOptions, main];
   const needsStore = credential === 'api-token' || endpoint === 'virtual';
   const dataDir = join(PATHS.cache, 'data', label);

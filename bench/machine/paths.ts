@@ -11,7 +11,6 @@ export const PATHS = {
   peers: at('../peers'),
   results: at('../results'),
   readme: at('../README.md'),
-  gatehouse: at('../../src/main.ts'),
 } as const;
 
 /** The text as it may be published: without the folders of this machine. */
