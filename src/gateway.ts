@@ -211,9 +211,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log: telemetry.log,
       events: events.bus,
       currentPrincipal: (before) =>
-        current.runtime.authenticator.knows(before.subject)
-          ? (authentication.principal(before.subject) ?? before)
-          : undefined,
+        current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
       metrics: () => operations.metrics(),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
