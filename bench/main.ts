@@ -1,13 +1,11 @@
 /** `npm run bench`: Gatehouse beside its neighbours, on loopback. See bench/README.md. */
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Contender } from './contender.ts';
-import { PATHS } from './machine/paths.ts';
 import { pinHere } from './machine/pinning.ts';
+import { runFolder } from './machine/run-folder.ts';
 import { openUpstreams } from './machine/upstreams.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { commit, machineFacts, versionFacts } from './report/machine-facts.ts';
-import { hottest, profileOptions } from './report/profile.ts';
+import { hottest, microseconds, profileOptions } from './report/profile.ts';
 import { merged, newestReport, writeReport, type Report } from './report/report.ts';
 import { sectionText, targetTable } from './report/tables.ts';
 import { spreadOf, type Measurement, type Profile, type Section } from './section.ts';
@@ -25,11 +23,7 @@ if (options.help) {
 
 /** True when every figure holds. */
 async function bench({ plan, workloads, contenders, peers, profile, write }: Options): Promise<boolean> {
-  // Whatever is made for a while is below a folder of ours, also when the run is broken off.
-  const temporary = join(PATHS.cache, `tmp-${process.pid}`);
-  mkdirSync(temporary, { recursive: true });
-  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
-  process.env['TMPDIR'] = temporary;
+  process.env['TMPDIR'] = runFolder('tmp');
   const pinning = pinHere();
   const before = write ? newestReport() : undefined;
   const whole = workloads.length === WORKLOADS.length;
@@ -37,7 +31,7 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
   const facts = { date, machine: machineFacts(), plan, pinned: pinning !== undefined };
   const sections: Section[] = [];
   await using upstreams = openUpstreams(pinning);
-  const stage: Stage = { plan, pinning, upstreams, nodeOptions: [] };
+  const stage: Stage = { plan, pinning, upstreams, nodeOptions: [], onWarm: () => undefined };
   const report = (): Report => ({
     ...(whole || before === undefined ? { ...facts, versions: versionFacts(true) } : before),
     sections: merged(
@@ -89,8 +83,10 @@ async function profilesOf(workload: Workload, stage: Stage, chosen: readonly Con
   const plan = { ...stage.plan, rounds: 2, repeats: 1, soakSeconds: 5, broadcasts: 2 };
   for (const contender of chosen.filter(({ profiled }) => profiled === true)) {
     const name = `${workload.name}-${contender.name}`;
-    await measuredOrNot(workload, { ...stage, plan, nodeOptions: profileOptions(name) }, [contender]);
-    const top = hottest(name);
+    let warmAt = 0;
+    const onWarm = (): void => void (warmAt = microseconds());
+    await measuredOrNot(workload, { ...stage, plan, nodeOptions: profileOptions(name), onWarm }, [contender]);
+    const top = hottest(name, warmAt);
     if (top.length > 0) profiles.push({ contender: contender.name, top });
   }
   return profiles;

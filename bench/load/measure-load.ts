@@ -62,6 +62,7 @@ export async function measureLoad(
     alone: pinning !== undefined && workload.unpinned !== true,
   };
   for (const entry of entries) await orFault(entry, 'failed while it warmed up', () => warmUp(entry, loading));
+  stage.onWarm();
   for (let round = 0; round < plan.rounds; round++) {
     for (const entry of entries) await orFault(entry, 'failed', () => oneRound(entry, loading));
   }

@@ -4,6 +4,7 @@ import { stripTypeScriptTypes } from 'node:module';
 import { basename, join } from 'node:path';
 import { PATHS } from './paths.ts';
 import { run } from './processes.ts';
+import { runFolder } from './run-folder.ts';
 
 const built = new Map<string, string>();
 
@@ -24,9 +25,7 @@ export function builtProgram(folder: string = PATHS.root): string {
 
 /** A program of the bench that needs nothing but packages. */
 export function plainProgram(source: string): string {
-  const folder = join(PATHS.cache, 'programs');
-  mkdirSync(folder, { recursive: true });
-  const program = join(folder, `${basename(source, '.ts')}.mjs`);
+  const program = join(runFolder('programs'), `${basename(source, '.ts')}.mjs`);
   writeFileSync(program, stripTypeScriptTypes(readFileSync(source, 'utf8')));
   return program;
 }

@@ -5,7 +5,7 @@ const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url
 
 export const PATHS = {
   root: at('../../'),
-  /** Out of git: programs, packages, profiles, logs. */
+  /** Out of git: programs, packages, profiles, and a folder for each run. */
   cache: at('../.cache'),
   native: at('../native'),
   peers: at('../peers'),

@@ -7,9 +7,10 @@ import { configuration, serversBehind } from '../contenders/gatehouse-configurat
 import { variant } from '../contenders/variants.ts';
 import { applyLoad, prepare, type LoadResult } from '../load/generator.ts';
 import type { LoadWorkload } from '../load/load-workload.ts';
-import { messageOf, PATHS, withoutPaths } from '../machine/paths.ts';
+import { messageOf, withoutPaths } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
 import { difference, processorTime } from '../machine/processor-time.ts';
+import { runFolder } from '../machine/run-folder.ts';
 import type { Column, Measurement, Row } from '../section.ts';
 import type { Stage, Workload } from '../stage.ts';
 
@@ -91,7 +92,7 @@ async function measureReloads(stage: Stage, contender: Contender): Promise<Row[]
   try {
     const upstream = await upstreams.for({ era: CALLS.era, wire: CALLS.wire, tools: CALLS.tools });
     const label = `${contender.name}-reload`;
-    const configFile = join(PATHS.cache, `${label}.json`);
+    const configFile = join(runFolder('configurations'), `${label}.json`);
     const use = ({ count, mark }: Servers): void =>
       writeFileSync(configFile, configuration(serversBehind({ upstream, servers: count }, mark)));
     use(ALL);
@@ -103,6 +104,7 @@ async function measureReloads(stage: Stage, contender: Contender): Promise<Row[]
       applyLoad(requests, { pinned: pinned(pinning?.rest, pinning), seconds: LOAD_SECONDS });
     await load();
     const quiet = await load();
+    stage.onWarm();
     for (const change of CHANGES) {
       const figures: Record<string, number[]> = { quietP99: [quiet.p99] };
       for (let repeat = 0; repeat <= plan.repeats; repeat++) {

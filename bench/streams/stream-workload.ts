@@ -69,7 +69,7 @@ export const STREAMS: Workload = {
 };
 
 async function measureStreams(
-  { plan, pinning, nodeOptions }: Stage,
+  { plan, pinning, nodeOptions, onWarm }: Stage,
   { contender, kind, files: filesOfOne }: Listening,
 ): Promise<Row> {
   const files = openFilesAllowed();
@@ -104,6 +104,7 @@ async function measureStreams(
     // The first ones show how it is done, and are not counted.
     for (let index = 0; index < AT_ONCE; index++) listeners.push(await openListener(running, kind));
     await sleep(SETTLE_MS);
+    onWarm();
     const before = processorTime(running.pids);
     await severalAtOnce(count, async () => void listeners.push(await openListener(running, kind)));
     const opened = processorTime(running.pids);
