@@ -28,12 +28,14 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
   const before = write ? newestReport() : undefined;
   const whole = workloads.length === WORKLOADS.length;
   const date = new Date().toISOString().slice(0, 10);
+  // What is written meanwhile must not count as a change.
+  const measuredCommit = commit();
   const facts = { date, machine: machineFacts(), plan, pinned: pinning !== undefined };
   const sections: Section[] = [];
   await using upstreams = openUpstreams(pinning);
   const stage: Stage = { plan, pinning, upstreams, nodeOptions: [], onWarm: () => undefined };
   const report = (): Report => ({
-    ...(whole || before === undefined ? { ...facts, versions: versionFacts(true) } : before),
+    ...(whole || before === undefined ? { ...facts, versions: versionFacts(measuredCommit) } : before),
     sections: merged(
       whole ? [] : (before?.sections ?? []),
       sections,
@@ -48,7 +50,7 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
     if (chosen.length === 0) continue;
     const measured = await measuredOrNot(workload, stage, chosen);
     const section: Section = {
-      ...{ name: workload.name, group: workload.group, title: workload.title, date, commit: commit() },
+      ...{ name: workload.name, group: workload.group, title: workload.title, date, commit: measuredCommit },
       ...measured,
       foreign: spreadOf(measured.rows.flatMap(({ figures }) => figures['foreign'] ?? []))?.median ?? 0,
       profiles: profile ? await profilesOf(workload, stage, chosen) : [],

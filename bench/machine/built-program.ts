@@ -1,7 +1,7 @@
 /** Programs under test as JavaScript: with TypeScript they would need more memory and time, for the compiler. */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { stripTypeScriptTypes } from 'node:module';
 import { basename, join } from 'node:path';
+import { transformSync } from 'esbuild';
 import { PATHS } from './paths.ts';
 import { run } from './processes.ts';
 import { runFolder } from './run-folder.ts';
@@ -26,6 +26,6 @@ export function builtProgram(folder: string = PATHS.root): string {
 /** A program of the bench that needs nothing but packages. */
 export function plainProgram(source: string): string {
   const program = join(runFolder('programs'), `${basename(source, '.ts')}.mjs`);
-  writeFileSync(program, stripTypeScriptTypes(readFileSync(source, 'utf8')));
+  writeFileSync(program, transformSync(readFileSync(source, 'utf8'), { loader: 'ts', target: 'node26' }).code);
   return program;
 }
