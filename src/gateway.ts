@@ -213,7 +213,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       currentPrincipal: (before) =>
         current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
-      metrics: () => operations.metrics(),
+      refused: (code) => front.metrics.refusal(code),
+      metrics: (isVisible) => operations.metrics(isVisible),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
       setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
@@ -234,7 +235,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
-    metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
+    metrics: (isVisible) => front.metrics.text(metricSources({ front, webSockets, reloader, identities }), isVisible),
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };

@@ -28,6 +28,8 @@ export interface Store extends StoreReader, AsyncDisposable {
    * may be told. Never called within `change`. Returns how to end it.
    */
   onChange(listener: (revision: number) => void): () => void;
+  /** Calls when the store stops to answer, with the reason, and with undefined when it answers again. Returns how to end it. */
+  onReach(listener: (failure: StoreError | undefined) => void): () => void;
 }
 
 export interface ChangeIntent {
@@ -113,7 +115,7 @@ export interface StoreWriter extends StoreReader {
   ): Promise<VirtualServerRecord>;
   deleteVirtualServer(id: string, version?: number): Promise<VirtualServerRecord>;
   putOverride(override: ItemOverride, version: number | undefined): Promise<OverrideRecord>;
-  deleteOverride(item: ItemReference): Promise<void>;
+  deleteOverride(item: ItemReference, version?: number): Promise<void>;
   insertUser(record: NewRecord<UserRecord>): Promise<UserRecord>;
   updateUser(id: string, version: number | undefined, fields: Changes<UserRecord>): Promise<UserRecord>;
   /** Together with tokens, roles and memberships. */

@@ -66,9 +66,16 @@ export class Metrics implements Disposable {
     this.#countDenial(code);
   }
 
-  /** The text format of Prometheus. */
-  text(sources: MetricSources): string {
-    const requests = this.#requests.take(new Set(sources.servers.map(({ name }) => name)));
+  /** The text format of Prometheus, without the series of servers of which whoever asks may not know. */
+  text(all: MetricSources, isVisible: (server: string) => boolean): string {
+    const requests = this.#requests
+      .take(new Set(all.servers.map(({ name }) => name)))
+      .filter(({ server }) => server === '' || isVisible(server));
+    const sources = {
+      ...all,
+      servers: all.servers.filter(({ name }) => isVisible(name)),
+      certificates: all.certificates.filter(({ user }) => isVisibleUser(user, isVisible)),
+    };
     return [
       family('gatehouse_build_info', [{ labels: [this.#version], value: 1 }]),
       ...requestFamilies(requests),
@@ -149,6 +156,11 @@ function reloadFamilies({ succeeded, failed, tlsFailures, lastSuccess }: ReloadS
     family('gatehouse_reload_last_success_timestamp_seconds', [plain((lastSuccess ?? 0) / 1000)]),
     family('gatehouse_tls_reload_failures_total', [plain(tlsFailures)]),
   ];
+}
+
+/** `server:NAME`, or somebody else. */
+function isVisibleUser(user: string, isVisible: (server: string) => boolean): boolean {
+  return !user.startsWith('server:') || isVisible(user.slice('server:'.length));
 }
 
 function isErrorCode(outcome: string): outcome is ErrorCode {
