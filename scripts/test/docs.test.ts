@@ -27,7 +27,9 @@ describe('the documentation', () => {
     const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
     const faults = INSTRUCTIONS.flatMap((page) => {
       const text = read(page);
-      const unknown = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].filter(([, name = '']) => !(name in scripts));
+      const unknown = [...text.matchAll(/npm run (?:-s )?([\w-]+(?::[\w-]+)*)/g)].filter(
+        ([, name = '']) => !(name in scripts),
+      );
       const missing = [...text.matchAll(/\bnode ((?:scripts|bench|test|examples)\/[\w./-]+)/g)].filter(
         ([, path = '']) => !existsSync(join(ROOT, path)),
       );
