@@ -85,7 +85,11 @@ export class ManagementApi implements AsyncDisposable {
       outcome = failure.code;
       this.#context.refused(failure.code);
       await this.#recordDenial(failure, action, incoming);
-      if (failure.cause !== undefined) log.info({ err: failure.cause, requestId }, 'why the request was refused');
+      if (failure.cause !== undefined) {
+        // Not the caller's doing: somebody has to look at it.
+        const level = failure.source === 'gateway' ? 'error' : 'info';
+        log[level]({ err: failure.cause, requestId }, 'why the request was refused');
+      }
       respondProblem(response, failure, requestId);
     } finally {
       const ms = Math.round(performance.now() - startedAt);

@@ -28,6 +28,8 @@ export interface Store extends StoreReader, AsyncDisposable {
    * may be told. Never called within `change`. Returns how to end it.
    */
   onChange(listener: (revision: number) => void): () => void;
+  /** Calls when the store stops to answer, with the reason, and with undefined when it answers again. Returns how to end it. */
+  onReach(listener: (failure: StoreError | undefined) => void): () => void;
 }
 
 export interface ChangeIntent {
