@@ -8,7 +8,7 @@ import { denialRecorder, followCredentials, openAuthentication } from './gateway
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
-import { itemKeeper, readStore } from './gateway-store.ts';
+import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -132,6 +132,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   place.current = current;
+  authentication.use(first.authenticator);
+  if (options.store !== undefined)
+    stack.use(tendStore(options.store, telemetry.log, () => current.runtime.config.gateway));
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
@@ -184,6 +187,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onBegin: () => watch.acknowledge(),
     onEnd: () => {
       void watch.look();
+      authentication.use(current.runtime.authenticator);
       events.followRuntime(current.runtime);
       events.reloaded(reloader.status);
     },
@@ -235,7 +239,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
-    metrics: (isVisible) => front.metrics.text(metricSources({ front, webSockets, reloader, identities }), isVisible),
+    store: () => options.store && storeDocument(options.store.status()),
+    metrics: (isVisible) =>
+      front.metrics.text(metricSources({ front, webSockets, reloader, identities, store: options.store }), isVisible),
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };

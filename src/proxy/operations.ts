@@ -26,6 +26,8 @@ export interface OperationsDeps {
   /** Reads configuration and certificates again; resolves with what became of it. */
   readonly reload: () => Promise<ReloadResult>;
   readonly reloads: () => ReloadStatus;
+  /** How the store is, as it is shown; undefined = there is none. */
+  readonly store: () => object | undefined;
   /** In the text format of Prometheus. */
   readonly metrics: (isVisible: (server: string) => boolean) => string;
   /** Certificates, authorities and revocation lists, with who uses them. */
@@ -158,7 +160,8 @@ function visibleResult(front: Front, caller: Caller, result: ReloadResult): Relo
 }
 
 /** Of the servers only those that exist for the caller. */
-function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller): object {
+function statusDocument({ front, ready, reloads, store }: OperationsDeps, caller: Caller): object {
+  const stored = store();
   const runtime = front.runtime();
   const { config } = runtime;
   const status = reloads();
@@ -191,6 +194,7 @@ function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Calle
     sessions: front.sessions.size,
     parkedCalls: front.bridge.parked.size,
     requestsInFlight: front.exchanges.size,
+    ...(stored === undefined ? {} : { store: stored }),
     reloads: { ...status, last: status.last && visibleResult(front, caller, status.last) },
     servers,
   };
