@@ -54,6 +54,8 @@ export async function handlePost(
   try {
     // 4. The wire becomes a message, the message finds its session.
     const text = link?.text ?? (await readBody(request, runtime.config.gateway.maxBodyBytes));
+    // While the credential was checked; with node:http the body could not be read then.
+    if (link === undefined && response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
     // The parts of a batch were signed together, with the body that they came in.
     if (link?.text === undefined) runtime.signatures?.check(request, text);
     const batch = link?.text === undefined ? batchOf(text) : undefined;
