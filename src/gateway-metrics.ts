@@ -1,7 +1,8 @@
 /** The part of the composition root that looks around for the metrics. */
 import type { Front } from './proxy/front.ts';
 import type { ReloadStatus } from './runtime/reload.ts';
-import type { CertificateSample, MetricSources, ReloadSample, ServerSample } from './telemetry/metrics.ts';
+import type { Store } from './store/store.ts';
+import type { CertificateSample, MetricSources, ReloadSample, ServerSample, StoreSample } from './telemetry/metrics.ts';
 import type { Inventory } from './tls/inventory.ts';
 import type { UpstreamPool } from './upstream/pool.ts';
 
@@ -10,9 +11,10 @@ export interface LookedAt {
   readonly webSockets: { readonly size: number };
   readonly reloader: { readonly status: ReloadStatus };
   readonly identities: { inventory(): Inventory };
+  readonly store: Store | undefined;
 }
 
-export function metricSources({ front, webSockets, reloader, identities }: LookedAt): MetricSources {
+export function metricSources({ front, webSockets, reloader, identities, store }: LookedAt): MetricSources {
   return {
     requestsInFlight: front.exchanges.size,
     sessions: front.sessions.size,
@@ -20,11 +22,33 @@ export function metricSources({ front, webSockets, reloader, identities }: Looke
     servers: [...front.runtime().pools.values()].map(serverSample),
     reloads: reloadSample(reloader.status),
     certificates: certificateSamples(identities.inventory()),
+    store: store && storeSample(store),
   };
 }
 
 function serverSample({ name, health: { state, since }, conversations }: UpstreamPool): ServerSample {
   return { name, state, up: state === 'healthy' || state === 'degraded', since, conversations };
+}
+
+function storeSample(store: Store): StoreSample {
+  const { engine, reachable, writable, lastAnswer } = store.status();
+  const { errors, size, connections, ...counted } = store.measures();
+  return {
+    engine,
+    up: reachable,
+    writable,
+    lastAnswer,
+    errors,
+    sizes: numbersIn(size),
+    connections: numbersIn(connections),
+    ...counted,
+  };
+}
+
+/** The fields that have a value, by their names. */
+function numbersIn(fields: object | undefined): ReadonlyMap<string, number> {
+  const given = Object.entries(fields ?? {}).filter(([, value]) => value !== undefined);
+  return new Map(given.map(([name, value]) => [name, Number(value)]));
 }
 
 function reloadSample({ succeeded, failed, refusedBy, lastSuccess }: ReloadStatus): ReloadSample {

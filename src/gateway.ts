@@ -8,10 +8,10 @@ import { denialRecorder, followCredentials, openAuthentication } from './gateway
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
-import { itemKeeper, readStore } from './gateway-store.ts';
+import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
+import { BodyBudget } from './proxy/body-budget.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
-import { Members } from './shared/members.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import { SseLinks } from './proxy/downstream/sse-link.ts';
 import { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
@@ -133,6 +133,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   place.current = current;
+  authentication.use(first.authenticator);
+  if (options.store !== undefined)
+    stack.use(tendStore(options.store, telemetry.log, () => current.runtime.config.gateway));
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
@@ -142,7 +145,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   events.followRuntime(first);
   authentication.onChange(() => events.bus.recheck());
   const state: State = { phase: 'starting', cutOff: new AbortController() };
-  const exchanges: Front['exchanges'] = new Members();
+  const exchanges: Front['exchanges'] = new Set();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
   const sessions = stack.use(
     new SessionStore({
@@ -171,6 +174,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     subscriptions,
     links: new SseLinks(),
     recordDenial: denialRecorder(options.store, telemetry.log),
+    bodies: new BodyBudget(),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));
@@ -185,6 +189,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onBegin: () => watch.acknowledge(),
     onEnd: () => {
       void watch.look();
+      authentication.use(current.runtime.authenticator);
       events.followRuntime(current.runtime);
       events.reloaded(reloader.status);
     },
@@ -212,11 +217,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log: telemetry.log,
       events: events.bus,
       currentPrincipal: (before) =>
-        current.runtime.authenticator.knows(before.subject)
-          ? (authentication.principal(before.subject) ?? before)
-          : undefined,
+        current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
       load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
-      metrics: () => operations.metrics(),
+      refused: (code) => front.metrics.refusal(code),
+      metrics: (isVisible) => operations.metrics(isVisible),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
       setLogLevel: (level, server) => telemetry.setLevel(level, server),
     }),
@@ -237,7 +241,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
-    metrics: () => front.metrics.text(metricSources({ front, webSockets, reloader, identities })),
+    store: () => options.store && storeDocument(options.store.status()),
+    metrics: (isVisible) =>
+      front.metrics.text(metricSources({ front, webSockets, reloader, identities, store: options.store }), isVisible),
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel: (level, server) => telemetry.setLevel(level, server),
   };
@@ -350,7 +356,7 @@ class RunningGateway implements Gateway {
     const drained = await this.#drain(timeoutMs);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
     const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');
-    for (const exchange of exchanges.all()) exchange.abort.abort(reason);
+    for (const exchange of [...exchanges]) exchange.abort.abort(reason);
     // The errors reach their clients before the connections end.
     await new Promise((resolve) => setImmediate(resolve));
     try {

@@ -1,12 +1,12 @@
 /*
  * The MCP server behind every contender: one thread, one epoll, and answers that the load generator can check.
  *
- *   upstream http PORT [modern]     streamable HTTP without sessions on 127.0.0.1:PORT
- *   upstream stdio                  the same answers on stdin and stdout, a message per line
+ *   upstream http PORT legacy|modern TOOLS    streamable HTTP without sessions on 127.0.0.1:PORT
+ *   upstream stdio                            the same answers on stdin and stdout, a message per line
  *
  * tools/call echoes arguments.nonce (16 characters), followed by arguments.size characters of a fixed pattern;
  * with arguments.events = N over HTTP the answer is an event stream with N log messages before it.
- * With `modern` it answers server/discover (2026-07-28); else that method is unknown to it.
+ * With `modern` it answers server/discover (2026-07-28); else that method is unknown to it. It lists TOOLS tools.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -105,10 +105,24 @@ static void appendEcho(struct buffer *out, const char *m, size_t length) {
   text(out, "\"}]}}");
 }
 
-static const char TOOLS[] =
-    "{\"tools\":[{\"name\":\"echo\",\"description\":\"Echoes a nonce.\",\"inputSchema\":{\"type\":\"object\","
-    "\"properties\":{\"nonce\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"events\":{\"type\":\"integer\"},"
-    "\"pad\":{\"type\":\"string\"}}}}]";
+static struct buffer tools;
+
+static void prepareTools(int count) {
+  char more[512];
+  text(&tools,
+       "{\"tools\":[{\"name\":\"echo\",\"description\":\"Echoes a nonce.\",\"inputSchema\":{\"type\":\"object\","
+       "\"properties\":{\"nonce\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"events\":{\"type\":\"integer\"},"
+       "\"pad\":{\"type\":\"string\"}}}}");
+  for (int i = 1; i < count; i++) {
+    sprintf(more,
+            ",{\"name\":\"tool-%d\",\"description\":\"Looks up the record number %d and gives it back as text.\","
+            "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\",\"description\":"
+            "\"What to look for.\"},\"limit\":{\"type\":\"integer\",\"minimum\":1}},\"required\":[\"query\"]}}",
+            i, i);
+    text(&tools, more);
+  }
+  text(&tools, "]");
+}
 
 /** The answer to one message; nothing for a notification. */
 static void answer(struct buffer *out, const char *m, size_t length) {
@@ -132,7 +146,7 @@ static void answer(struct buffer *out, const char *m, size_t length) {
          "\"bench\",\"version\":\"1\"}}}}");
   } else if (IS("tools/list")) {
     text(out, ",\"result\":");
-    text(out, TOOLS);
+    append(out, tools.bytes, tools.length);
     text(out, modern ? ",\"resultType\":\"complete\",\"ttlMs\":600000,\"cacheScope\":\"public\"}}" : "}}");
   } else if (IS("ping")) {
     text(out, ",\"result\":{}}");
@@ -141,11 +155,22 @@ static void answer(struct buffer *out, const char *m, size_t length) {
 #undef IS
 }
 
+#define HEAD_ROOM 256
+
+/** Length of the head for a body of this length. */
+static int headOf(char *head, size_t length) {
+  if (!length) return snprintf(head, HEAD_ROOM, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+  return snprintf(head, HEAD_ROOM,
+                  "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n\r\n", length);
+}
+
 static void respond(struct connection *c, const char *m, size_t length) {
   static struct buffer body;
-  char head[256];
+  char head[HEAD_ROOM];
   body.length = 0;
-  size_t events = number(m, length, "\"events\":");
+  /* What is asked comes before the padding, which may be long. */
+  const char *padding = find(m, length, "\"pad\":\"");
+  size_t events = number(m, padding ? (size_t)(padding - m) : length, "\"events\":");
   if (events) {
     for (size_t i = 0; i < events; i++)
       text(&body,
@@ -164,11 +189,18 @@ static void respond(struct connection *c, const char *m, size_t length) {
     text(&c->out, "\r\n0\r\n\r\n");
     return;
   }
+  if (c->out.length == 0) {
+    /* The usual case: written where it is sent from, with the head put right in front of it. */
+    reserve(&c->out, HEAD_ROOM);
+    c->out.length = HEAD_ROOM;
+    answer(&c->out, m, length);
+    int n = headOf(head, c->out.length - HEAD_ROOM);
+    memcpy(c->out.bytes + HEAD_ROOM - n, head, n);
+    c->sent = HEAD_ROOM - n;
+    return;
+  }
   answer(&body, m, length);
-  int n = body.length ? snprintf(head, sizeof head,
-                                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n\r\n",
-                                 body.length)
-                      : snprintf(head, sizeof head, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+  int n = headOf(head, body.length);
   append(&c->out, head, n);
   append(&c->out, body.bytes, body.length);
 }
@@ -354,11 +386,12 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = 'a' + i % 23;
   if (argc > 1 && !strcmp(argv[1], "stdio")) {
-    modern = argc > 2;
+    prepareTools(1);
     stdio();
     return 0;
   }
-  if (argc < 3) return 2;
-  modern = argc > 3;
+  if (argc != 5) return 2;
+  modern = !strcmp(argv[3], "modern");
+  prepareTools(atoi(argv[4]));
   http(atoi(argv[2]));
 }

@@ -77,6 +77,8 @@ export function createCredentialAuthenticator(
     }
     const known = standings.add(found);
     remember(key, { verified: known, epoch });
+    // Everybody may have been looked at before this one was there.
+    if (epoch !== standings.epoch) void standings.check();
     return admitted(known, request);
   }
 
@@ -98,8 +100,9 @@ export function createCredentialAuthenticator(
   return {
     authenticate,
     rightsDiffer: verifiers.length > 0,
-    knows: (subject) =>
-      agents.knows(subject) || (verifiers.some((verifier) => verifier.issues(subject)) && standings.has(subject)),
+    knows: (principal) =>
+      agents.knows(principal.subject) ||
+      (verifiers.some((verifier) => verifier.issues(principal.subject)) && standings.has(principal)),
   };
 }
 

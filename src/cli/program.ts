@@ -1,6 +1,7 @@
 /** The command line: every command with its flags, examples and help, and what each of them leads to. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { configurationJsonSchema } from '../config/json-schema.ts';
+import { addAudit, AUDIT_EXAMPLES } from './audit-commands.ts';
 import { buildInformation } from './build-information.ts';
 import { StoreError } from '../store/store.ts';
 import { loadEnvFile } from './env-file.ts';
@@ -8,7 +9,7 @@ import { EXIT_CODES, EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import type { Given } from './serve/flag-values.ts';
 import { type Flag, isSwitch, longName, SERVE_FLAGS } from './serve/flags.ts';
 import { writeDocument, writeText } from './stdout-document.ts';
-import { addAudit, addSecrets, STORE_EXAMPLES } from './store-commands.ts';
+import { addSecrets, STORE_EXAMPLES } from './store-commands.ts';
 import { addToken, TOKEN_EXAMPLES } from './token-commands.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -38,6 +39,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse certs --url https://gateway.example.com:8443 --ca ca.crt',
   ],
   ...STORE_EXAMPLES,
+  ...AUDIT_EXAMPLES,
   ...TOKEN_EXAMPLES,
   version: ['gatehouse version', 'gatehouse version --json'],
 };
@@ -47,6 +49,16 @@ export async function runCommandLine(args: readonly string[], env: NodeJS.Proces
   let status = EXIT_OK;
   const program = createProgram(env, (code) => {
     status = code;
+  });
+  if (args.length === 0) {
+    // Whoever asks what this is gets an answer, not a gateway.
+    await writeText(program.helpInformation());
+    return EXIT_OK;
+  }
+  let command: string | undefined;
+  program.hook('preAction', (_program, action) => {
+    // What was mistyped has ended up with the default command, whose help is of no help.
+    command = action.name() === 'serve' && action.args.length > 0 ? undefined : fullName(action);
   });
   try {
     await program.parseAsync(normalizeSwitches(args), { from: 'user' });
@@ -62,7 +74,7 @@ export async function runCommandLine(args: readonly string[], env: NodeJS.Proces
     }
     if (!(error instanceof UsageError)) throw error;
     for (const problem of error.problems) process.stderr.write(`error: ${problem}\n`);
-    process.stderr.write("See 'gatehouse serve --help' for usage.\n");
+    process.stderr.write(`See '${command === undefined ? 'gatehouse' : `gatehouse ${command}`} --help' for usage.\n`);
     return EXIT_FAILURE;
   }
 }
@@ -76,7 +88,7 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
     .helpOption('-h, --help', 'print help')
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
-    .addHelpText('after', () => `\nWithout a command, flags mean those of serve.\n${exitCodeHelp()}`);
+    .addHelpText('after', () => `\nFlags without a command are those of serve.\n${exitCodeHelp()}`);
   addServe(program, env, done);
   addValidate(program, env, done);
   addPull(program, env, done);
@@ -89,6 +101,8 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
   addVersion(program);
   for (const command of commandsOf(program)) {
     const { [fullName(command)]: examples = [] } = EXAMPLES;
+    for (const option of command.options)
+      if (Array.isArray(option.defaultValue)) option.default(option.defaultValue, 'none');
     command
       .helpOption('-h, --help', 'print help')
       .showHelpAfterError(`See 'gatehouse ${fullName(command)} --help' for usage.`)

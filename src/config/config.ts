@@ -49,6 +49,8 @@ export interface GatewayConfig {
   readonly shutdownTimeoutMs: number;
   /** Largest accepted request body, in bytes. */
   readonly maxBodyBytes: number;
+  /** Of all bodies above 64 KiB together. */
+  readonly maxHeldBodyBytes: number;
   /** Browser origins that may call the gateway, such as `https://app.example.com`; none by default. */
   readonly allowedOrigins: readonly string[];
   /** Values of the Host header that are accepted beside loopback names, `domain` and the bound address. */
@@ -67,6 +69,9 @@ export interface GatewayConfig {
   readonly requireDigests: boolean;
   /** Where the embedded store keeps its file and its key; undefined = nothing is stored here. */
   readonly dataDir: string | undefined;
+  /** Lines of the audit log that are older, or beyond this number, are removed; undefined = they stay. */
+  readonly auditKeepDays: number | undefined;
+  readonly auditKeepLines: number | undefined;
   /** undefined = the listener speaks plain HTTP. */
   readonly tls: ListenerTlsConfig | undefined;
   /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */

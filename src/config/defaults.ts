@@ -18,6 +18,7 @@ export const DEFAULT_KEEPALIVE_SECONDS = 1500;
 export const DEFAULT_SESSION_TIMEOUT = '6h';
 export const DEFAULT_SHUTDOWN_TIMEOUT = '5s';
 export const DEFAULT_MAX_BODY_BYTES = 4 * 1024 * 1024;
+export const DEFAULT_MAX_HELD_BODY_BYTES = 256 * 1024 * 1024;
 export const MAX_BODY_BYTES_LIMIT = 1024 * 1024 * 1024;
 export const DEFAULT_PAYLOAD_SIZE_THRESHOLD = 524_288;
 
@@ -30,3 +31,8 @@ export const MIN_MEMORY_BYTES = 6 * 1024 * 1024;
 export const DEFAULT_CPUS = 1;
 export const DEFAULT_PIDS = 256;
 export const DEFAULT_OPEN_FILES = 4096;
+
+/** A hundred years. */
+export const MAX_AUDIT_DAYS = 36_500;
+/** Fewer would be gone before anybody has read them. */
+export const MIN_AUDIT_LINES = 1_000;

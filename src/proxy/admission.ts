@@ -3,6 +3,7 @@ import type { Principal } from '../auth/authenticator.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { RequestHead } from '../shared/request-head.ts';
+import { NOT_FOR_HIM } from './denial.ts';
 import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { WholeRequest } from './post-request.ts';
@@ -59,11 +60,12 @@ export function endpointOf(front: Front, asked: Endpoint, caller: Caller): Place
     return { route, view: views.view(principal, route) };
   } catch (error) {
     if (!views.exists(route)) throw error;
-    const reason = 'It does not exist for this caller.';
-    const denied = { ...caller, action: 'open', server: routeKey(route), target: undefined, reason };
-    return front.recordDenial(denied).then(() => {
-      throw error;
-    });
+    const server = routeKey(route);
+    return front
+      .recordDenial({ ...caller, action: 'open', server, target: undefined, reason: NOT_FOR_HIM })
+      .then(() => {
+        throw error;
+      });
   }
 }
 

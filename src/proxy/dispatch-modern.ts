@@ -14,6 +14,7 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Answer, CallOptions, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
+import { isUnread } from './dispatch.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
@@ -35,8 +36,12 @@ export interface ModernAnswer {
 /** Methods that the modern era replaced by something else. */
 const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
 
-/** The answer to a modern request. Rejects with a GatewayError. */
-export async function dispatchModern(front: Front, exchange: Exchange, modern: ModernRequest): Promise<ModernAnswer> {
+/** The answer to a modern request; undefined when it has been passed on. Rejects with a GatewayError. */
+export async function dispatchModern(
+  front: Front,
+  exchange: Exchange,
+  modern: ModernRequest,
+): Promise<ModernAnswer | undefined> {
   const { message, route, view } = exchange;
   const id = message.id ?? 'null';
   const pool = route.kind === 'server' ? solePool(view) : undefined;
@@ -151,21 +156,31 @@ function findTarget({ bridge }: Front, exchange: Exchange): Target | Promise<Tar
 }
 
 /** Waits for nothing but the answer where everything else is there: each call passes here. */
-async function forward(front: Front, exchange: Exchange, modern: ModernRequest, asked: Target): Promise<ModernAnswer> {
+async function forward(
+  front: Front,
+  exchange: Exchange,
+  modern: ModernRequest,
+  asked: Target,
+): Promise<ModernAnswer | undefined> {
   const { pool } = asked;
   const { guards } = exchange.runtime;
   const upstream = pool.readyModern ?? (await pool.modern());
   const declaring = declaredFor(asked, upstream);
   const declared = declaring instanceof Promise ? await declaring : declaring;
   // What the client repeats in Mcp-Param-* headers must be what stands in the body.
-  checkParamHeaders(declared, paramsOf(asked.message)['arguments'], modern.headers.params);
+  if (declared.length > 0) checkParamHeaders(declared, paramsOf(asked.message)['arguments'], modern.headers.params);
   const target = guards.length === 0 ? asked : { ...asked, message: await guardRequest(exchange, asked) };
   let text: string;
   let read: Message | undefined;
   if (upstream === undefined) {
     text = await callLegacy(front.bridge, exchange, modern, target);
   } else {
-    const given = await upstream.call(target.message, callOptions(exchange, pool, unexplained(modern, declared)));
+    // What only the caller may keep says so in its result; calls of tools have no such member.
+    const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
+    const passTo = isUntouched && isUnread(exchange, pool) ? exchange.reply : undefined;
+    const options = callOptions(exchange, pool, unexplained(modern, declared), passTo);
+    const given = await upstream.call(target.message, options);
+    if (given.passedOn === true) return undefined;
     text = ownOnly(exchange, given);
     read = given.message;
   }
@@ -202,7 +217,12 @@ function unexplained(
   return Object.fromEntries([...params].filter(([name]) => !declared.some(({ header }) => header === name)));
 }
 
-function callOptions(exchange: Exchange, pool: UpstreamPool, further?: Readonly<Record<string, string>>): CallOptions {
+function callOptions(
+  exchange: Exchange,
+  pool: UpstreamPool,
+  further?: Readonly<Record<string, string>>,
+  passTo?: CallOptions['passTo'],
+): CallOptions {
   const passed = passedHeaders(exchange, pool);
   const headers = passed === undefined || further === undefined ? (passed ?? further) : { ...passed, ...further };
   return {
@@ -212,6 +232,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool, further?: Readonly<
     signal: exchange.abort,
     onMessage: (text) => void exchange.reply.send(text),
     logLevel: exchange.modern?.envelope.logLevel,
+    passTo,
     ...(headers && { headers }),
   };
 }

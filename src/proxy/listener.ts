@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
 import type { Hold } from '../runtime/current.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { SetupError } from '../shared/setup-error.ts';
 import { callerOf, endpointOf, pathOnly, placeOf, refused } from './admission.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
@@ -93,7 +94,6 @@ export class Listener implements AsyncDisposable {
       this.#fastPath = new FastPath(this.#server, {
         event: tls === undefined ? 'connection' : 'secureConnection',
         headersTimeoutMs: HEADERS_TIMEOUT_MS,
-        requestTimeoutMs: REQUEST_TIMEOUT_MS,
         keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
         onRequest: (request, response) => void this.#acceptWhole(request, response),
         onLate: (socket) => this.#refuseUnreadable(LATE, socket),
@@ -162,8 +162,9 @@ export class Listener implements AsyncDisposable {
   }
 
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const deps = await this.#serving.promise;
+    // At once: what stands behind the request may be found wrong before anything else happens.
     this.#occupy(request.socket, response);
+    const deps = await this.#serving.promise;
     const requestId = newRequestId();
     const route = routeOf(request.url ?? '');
     const managed = route === undefined && deps.management.owns(pathOnly(request));
@@ -313,7 +314,7 @@ function explained(error: NodeJS.ErrnoException, host: string, port: number): Er
     EADDRNOTAVAIL: `This machine has no address ${host}. Choose one that it has with --listen HOST:PORT.`,
   };
   const sentence = told[error.code ?? ''];
-  return sentence === undefined ? error : new Error(sentence, { cause: error });
+  return sentence === undefined ? error : new SetupError(sentence, { cause: error });
 }
 
 function refusalOf({ code }: NodeJS.ErrnoException): string {

@@ -4,6 +4,7 @@ import { isConfined, may, seesInApi } from '../auth/authorize.ts';
 import type { Permission } from '../auth/permissions.ts';
 import { GATEWAY_SPEC_VERSION } from '../mcp/versions.ts';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
+import { visibleReload } from '../runtime/visible-reload.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { CONTENT_TYPE } from '../telemetry/exposition.ts';
 import type { HealthState } from '../upstream/health.ts';
@@ -25,8 +26,10 @@ export interface OperationsDeps {
   /** Reads configuration and certificates again; resolves with what became of it. */
   readonly reload: () => Promise<ReloadResult>;
   readonly reloads: () => ReloadStatus;
+  /** How the store is, as it is shown; undefined = there is none. */
+  readonly store: () => object | undefined;
   /** In the text format of Prometheus. */
-  readonly metrics: () => string;
+  readonly metrics: (isVisible: (server: string) => boolean) => string;
   /** Certificates, authorities and revocation lists, with who uses them. */
   readonly certificates: (isVisible: (server: string) => boolean) => object;
   /** Throws an Error for a level that does not exist. */
@@ -81,7 +84,11 @@ export async function handleOperation(
       return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller)));
     case 'metrics':
       allow(request, 'GET', 'HEAD');
-      return respondText(response, CONTENT_TYPE, deps.metrics());
+      return respondText(
+        response,
+        CONTENT_TYPE,
+        deps.metrics((server) => isVisible(deps.front, caller, server)),
+      );
     case 'certs':
       allow(request, 'GET', 'HEAD');
       return respondJson(
@@ -91,7 +98,7 @@ export async function handleOperation(
       );
     case 'log-level':
       allow(request, 'PUT');
-      return changeLogLevel(deps, request, response);
+      return changeLogLevel(deps, request, response, caller);
     case 'reload':
       allow(request, 'POST');
       return reload(deps, response, caller);
@@ -145,20 +152,16 @@ function isVisible({ runtime }: Front, { principal }: Caller, server: string): b
   return access !== undefined && seesInApi(principal, access);
 }
 
-/** Without the names of servers that do not exist for the caller; what sentences say goes only to those for whom all do. */
 function visibleResult(front: Front, caller: Caller, result: ReloadResult): ReloadResult {
-  if (!viewsOf(front.runtime()).restricted || may(caller.principal, 'visibility.all')) return result;
-  const visible = (names: readonly string[]): readonly string[] =>
-    names.filter((name) => isVisible(front, caller, name));
-  const { added, removed, changed, kept } = result.servers;
-  const servers = { added: visible(added), removed: visible(removed), changed: visible(changed), kept: visible(kept) };
-  return { ...result, servers, notes: [], errors: result.ok ? [] : [HIDDEN_REASON] };
+  return visibleReload(result, front.runtime().config, {
+    seesAll: may(caller.principal, 'visibility.all'),
+    isVisible: (server) => isVisible(front, caller, server),
+  });
 }
 
-const HIDDEN_REASON = 'The reason is in the log, and in this answer for those who may see all servers.';
-
 /** Of the servers only those that exist for the caller. */
-function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller): object {
+function statusDocument({ front, ready, reloads, store }: OperationsDeps, caller: Caller): object {
+  const stored = store();
   const runtime = front.runtime();
   const { config } = runtime;
   const status = reloads();
@@ -191,6 +194,7 @@ function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Calle
     sessions: front.sessions.size,
     parkedCalls: front.bridge.parked.size,
     requestsInFlight: front.exchanges.size,
+    ...(stored === undefined ? {} : { store: stored }),
     reloads: { ...status, last: status.last && visibleResult(front, caller, status.last) },
     servers,
   };
@@ -228,7 +232,12 @@ function close(deps: OperationsDeps, response: ServerResponse): void {
   respondJson(response, 200, JSON.stringify(body), { connection: 'close' });
 }
 
-async function changeLogLevel(deps: OperationsDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function changeLogLevel(
+  deps: OperationsDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+  caller: Caller,
+): Promise<void> {
   let body: unknown;
   try {
     body = JSON.parse(await readBody(request, 4_096));
@@ -240,7 +249,7 @@ async function changeLogLevel(deps: OperationsDeps, request: IncomingMessage, re
   if (typeof level !== 'string' || (server !== undefined && typeof server !== 'string')) {
     throw new GatewayError('invalid_params', 'The body must be {"level": "debug", "server": "name (optional)"}.');
   }
-  if (server !== undefined && !deps.front.runtime().pools.has(server)) {
+  if (server !== undefined && !isVisible(deps.front, caller, server)) {
     throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
   }
   try {

@@ -3,13 +3,15 @@ import {
   cancelledId,
   checkSpelling,
   errorText,
+  outlinedMessage,
   parseMessage,
   paramsOf,
   responseText,
   type Message,
 } from '../mcp/message.ts';
+import type { JsonOutline } from '../mcp/json-outline.ts';
 import { statusOfCode } from '../mcp/modern/errors.ts';
-import { checkShape } from '../mcp/shape.ts';
+import { CLIENT_LIMITS } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { Cancellation } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
@@ -27,7 +29,7 @@ import { recordDenial, type Denied } from './denial.ts';
 import { initialize } from './initialize.ts';
 import { checkPermission } from './permit.ts';
 import type { PostRequest } from './post-request.ts';
-import { readBody } from './read-body.ts';
+import { readMessageBody, type LargeBody } from './message-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { kindOf, routeKey } from './route.ts';
 import { moveToView } from './session-view.ts';
@@ -50,16 +52,21 @@ export async function handlePost(
   const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   let message: Message | undefined;
   let reply: ReplyChannel | undefined;
+  let large: LargeBody | undefined;
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    const reading = link?.text ?? readBody(request, runtime.config.gateway.maxBodyBytes);
-    const text = typeof reading === 'string' ? reading : await reading;
+    const reading = link?.text ?? readMessageBody(request, runtime.config.gateway, front.bodies);
+    const body = reading instanceof Promise ? await reading : reading;
+    if (typeof body !== 'string') large = body;
+    // While the credential was checked; with node:http the body could not be read then.
+    if (link === undefined && response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
     // The parts of a batch were signed together, with the body that they came in.
-    if (link?.text === undefined) runtime.signatures?.check(request, text);
-    const batch = link?.text === undefined ? batchOf(text) : undefined;
+    if (link?.text === undefined)
+      runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
+    const batch = link?.text === undefined && typeof body === 'string' ? batchOf(body) : undefined;
     if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
-    message = readMessage(text);
+    message = readMessage(typeof body === 'string' ? body : body.outline);
     const modern = readModern(request, message);
     if (modern === undefined) checkProtocolVersion(request);
     const found =
@@ -119,6 +126,7 @@ export async function handlePost(
     else if (link?.fail(errorText(message?.id, rpcErrorOf(failure, requestId))) !== true)
       respondError(response, failure, requestId, message?.id);
   } finally {
+    large?.hold[Symbol.dispose]();
     // 9. One line in the access log, whatever happened.
     logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
   }
@@ -174,19 +182,20 @@ export async function answerRequest(
   const { message, reply, session } = exchange;
   const id = message.id ?? 'null';
   session?.begin(exchange);
-  const place = front.exchanges.enter(exchange);
+  front.exchanges.add(exchange);
   // The answer to a handshake carries the session in its head, which therefore must not be sent before.
   if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
   try {
     if (exchange.modern !== undefined) {
       const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort);
-      reply.answer(answer.text, answer.status);
+      if (answer !== undefined) reply.answer(answer.text, answer.status);
     } else if (message.method === 'initialize') {
       const opened = await unlessAborted(initialize(front, exchange), exchange.abort);
       onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
-      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort));
+      const text = await unlessAborted(dispatch(exchange), exchange.abort);
+      if (text !== undefined) reply.answer(text);
     }
     return 'ok';
   } catch (error) {
@@ -203,7 +212,7 @@ export async function answerRequest(
     return failure.code;
   } finally {
     session?.end(exchange);
-    place.leave();
+    front.exchanges.delete(exchange);
   }
 }
 
@@ -230,9 +239,8 @@ export function deniedCall({
 type DeniedRequest = Pick<Exchange, 'principal' | 'requestId' | 'address' | 'message' | 'notes'>;
 
 /** A message from the outside: its shape and spelling are checked before anything looks into it. */
-export function readMessage(body: string): Message {
-  checkShape(body);
-  const message = parseMessage(body);
+export function readMessage(body: string | JsonOutline): Message {
+  const message = typeof body === 'string' ? parseMessage(body, CLIENT_LIMITS) : outlinedMessage(body);
   checkSpelling(message);
   return message;
 }

@@ -5,14 +5,12 @@ import type { RequestHead } from '../shared/request-head.ts';
 export interface WholeRequest extends RequestHead {
   readonly url: string;
   readonly method: 'POST';
-  /** Has all of the body, from `bodyStart` to `bodyEnd`. */
-  readonly bytes: Buffer;
-  readonly bodyStart: number;
-  readonly bodyEnd: number;
+  /** All of it. */
+  readonly body: Buffer;
 }
 
 export type PostRequest = IncomingMessage | WholeRequest;
 
 export function isWhole(request: PostRequest): request is WholeRequest {
-  return 'bodyStart' in request;
+  return 'body' in request;
 }

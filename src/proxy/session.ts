@@ -65,8 +65,7 @@ export class Session implements Attachment {
   lastUsed = Date.now();
   closed = false;
   readonly unified: boolean;
-  /** Those with an id. Few at a time, and no Map for the reason that stands in shared/members.ts. */
-  readonly #exchanges: Exchange[] = [];
+  readonly #exchanges = new Map<string, Exchange>();
   readonly #questions = new Map<string, Question>();
   readonly #subscriptions = new Map<string, Set<string>>();
   /** What its streams carried. */
@@ -93,12 +92,12 @@ export class Session implements Attachment {
 
   /** True while something is being worked on. */
   get working(): boolean {
-    return this.#exchanges.length > 0;
+    return this.#exchanges.size > 0;
   }
 
   /** True while somebody listens or something is being worked on. */
   get busy(): boolean {
-    return this.#exchanges.length > 0 || this.#streams.some((stream) => stream.open);
+    return this.#exchanges.size > 0 || this.#streams.some((stream) => stream.open);
   }
 
   subscriptions(server: string): Set<string> {
@@ -112,15 +111,15 @@ export class Session implements Attachment {
     const { id } = exchange.message;
     if (this.closed) throw new GatewayError('session_not_found', 'The session has ended.');
     if (id === undefined) return;
-    if (this.#find(id) !== undefined) {
+    if (this.#exchanges.has(id)) {
       throw new GatewayError('invalid_request', 'The id of the request is in use by another request of the session.');
     }
-    this.#exchanges.push(exchange);
+    this.#exchanges.set(id, exchange);
   }
 
   end(exchange: Exchange): void {
-    const index = this.#exchanges.indexOf(exchange);
-    if (index !== -1) this.#exchanges.splice(index, 1);
+    const { id } = exchange.message;
+    if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
     this.lastUsed = Date.now();
     for (const [questionId, { call }] of this.#questions) {
       if (call?.owner === exchange) this.#questions.delete(questionId);
@@ -129,7 +128,7 @@ export class Session implements Attachment {
 
   /** The client takes a request back; `id` is raw JSON text. */
   cancel(id: string, reason = 'The caller cancelled the request.'): void {
-    this.#find(id)?.abort.abort(new GatewayError('cancelled', reason));
+    this.#exchanges.get(id)?.abort.abort(new GatewayError('cancelled', reason));
   }
 
   /** Opens the client's stream for messages that belong to no request. */
@@ -196,7 +195,7 @@ export class Session implements Attachment {
   close(): void {
     this.closed = true;
     const reason = new GatewayError('cancelled', 'The session has ended.');
-    for (const exchange of [...this.#exchanges]) exchange.abort.abort(reason);
+    for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort(reason);
     for (const stream of this.#streams.splice(0)) stream.end();
     this.log.close();
     this.#questions.clear();
@@ -210,7 +209,7 @@ export class Session implements Attachment {
     for (const stream of this.#streams.toReversed()) {
       if (stream.open && stream.send(text)) return;
     }
-    for (const exchange of this.#exchanges) {
+    for (const exchange of this.#exchanges.values()) {
       if (exchange.reply.send(text)) return;
     }
     if (text.length > MAX_WAITING_LENGTH) return;
@@ -221,13 +220,8 @@ export class Session implements Attachment {
     }
   }
 
-  #find(id: string): Exchange | undefined {
-    for (const exchange of this.#exchanges) if (exchange.message.id === id) return exchange;
-    return undefined;
-  }
-
   #exchangeOf(call: PendingCall): Exchange | undefined {
-    for (const exchange of this.#exchanges) {
+    for (const exchange of this.#exchanges.values()) {
       if (exchange === call.owner) return exchange;
     }
     return undefined;

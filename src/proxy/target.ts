@@ -6,6 +6,7 @@ import { resolveUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
+import { withHiddenTarget } from './hidden-target.ts';
 import { ambiguous, isReadable, offering, ownerOf, unknownResource, type Owner } from './resource-owner.ts';
 import { checkServer } from './permit.ts';
 import { upstreamForListing } from './server-listing.ts';
@@ -26,7 +27,7 @@ export interface Target {
  * `unknown_server`, `invalid_params`, `method_not_found`, `forbidden` or `tool_not_allowed`.
  */
 export function targetOf(exchange: Exchange): Target | Promise<Target> {
-  const target = exchange.route.kind === 'server' ? routedTarget(exchange) : unifiedTarget(exchange);
+  const target = exchange.route.kind === 'server' ? routedTarget(exchange) : sharedTarget(exchange);
   return target instanceof Promise ? target.then((found) => checked(exchange, found)) : checked(exchange, target);
 }
 
@@ -93,6 +94,14 @@ async function ownUri(exchange: Exchange, pool: UpstreamPool, uri: string): Prom
 function ownTemplate({ message }: Exchange, shown: ServerView, pool: UpstreamPool, template: string): Target {
   if (!shown.shows('resource-template', template)) throw unknownResource(template);
   return { pool, message, name: template };
+}
+
+async function sharedTarget(exchange: Exchange): Promise<Target> {
+  try {
+    return await unifiedTarget(exchange);
+  } catch (error) {
+    throw withHiddenTarget(error, exchange);
+  }
 }
 
 async function unifiedTarget(exchange: Exchange): Promise<Target> {

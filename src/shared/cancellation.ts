@@ -38,12 +38,13 @@ export class Cancellation implements CancelSignal {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    for (const listener of listeners ?? []) {
-      if (typeof listener === 'function') listener();
-      else listener.handleEvent();
+    const listeners = this.#listeners ?? [];
+    // One that is removed by another is not told any more: by then it may work for somebody else.
+    for (let next = listeners.shift(); next !== undefined; next = listeners.shift()) {
+      if (typeof next === 'function') next();
+      else next.handleEvent();
     }
+    this.#listeners = undefined;
   }
 
   /** Each listener is told once at most; none is told that was added too late. */

@@ -12,6 +12,28 @@ export interface MetricSources {
   readonly servers: readonly ServerSample[];
   readonly reloads: ReloadSample;
   readonly certificates: readonly CertificateSample[];
+  /** undefined = there is none. */
+  readonly store: StoreSample | undefined;
+}
+
+export interface StoreSample {
+  readonly engine: string;
+  readonly up: boolean;
+  readonly writable: boolean;
+  /** In ms since the epoch. */
+  readonly lastAnswer: number;
+  /** By code. */
+  readonly errors: ReadonlyMap<string, number>;
+  /** Bytes by part. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** By state. */
+  readonly connections: ReadonlyMap<string, number>;
+  /** Upper ends and sum in ms. */
+  readonly changes: { readonly bounds: readonly number[]; readonly buckets: readonly number[]; readonly sum: number };
+  readonly changesWaiting: number;
+  readonly auditLines: number;
+  readonly denialsWaiting: number;
+  readonly denialsLost: number;
 }
 
 export interface ServerSample {
@@ -66,9 +88,16 @@ export class Metrics implements Disposable {
     this.#countDenial(code);
   }
 
-  /** The text format of Prometheus. */
-  text(sources: MetricSources): string {
-    const requests = this.#requests.take(new Set(sources.servers.map(({ name }) => name)));
+  /** The text format of Prometheus, without the series of servers of which whoever asks may not know. */
+  text(all: MetricSources, isVisible: (server: string) => boolean): string {
+    const requests = this.#requests
+      .take(new Set(all.servers.map(({ name }) => name)))
+      .filter(({ server }) => server === '' || isVisible(server));
+    const sources = {
+      ...all,
+      servers: all.servers.filter(({ name }) => isVisible(name)),
+      certificates: all.certificates.filter(({ user }) => isVisibleUser(user, isVisible)),
+    };
     return [
       family('gatehouse_build_info', [{ labels: [this.#version], value: 1 }]),
       ...requestFamilies(requests),
@@ -86,6 +115,7 @@ export class Metrics implements Disposable {
           value: notAfter.getTime() / 1000,
         })),
       ),
+      ...(sources.store === undefined ? [] : storeFamilies(sources.store)),
       this.#process.text(),
     ].join('');
   }
@@ -149,6 +179,32 @@ function reloadFamilies({ succeeded, failed, tlsFailures, lastSuccess }: ReloadS
     family('gatehouse_reload_last_success_timestamp_seconds', [plain((lastSuccess ?? 0) / 1000)]),
     family('gatehouse_tls_reload_failures_total', [plain(tlsFailures)]),
   ];
+}
+
+function storeFamilies(store: StoreSample): readonly string[] {
+  const { engine, changes } = store;
+  const of = (value: number): readonly Sample[] => [{ labels: [engine], value }];
+  const bounds = changes.bounds.map((ms) => ms / 1000);
+  return [
+    family('gatehouse_store_up', of(store.up ? 1 : 0)),
+    family('gatehouse_store_writable', of(store.writable ? 1 : 0)),
+    family('gatehouse_store_last_answer_timestamp_seconds', of(store.lastAnswer / 1000)),
+    family('gatehouse_store_errors_total', samplesOf(store.errors)),
+    family('gatehouse_store_size_bytes', samplesOf(store.sizes)),
+    family('gatehouse_store_connections', samplesOf(store.connections)),
+    histogram('gatehouse_store_change_duration_seconds', bounds, [
+      { labels: [], buckets: changes.buckets, sum: changes.sum / 1000 },
+    ]),
+    family('gatehouse_store_changes_waiting', [plain(store.changesWaiting)]),
+    family('gatehouse_audit_lines', [plain(store.auditLines)]),
+    family('gatehouse_audit_denials_waiting', [plain(store.denialsWaiting)]),
+    family('gatehouse_audit_denials_lost_total', [plain(store.denialsLost)]),
+  ];
+}
+
+/** `server:NAME`, or somebody else. */
+function isVisibleUser(user: string, isVisible: (server: string) => boolean): boolean {
+  return !user.startsWith('server:') || isVisible(user.slice('server:'.length));
 }
 
 function isErrorCode(outcome: string): outcome is ErrorCode {

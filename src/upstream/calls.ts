@@ -1,22 +1,23 @@
 /** The requests in flight on one conversation: an id space of its own, deadlines, cancellation, and the way back to each caller. */
-import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
+import { setMember, sliceSpan, splice, spliceBytes } from '../mcp/json-text.ts';
 import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
 import { Cancellation, type CancelSignal } from '../shared/cancellation.ts';
 import { Deadlines, type Deadline, type Late } from '../shared/deadlines.ts';
 import { GatewayError } from '../shared/errors.ts';
-import { OpenCalls } from './open-calls.ts';
-import type { Transport } from './transport.ts';
-import type { Answer, CallOptions, PendingCall } from './upstream.ts';
+import type { LargeAnswerWay, MessageText, Transport } from './transport.ts';
+import { PASSED_ON, type Answer, type AnswerSink, type CallOptions, type PendingCall } from './upstream.ts';
 
 export interface CallsOptions {
   readonly server: string;
   readonly transport: Transport;
   /** Copies every message to the message log. */
-  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  readonly record: (direction: 'IN' | 'OUT', text: MessageText) => void;
   /** Tells the server that nobody waits for this request any more. */
   readonly onGivenUp: (upstreamId: string, method: string, reason: string) => void;
   /** As in ServerWires. */
   readonly onTrouble: () => void;
+  /** Told of an answer that the conversation does not see, because it is passed on while it comes. */
+  readonly onPassing: () => void;
 }
 
 export interface Pending extends PendingCall {
@@ -35,17 +36,22 @@ const GATEWAY_OWNER = {};
 
 export class Calls {
   readonly #options: CallsOptions;
-  readonly #pending = new OpenCalls<OpenCall>();
+  readonly #pending = new Map<string, OpenCall>();
   readonly #deadlines = new Deadlines();
   readonly #watcher: CallWatcher;
+  #nextId = 1;
   #closed: Error | undefined;
 
   constructor(options: CallsOptions) {
     this.#options = options;
     this.#watcher = {
       server: options.server,
-      onEnd: (call) => this.#pending.remove(call),
+      onEnd: (call) => void this.#pending.delete(call.upstreamId),
       onGivenUp: (call, reason) => options.onGivenUp(call.upstreamId, call.method, reason),
+      onPassing: () => options.onPassing(),
+      watch: (call) => {
+        if (call.timeoutMs !== undefined) call.deadline = this.#deadlines.begin(call.timeoutMs, call);
+      },
     };
   }
 
@@ -55,12 +61,12 @@ export class Calls {
   }
 
   values(): Iterable<PendingCall> {
-    return this.#pending.all();
+    return this.#pending.values();
   }
 
   /** The requests in flight, for an owner who has to reject one. */
   waiting(): readonly Pending[] {
-    return this.#pending.all();
+    return [...this.#pending.values()];
   }
 
   /** By the raw JSON text of the id that the request has upstream. */
@@ -70,12 +76,14 @@ export class Calls {
 
   /** Sends a caller's request under an id and a progress token of our own. */
   call(message: Message, options: CallOptions, headers?: Readonly<Record<string, string>>): Promise<Answer> {
-    const upstreamId = this.#pending.newId();
+    const upstreamId = String(this.#nextId++);
     const token = progressTokenOf(message);
     const edits = idEdit(message, upstreamId);
     if (token !== undefined) edits.push({ span: token.span, text: upstreamId });
+    const { bytes } = message;
+    const text = bytes === undefined ? splice(message.text, edits) : spliceBytes(bytes, edits);
     const asked = { method: message.method ?? '', originalId: message.id ?? 'null', originalToken: token?.raw };
-    return this.#send(upstreamId, splice(message.text, edits), asked, options, headers);
+    return this.#send(upstreamId, text, asked, options, headers);
   }
 
   /** Sends a request of the gateway's own. `params` is raw JSON text. */
@@ -85,7 +93,7 @@ export class Calls {
     options: Pick<CallOptions, 'timeoutMs' | 'signal'>,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Message> {
-    const upstreamId = this.#pending.newId();
+    const upstreamId = String(this.#nextId++);
     const text = requestText(upstreamId, method, params);
     const asked = { method, originalId: upstreamId, originalToken: undefined };
     const own = { ...options, owner: GATEWAY_OWNER, onMessage: () => undefined };
@@ -94,21 +102,26 @@ export class Calls {
 
   #send(
     upstreamId: string,
-    text: string,
+    text: MessageText,
     asked: Asked,
     options: CallOptions,
     headers: Readonly<Record<string, string>> | undefined,
   ): Promise<Answer> {
-    const { signal, timeoutMs } = options;
+    const { signal, passTo } = options;
     const { transport, record } = this.#options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
     const call = new OpenCall(upstreamId, asked, options, this.#watcher);
-    this.#pending.add(call);
-    if (timeoutMs !== undefined) call.deadline = this.#deadlines.begin(timeoutMs, call);
+    this.#pending.set(upstreamId, call);
+    this.#watcher.watch(call);
     record('OUT', text);
     transport
-      .send(text, { requestId: upstreamId, signal: call, ...(headers && { headers }) })
+      .send(text, {
+        requestId: upstreamId,
+        signal: call,
+        ...(headers && { headers }),
+        ...(passTo && { onLargeAnswer: () => call.passTo(passTo) }),
+      })
       .catch((error: unknown) => this.#undelivered(call, error));
     return call.answered;
   }
@@ -146,7 +159,7 @@ export class Calls {
     if (this.#closed !== undefined) return false;
     this.#closed = reason;
     if (keepCalls) return true;
-    for (const pending of this.#pending.all()) pending.reject(reason);
+    for (const pending of [...this.#pending.values()]) pending.reject(reason);
     this.#deadlines[Symbol.dispose]();
     return true;
   }
@@ -162,6 +175,10 @@ interface CallWatcher {
   onEnd(call: OpenCall): void;
   /** Nobody waits for it any more, and its server does not know. */
   onGivenUp(call: OpenCall, reason: string): void;
+  /** Its answer is passed on while it comes. */
+  onPassing(): void;
+  /** Gives it its deadline, from now on. */
+  watch(call: OpenCall): void;
 }
 
 /** One request in flight; as a signal it ends the delivery of its message. */
@@ -174,12 +191,16 @@ class OpenCall extends Cancellation implements Pending, Late {
   readonly onMessage: PendingCall['onMessage'];
   readonly onRequest: PendingCall['onRequest'];
   readonly logLevel: string | undefined;
+  readonly timeoutMs: number | undefined;
   deadline: Deadline | undefined;
   ended = false;
   readonly #startedAt = performance.now();
   readonly #signal: CancelSignal | undefined;
   readonly #watcher: CallWatcher;
   readonly #answer = Promise.withResolvers<Answer>();
+  /** Where the answer goes while it comes. */
+  #way: AnswerSink | undefined;
+  #isClientSlow = false;
 
   constructor(upstreamId: string, asked: Asked, options: CallOptions, watcher: CallWatcher) {
     super();
@@ -191,6 +212,7 @@ class OpenCall extends Cancellation implements Pending, Late {
     this.onMessage = options.onMessage;
     this.onRequest = options.onRequest;
     this.logLevel = options.logLevel;
+    this.timeoutMs = options.timeoutMs;
     this.#watcher = watcher;
     this.#signal = options.signal;
     options.signal?.addEventListener('abort', this, { once: true });
@@ -221,6 +243,8 @@ class OpenCall extends Cancellation implements Pending, Late {
   }
 
   onLate(): void {
+    // Whoever waits for the client cannot be late.
+    if (this.#isClientSlow) return this.#extend();
     const { server } = this.#watcher;
     const elapsed = `${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s`;
     const detail = `"${this.method}" on server "${server}" got no answer within ${elapsed}.`;
@@ -241,6 +265,44 @@ class OpenCall extends Cancellation implements Pending, Late {
     this.deadline?.end();
     this.#signal?.removeEventListener('abort', this);
     this.#watcher.onEnd(this);
+    this.#way?.cut();
+  }
+
+  /** The way for an answer that is passed on while it comes; undefined = it must be read whole. */
+  passTo(taker: NonNullable<CallOptions['passTo']>): LargeAnswerWay | undefined {
+    const sink = this.ended ? undefined : taker.passOn?.();
+    if (sink === undefined) return undefined;
+    this.#way = sink;
+    this.#watcher.onPassing();
+    const gone = new GatewayError('cancelled', 'The caller has left.');
+    sink.onGone = () => this.#giveUp(gone, gone.message);
+    // From here on the deadline is for each piece: how long all of them take is up to the client as well.
+    this.#extend();
+    const following: AnswerSink = {
+      write: (bytes) => {
+        this.#extend();
+        this.#isClientSlow = !sink.write(bytes);
+        return !this.#isClientSlow;
+      },
+      end: () => {
+        sink.end();
+        if (!this.ended) this.resolve(PASSED_ON);
+      },
+      cut: () => sink.cut(),
+      onReady: () => undefined,
+      onGone: () => undefined,
+    };
+    sink.onReady = () => {
+      this.#isClientSlow = false;
+      this.#extend();
+      following.onReady();
+    };
+    return { id: this.originalId, sink: following };
+  }
+
+  #extend(): void {
+    this.deadline?.end();
+    if (!this.ended) this.#watcher.watch(this);
   }
 }
 

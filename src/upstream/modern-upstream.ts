@@ -30,7 +30,7 @@ import { GatewayError } from '../shared/errors.ts';
 import { Calls, type Pending } from './calls.ts';
 import { fetchListing } from './fetch-listing.ts';
 import { describeError } from './legacy-upstream.ts';
-import type { Transport } from './transport.ts';
+import type { MessageText, Transport } from './transport.ts';
 import type { Answer, CallOptions, PendingCall, Upstream, UpstreamEvents } from './upstream.ts';
 import { Watch } from './watch.ts';
 
@@ -45,7 +45,7 @@ export interface ModernUpstreamOptions {
   readonly events: UpstreamEvents;
   readonly log: Logger;
   /** Copies every message to the message log. */
-  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  readonly record: (direction: 'IN' | 'OUT', text: MessageText) => void;
   /** As in ServerWires. */
   readonly onTrouble: () => void;
 }
@@ -91,6 +91,7 @@ export class ModernUpstream implements Upstream {
       transport: options.transport,
       record: options.record,
       onTrouble: options.onTrouble,
+      onPassing: () => void (this.lastReceivedAt = Date.now()),
       onGivenUp: (upstreamId, _method, reason) => this.#giveUp(upstreamId, reason),
     });
     this.#watch = new Watch({

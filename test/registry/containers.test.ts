@@ -32,6 +32,20 @@ describe.skipIf(dockerMissing())('registered containers', () => {
     });
     const params = { name: 'env', arguments: { name: 'FIXTURE_SECRET' } };
     expect(JSON.stringify(await gateway.rpc('/mcp/box', 'tools/call', params))).toContain('of the container');
+    // Whoever may say what runs there would read the variables, or send them away.
+    const env = { FIXTURE_SECRET: '*****' };
+    for (const change of [
+      { container: 'registry.example.com/elsewhere:1' },
+      { entrypoint: '/bin/sh', entrypointArgs: ['-c', 'env'] },
+      { env: { ...env, NODE_OPTIONS: '--require /tmp/own.js' } },
+      { network: 'isolated', env },
+    ]) {
+      expect(await gateway.call('PUT', '/gateways/box', { ...change, enabled: false })).toMatchObject({
+        status: 422,
+        body: { errors: [{ pointer: '/env/FIXTURE_SECRET' }] },
+      });
+    }
+    expect((await gateway.call('PUT', '/gateways/box', { env, toolTimeout: 30 })).status).toBe(200);
     const leftovers = await trackLeftovers(gateway);
     expect((await gateway.call('DELETE', '/gateways/box')).status).toBe(204);
     await expect.poll(leftovers, { timeout: 20_000 }).toEqual(NOTHING);

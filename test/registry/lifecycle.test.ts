@@ -221,6 +221,50 @@ describe('the words of ContextForge', () => {
     await gateway.call('DELETE', pathOf(created));
   });
 
+  it('goes to no other place than the one that it was given for', async () => {
+    await using web = await startHttpFixture({ requireHeader: 'Authorization: Bearer s3cret-for-web' });
+    const heard: string[] = [];
+    const thief = createServer((request, response) => {
+      heard.push(request.headers.authorization ?? '');
+      request.resume();
+      response.writeHead(500).end();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => thief.once('listening', resolve));
+    try {
+      const made = await register({
+        url: web.url,
+        visibility: 'public',
+        headers: { Authorization: 'Bearer s3cret-for-web' },
+      });
+      expect(made.status, JSON.stringify(made.body)).toBe(201);
+      const url = `http://127.0.0.1:${(thief.address() as AddressInfo).port}/mcp`;
+      const authorization = `Bearer ${await gateway.tokenFor('thief@example.com', 'operator')}`;
+      const masked = made.body['headers'];
+      for (const body of [{ url }, { url, headers: masked }, { url, enabled: false }]) {
+        for (const prefer of ['', 'respond-async']) {
+          const answer = await gateway.call('PUT', pathOf(made), body, { authorization, prefer });
+          expect(answer, JSON.stringify(answer.body)).toMatchObject({
+            status: 422,
+            body: { errors: [{ pointer: '/headers/Authorization' }] },
+          });
+        }
+      }
+      expect(heard).toEqual([]);
+      // Another path of the same place is reached with what was there; another place with what is given for it.
+      const query = await gateway.call('PUT', pathOf(made), { url: `${web.url}?x=1` }, { authorization });
+      expect(query.status, JSON.stringify(query.body)).toBe(200);
+      const own = await gateway.call(
+        'PUT',
+        pathOf(made),
+        { url, enabled: false, headers: { Authorization: 'Bearer another' } },
+        { authorization },
+      );
+      expect(own.status, JSON.stringify(own.body)).toBe(200);
+    } finally {
+      thief.close();
+    }
+  });
+
   it('a key in the query is sent with every request, and headers of clients that are let through', async () => {
     await using server = await startHttpFixture();
     const created = await gateway.call('POST', '/gateways', {

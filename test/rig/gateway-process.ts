@@ -29,7 +29,17 @@ export interface GatewayProcess extends AsyncDisposable {
   stop(): Promise<Exit>;
 }
 
-/** Runs any `gatehouse` command. Inherits PATH and HOME and nothing else. `input` is all of stdin. */
+/** What every program of a test gets of this process's environment: the switch lets all tests run without the fast path. */
+export function inheritedEnvironment(): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const name of ['PATH', 'HOME', 'MCP_GATEWAY_FAST_PATH']) {
+    const value = process.env[name];
+    if (value !== undefined) inherited[name] = value;
+  }
+  return inherited;
+}
+
+/** Runs any `gatehouse` command. Inherits PATH and HOME, the switch of the fast path and nothing else. `input` is all of stdin. */
 export function runMain(
   args: readonly string[],
   input = '',
@@ -43,8 +53,7 @@ export function runScript(
   args: readonly string[],
   options: { readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
 ): GatewayProcess {
-  const inherited = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
-  const env = { ...inherited, ...options.env };
+  const env = { ...inheritedEnvironment(), ...options.env };
   const child = spawn(process.execPath, args, { stdio: 'pipe', env, cwd: options.cwd });
   const output = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();

@@ -5,6 +5,7 @@ import type { Access } from '../../config/registration.ts';
 import type { Registrable, StoredConfig } from '../../runtime/stored-config.ts';
 import { MASK } from '../contract/gateways.ts';
 import { type FieldError, invalidInput } from '../http/problem.ts';
+import { refuseMovedSecrets } from './moved-secrets.ts';
 
 /** Fields of a body that say something of the registration, or that only an answer has; all others are the entry's. */
 const NOT_OF_ENTRY = new Set([
@@ -30,11 +31,14 @@ export function entryOf(body: Readonly<Record<string, unknown>>): Entry {
   return canonicalEntry(Object.fromEntries(fields));
 }
 
-/** An entry with the fields of a change in it: what is null goes, a masked secret is what it was. Throws `invalid_input`. */
+/** An entry with the fields of a change in it: what is null goes, a masked secret is what it was, in the place that it was given for. Throws `invalid_input`. */
 export function changedEntry(before: Pick<Registrable, 'document' | 'secrets'>, body: Entry): Entry {
   const removed = new Set(Object.keys(body).filter((name) => body[name] === null));
   const kept = Object.entries(joinSecrets(before)).filter(([name]) => !removed.has(name));
-  return unmasked({ ...Object.fromEntries(kept), ...entryOf(body) }, before.secrets);
+  const said = entryOf(body);
+  const next = unmasked({ ...Object.fromEntries(kept), ...said }, before.secrets);
+  refuseMovedSecrets(joinSecrets(before), next, said);
+  return next;
 }
 
 /** With the secrets that were there in the place of masks. Throws `invalid_input` for a mask that covers nothing. */

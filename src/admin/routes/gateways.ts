@@ -134,7 +134,7 @@ export const GATEWAY_ROUTES: readonly Route[] = [
     tag: TAG,
     summary: 'Changes a registered MCP server',
     description:
-      'What is left out stays as it is, what is null goes. A change of how the server is reached is tried first, and refused when it cannot be; with `Prefer: respond-async` it is stored at once.',
+      'What is left out stays as it is, what is null goes. Secrets have to be given anew when the server moves to another origin or image. A change of how the server is reached is tried first, and refused when it cannot be; with `Prefer: respond-async` it is stored at once.',
     params,
     body: gatewayChange,
     normalize: gatewayOfContextForge,

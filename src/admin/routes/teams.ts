@@ -1,8 +1,10 @@
 /** `/teams`: who shares what. Members see their teams, and owners change them, without any role. */
 import type { z } from 'zod';
+import { mayForHimself } from '../../auth/authorize.ts';
 import type { MembershipRecord, TeamRecord } from '../../store/store.ts';
 import { emailSchema, memberInput, memberSchema, teamChange, teamInput, teamSchema } from '../contract/accounts.ts';
 import { idSchema } from '../contract/common.ts';
+import { refuseStrangers } from '../escalation.ts';
 import type { Call } from '../http/call.ts';
 import { pageOf, pageQuery, paged } from '../http/page.ts';
 import { invalidInput } from '../http/problem.ts';
@@ -147,11 +149,13 @@ export const TEAM_ROUTES: readonly Route[] = [
     answers: { 200: { description: 'The member.', schema: memberSchema } },
     async handle(call) {
       const team = await find(call, call.params.id, 'teams.write');
+      refuseStrangers(call, team.id);
       const user = await call.context.store.user(call.params.email);
       if (user === undefined) {
         throw invalidInput([{ parameter: 'email', detail: 'is no user', remedy: 'Create the user first.' }]);
       }
       const before = await membership(call, team, user.email);
+      if (before !== undefined) call.refuseUnlessNew();
       const next: MembershipRecord = { team: team.id, user: user.email, role: call.body?.role ?? 'member' };
       return call.change(
         async (tx) => {
@@ -173,7 +177,7 @@ export const TEAM_ROUTES: readonly Route[] = [
     params: memberParams,
     answers: { 204: { description: 'He is no member any more.' } },
     async handle(call) {
-      const leaves = call.principal.user === call.params.email;
+      const leaves = call.principal.user === call.params.email && mayForHimself(call.principal, 'teams.write');
       const team = await find(call, call.params.id, leaves ? 'teams.read' : 'teams.write');
       const before = await membership(call, team, call.params.email);
       if (before === undefined) throw noSuchObject('member', call.params.email);
@@ -192,7 +196,8 @@ export const TEAM_ROUTES: readonly Route[] = [
 async function find(call: Call, key: string, permission: 'teams.read' | 'teams.write'): Promise<TeamRecord> {
   const { store } = call.context;
   const team = (await store.team(key)) ?? (await store.teams()).find(({ name }) => name === key);
-  if (team === undefined || !call.may('teams.read', { team: team.id })) throw noSuchObject('team', key);
+  if (team === undefined) throw noSuchObject('team', key);
+  if (!call.may('teams.read', { team: team.id })) throw noSuchObject('team', key, referenceTo(team));
   call.need(permission, { team: team.id }, referenceTo(team));
   return team;
 }

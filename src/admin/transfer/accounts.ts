@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { permissionsOf } from '../../auth/account.ts';
 import { BUILT_IN_ROLES } from '../../auth/permissions.ts';
-import { refuseEscalation } from '../escalation.ts';
+import { refuseEscalation, refuseStrangers, refuseStronger } from '../escalation.ts';
 import { invalidInput } from '../http/problem.ts';
 import { teamIds, type Plan } from './plan.ts';
 
@@ -16,14 +16,16 @@ export async function planRoles(plan: Plan): Promise<void> {
       name,
       pointer: `/roles/${index}`,
       before: before && {
+        isKnown: call.may('roles.read'),
         isSame: before.description === fields.description && isSameSet(before.permissions, permissions),
       },
-      check() {
+      async check() {
+        if (before !== undefined) call.need('roles.read');
         call.need('roles.write');
         if (Object.hasOwn(BUILT_IN_ROLES, name)) {
           throw invalidInput([{ pointer: '/name', detail: 'comes with the product', remedy: 'Choose another name.' }]);
         }
-        refuseEscalation(call, permissions, undefined);
+        refuseEscalation(call, [...permissions, ...(await permissionsOf(call.context.store, name))], undefined);
       },
       apply: (tx) =>
         before === undefined ? tx.insertRole({ name, ...fields }) : tx.updateRole(before.id, before.version, fields),
@@ -48,16 +50,23 @@ export async function planUsers(plan: Plan): Promise<void> {
       name: email,
       pointer: `/users/${index}`,
       before: before && {
+        isKnown: call.may('users.read') && call.may('roles.read'),
         isSame: before.fullName === fields.fullName && before.enabled === enabled && missing.length === 0,
       },
       async check() {
+        if (before !== undefined) {
+          call.need('users.read');
+          call.need('roles.read');
+        }
         call.need('users.write');
+        if (before !== undefined && before.enabled !== enabled) await refuseStronger(call, email);
         for (const [place, { role, team }] of missing.entries()) {
           call.need('roles.write');
           refuseUnknownTeam(plan, names, team, `/roles/${place}/team`);
           const imported = document.roles.find(({ name }) => name === role);
-          const allowed = imported === undefined ? await permissionsOf(store, role) : imported.permissions;
-          if ([...allowed].length === 0) {
+          // What is there may stay, whatever the document says of it.
+          const allowed = new Set([...(await permissionsOf(store, role)), ...(imported?.permissions ?? [])]);
+          if (allowed.size === 0) {
             throw invalidInput([{ pointer: `/roles/${place}/role`, detail: `there is no role "${role}"` }]);
           }
           // Also for one team: whoever gives roles by an import needs what he gives everywhere.
@@ -93,9 +102,14 @@ export async function planTeams(plan: Plan): Promise<void> {
       kind: 'team',
       name,
       pointer: `/teams/${index}`,
-      before: before && { isSame: (before.description ?? null) === description && missing.length === 0 },
+      before: before && {
+        isKnown: call.may('teams.read', { team: before.id }),
+        isSame: (before.description ?? null) === description && missing.length === 0,
+      },
       async check() {
+        if (before !== undefined) call.need('teams.read', { team: before.id });
         call.need('teams.write', before && { team: before.id });
+        if (before !== undefined && missing.length > 0) refuseStrangers(call, before.id);
         for (const [place, { user }] of missing.entries()) {
           const isImported = document.users.some(({ email }) => email === user);
           if (isImported || (await store.user(user)) !== undefined) continue;

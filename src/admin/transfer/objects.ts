@@ -1,13 +1,16 @@
 /** Servers, virtual servers and changes of items of an import. */
 import { isDeepStrictEqual } from 'node:util';
+import { seesInApi } from '../../auth/authorize.ts';
 import type { Permission } from '../../auth/permissions.ts';
 import { canonicalEntry, joinSecrets, separateSecrets, type Entry } from '../../config/entry-secrets.ts';
 import type { ItemKind, ItemOverride } from '../../config/registration.ts';
+import type { GatewayError } from '../../shared/errors.ts';
 import { newRowId } from '../../store/row-id.ts';
 import { MASK } from '../contract/gateways.ts';
 import type { Transfer } from '../contract/transfer.ts';
 import { checkDraft, unmasked } from '../gateways/draft.ts';
 import { permissionFor, permissionForRecord } from '../gateways/known.ts';
+import { refuseMovedSecrets } from '../gateways/moved-secrets.ts';
 import { refuseTaken } from '../gateways/registration.ts';
 import { invalidInput } from '../http/problem.ts';
 import { visibleServers } from '../known-servers.ts';
@@ -29,6 +32,7 @@ export async function planGateways(plan: Plan): Promise<void> {
       name: wanted.name,
       pointer,
       before: before && {
+        isKnown: seesInApi(call.principal, before.access),
         isSame: isDeepStrictEqual(
           { entry: withMasksLifted(entry, before.secrets), access: accessWith(teams, wanted), ...about },
           {
@@ -45,7 +49,11 @@ export async function planGateways(plan: Plan): Promise<void> {
         await checkAccess(plan, wanted, permission, before?.access);
         if (before !== undefined) call.need(permissionForRecord(before), before.access);
         refuseTaken(wanted.name, call);
-        const whole = await below('/entry', () => unmasked(entry, before?.secrets ?? {}));
+        const whole = await below('/entry', () => {
+          const next = unmasked(entry, before?.secrets ?? {});
+          if (before !== undefined) refuseMovedSecrets(joinSecrets(before), next, entry);
+          return next;
+        });
         const draft = {
           id: before?.id ?? newRowId(),
           name: wanted.name,
@@ -76,6 +84,7 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
   const { store } = call.context;
   const teams = await teamIds(store);
   const present = new Map((await store.virtualServers()).map((server) => [server.name, server]));
+  const visible = await visibleServers(call);
   for (const [index, wanted] of document.servers.entries()) {
     const before = present.get(wanted.name);
     const about = {
@@ -84,25 +93,36 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
       items: wanted.items,
       enabled: wanted.enabled,
     };
+    const shown = (before?.items ?? []).filter(({ server }) => visible.has(server));
+    const hidden = (before?.items ?? []).filter(({ server }) => !visible.has(server));
     await plan.add({
       kind: 'server',
       name: wanted.name,
       pointer: `/servers/${index}`,
       before: before && {
+        isKnown: seesInApi(call.principal, before.access),
         isSame: isDeepStrictEqual(
           { ...about, access: accessWith(teams, wanted) },
           {
             description: before.description,
             tags: before.tags,
-            items: before.items.map(({ server, kind, key }) => ({ server, kind, key })),
+            items: shown.map(({ server, kind, key }) => ({ server, kind, key })),
             enabled: before.enabled,
             access: before.access,
           },
         ),
       },
-      check: () => checkAccess(plan, wanted, 'servers.write', before?.access),
+      async check() {
+        await checkAccess(plan, wanted, 'servers.write', before?.access);
+        for (const [place, { server }] of wanted.items.entries()) {
+          if (!visible.has(server) && !document.gateways.some(({ name }) => name === server))
+            throw noSuchServer(server, `/items/${place}/server`);
+        }
+      },
       async apply(tx) {
-        const fields = { name: wanted.name, ...about, access: accessWith(await teamIds(tx), wanted) };
+        // What the caller does not see stays as it was: he could not have written it down.
+        const items = [...wanted.items, ...hidden];
+        const fields = { name: wanted.name, ...about, items, access: accessWith(await teamIds(tx), wanted) };
         if (before === undefined) await tx.insertVirtualServer(fields);
         else await tx.updateVirtualServer(before.id, before.version, fields);
       },
@@ -134,33 +154,31 @@ export async function planItems(plan: Plan): Promise<void> {
   for (const [index, wanted] of document.items.entries()) {
     const before = present.get(keyOf(wanted));
     const next = overrideOf(wanted);
+    const server = servers.get(wanted.server);
+    // One that is there and hidden has been refused with the servers.
+    const isKnown = server !== undefined || document.gateways.some(({ name }) => name === wanted.server);
     await plan.add({
       kind: 'item',
       name: `${wanted.server} ${wanted.kind} ${wanted.key}`,
       pointer: `/items/${index}`,
-      before: before && {
-        isSame: isDeepStrictEqual(overrideOf(before), next),
-      },
+      before: before && { isKnown, isSame: isDeepStrictEqual(overrideOf(before), next) },
       check() {
-        const server = servers.get(wanted.server);
-        const imported = document.gateways.some(({ name }) => name === wanted.server);
-        if (server === undefined && !imported) {
-          throw invalidInput([
-            {
-              pointer: '/server',
-              detail: `there is no server "${wanted.server}"`,
-              remedy: 'Import it as well, or take this out.',
-            },
-          ]);
+        if (!isKnown) {
+          throw noSuchServer(wanted.server, '/server');
         }
         call.need(PERMISSION[wanted.kind], server?.access);
       },
       async apply(tx) {
-        if (!isNeutral(next)) await tx.putOverride(next, before?.version);
-        else if (before !== undefined) await tx.deleteOverride(next);
+        if (!isNeutral(next)) await tx.putOverride(next, before?.version ?? 0);
+        else if (before !== undefined) await tx.deleteOverride(next, before.version);
       },
     });
   }
+}
+
+function noSuchServer(name: string, pointer: string): GatewayError {
+  const detail = `there is no server "${name}"`;
+  return invalidInput([{ pointer, detail, remedy: 'Import it as well, or take this out.' }]);
 }
 
 type Wanted = Omit<Transfer['items'][number], 'name' | 'title' | 'description' | 'annotations' | 'tags'> & {

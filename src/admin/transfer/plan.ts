@@ -39,7 +39,8 @@ export class Plan {
 
   /**
    * Decides about one object. `before` is what there is under its name; `isSame` tells that the import would change nothing
-   * about it. `check` throws GatewayErrors about what cannot be.
+   * about it, and `isKnown` that the caller may hear of it: else it is checked whatever would become of it, and the check
+   * must refuse it. `check` throws GatewayErrors about what cannot be.
    */
   async add({ kind, name, pointer, before, check, apply }: Addition): Promise<void> {
     const identity = identityOf(kind, name);
@@ -48,7 +49,10 @@ export class Plan {
       return;
     }
     this.#names.add(identity);
-    if (before?.isSame === true) {
+    if (before?.isKnown === false) {
+      await this.#try(pointer, check);
+      this.steps.push({ kind, name, outcome: 'skipped', apply: nothing });
+    } else if (before?.isSame === true) {
       this.steps.push({ kind, name, outcome: 'unchanged', apply: nothing });
     } else if (before !== undefined && this.#onConflict === 'skip') {
       this.steps.push({ kind, name, outcome: 'skipped', apply: nothing });
@@ -122,7 +126,7 @@ export interface Addition {
   readonly name: string;
   /** Its place in the document. */
   readonly pointer: string;
-  readonly before: { readonly isSame: boolean } | undefined;
+  readonly before: { readonly isSame: boolean; readonly isKnown: boolean } | undefined;
   readonly check: () => Promise<void> | void;
   readonly apply: (tx: StoreWriter) => Promise<unknown>;
 }

@@ -5,14 +5,17 @@ import {
   DEFAULT_DOMAIN,
   DEFAULT_KEEPALIVE_SECONDS,
   DEFAULT_MAX_BODY_BYTES,
+  DEFAULT_MAX_HELD_BODY_BYTES,
   DEFAULT_PAYLOAD_SIZE_THRESHOLD,
   DEFAULT_PORT,
   DEFAULT_SESSION_TIMEOUT,
   DEFAULT_SHUTDOWN_TIMEOUT,
   DEFAULT_STARTUP_TIMEOUT_SECONDS,
   DEFAULT_TOOL_TIMEOUT_SECONDS,
+  MAX_AUDIT_DAYS,
   MAX_BODY_BYTES_LIMIT,
   MAX_TIMER_SECONDS,
+  MIN_AUDIT_LINES,
   MIN_TOOL_TIMEOUT_SECONDS,
 } from '../defaults.ts';
 import { DURATION } from '../values/duration.ts';
@@ -146,6 +149,12 @@ export const gatewayFields = {
     expects: `an integer between 1 and ${MAX_BODY_BYTES_LIMIT}`,
     fallback: `${DEFAULT_MAX_BODY_BYTES} (4 MiB)`,
   }).optional(),
+  maxHeldBodyBytes: field(z.int().min(1), {
+    description:
+      'Bytes that request bodies of more than 64 KiB may hold together, from their first byte to their answer; requests beyond are answered with 503 (`too_many_bodies`). Never less than `maxBodyBytes`. The process needs about twice as much.',
+    expects: 'a positive integer (>= 1)',
+    fallback: `${DEFAULT_MAX_HELD_BODY_BYTES} (256 MiB)`,
+  }).optional(),
   allowedOrigins: field(
     z.array(
       field(z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s*]+$/), {
@@ -238,6 +247,17 @@ export const gatewayFields = {
       'Absolute path of the directory in which registered servers, accounts and the audit log are kept. It turns the management API on.',
     expects: 'an absolute path',
     hint: 'Write a path that starts with "/" (or "C:\\" on Windows), or leave the field out to store nothing.',
+  }).optional(),
+  auditKeepDays: field(z.int().min(1).max(MAX_AUDIT_DAYS), {
+    description:
+      'Lines of the audit log that are older than so many days are removed; export them before. What is left still verifies.',
+    expects: `an integer of days between 1 and ${MAX_AUDIT_DAYS}`,
+    fallback: 'lines are never removed',
+  }).optional(),
+  auditKeepLines: field(z.int().min(MIN_AUDIT_LINES), {
+    description: 'When the audit log has more lines than this, the oldest are removed; export them before.',
+    expects: `an integer of at least ${MIN_AUDIT_LINES}`,
+    fallback: 'lines are never removed',
   }).optional(),
   tls: field(listenerTlsSchema, {
     description: 'TLS of the gateway itself. Without it the gateway speaks plain HTTP.',

@@ -2,11 +2,12 @@
 import { errorText } from '../../mcp/message.ts';
 import { Deadlines, type Deadline, type Late } from '../../shared/deadlines.ts';
 import type { GatewayError } from '../../shared/errors.ts';
+import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
-import type { Member } from '../../shared/members.ts';
 import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import { passAsBody } from './passed-answer.ts';
 import type { LoggedStream, StreamLog } from './stream-log.ts';
 
 /** An answer that is longer in coming becomes a stream, which a client that loses it can come back for. */
@@ -17,6 +18,8 @@ export interface ReplyOptions {
   readonly requestId: string;
   /** False for clients that accept no event stream: what precedes the answer cannot reach them. */
   readonly mayStream: boolean;
+  /** True for clients that can tell the end of an answer from the end of a connection; default false. */
+  readonly mayPassOn?: boolean;
   /** With it the stream can be resumed, and what is sent meanwhile waits in it. */
   readonly log?: StreamLog | undefined;
 }
@@ -25,7 +28,8 @@ export interface ReplyOptions {
 export type ReplyChannel = Pick<
   Reply,
   'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'fail' | 'drop' | 'accept'
->;
+> &
+  AnswerTaker;
 
 export class Reply implements Late {
   readonly #response: ClientResponse;
@@ -33,7 +37,7 @@ export class Reply implements Late {
   readonly #headers: Record<string, string>;
   readonly #createdAt = performance.now();
   readonly #log: StreamLog | undefined;
-  #beating: Member | undefined;
+  #heartbeat: Heartbeat | undefined;
   #stream: EventStream | LoggedStream | undefined;
   #opening: Deadline | undefined;
   #done = false;
@@ -62,7 +66,8 @@ export class Reply implements Late {
 
   /** From now on shows proxies in between that the connection lives, whenever the answer is long in coming. */
   keepAlive(heartbeat: Heartbeat): void {
-    this.#beating = heartbeat.add(this);
+    this.#heartbeat = heartbeat;
+    heartbeat.add(this);
   }
 
   /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
@@ -77,6 +82,14 @@ export class Reply implements Late {
     this.#finish();
     if (this.#stream === undefined) respondJson(this.#response, status, text, this.#headers);
     else this.#stream.end(text);
+  }
+
+  /** The way for a large answer, which ends the reply; undefined when it must be given whole, to `answer`. */
+  passOn(): AnswerSink | undefined {
+    if (this.#done || this.#options.mayPassOn !== true || this.#response.destroyed) return undefined;
+    const sink = this.#stream?.passOn() ?? (this.#stream === undefined ? this.#asBody() : undefined);
+    if (sink !== undefined) this.#finish();
+    return sink;
   }
 
   /** Answers with an error: by HTTP status while nothing was sent, else as the answer on the stream. `rpcId` is raw JSON text. */
@@ -119,6 +132,10 @@ export class Reply implements Late {
     return this.#log !== undefined && this.#stream !== undefined;
   }
 
+  #asBody(): AnswerSink {
+    return passAsBody(this.#response, this.#headers);
+  }
+
   /** The answer is long in coming. */
   onLate(): void {
     if (this.open) this.#open();
@@ -135,6 +152,6 @@ export class Reply implements Late {
   #finish(): void {
     this.#done = true;
     this.#opening?.end();
-    this.#beating?.leave();
+    this.#heartbeat?.remove(this);
   }
 }

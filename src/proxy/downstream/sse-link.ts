@@ -95,6 +95,8 @@ export class SseLinks {
     const link = this.#links.get(id);
     if (link === undefined || link.principal !== principal.subject || link.routeKey !== routeKey(route))
       throw new GatewayError('session_not_found', 'There is no such stream; open one with GET first.');
+    // As for other sessions: it lives as long as the credential that was used last.
+    if (link.session !== undefined) link.session.caller = principal;
     return link;
   }
 }
@@ -106,9 +108,9 @@ export function openSse(front: Front, response: ServerResponse, admitted: Admitt
   const link = new SseLink(stream, admitted);
   const id = front.links.add(link);
   response.write(encodeEvent({ event: 'endpoint', data: `${messagesPath(admitted.route)}?sessionId=${id}` }));
-  const beating = front.heartbeat.add(stream);
+  front.heartbeat.add(stream);
   response.once('close', () => {
-    beating.leave();
+    front.heartbeat.remove(stream);
     front.links.delete(id);
     // The session is the stream: without it nothing can reach the client any more.
     if (link.session !== undefined) void front.sessions.end(link.session);

@@ -20,7 +20,8 @@ export function openReply(request: RequestHead, response: ClientResponse, reques
     mayStream = checkMediaTypes(request);
     if (again !== undefined) MAY_STREAM.set(again, mayStream);
   }
-  return new Reply(response, { requestId, mayStream, log: resumption(session) });
+  const mayPassOn = !('httpVersion' in request) || request.httpVersion !== '1.0';
+  return new Reply(response, { requestId, mayStream, mayPassOn, log: resumption(session) });
 }
 
 /** By a head that is repeated. */
@@ -67,14 +68,14 @@ export function handleGet(front: Front, request: RequestHead, response: ServerRe
     throw new GatewayError('invalid_request', 'The Last-Event-ID is unknown, or what followed it is no longer kept.');
   }
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
-  const beating = front.heartbeat.add(stream);
+  front.heartbeat.add(stream);
   const standing = resumed?.stream ?? resumption(session)?.open();
   standing?.attach(stream, resumed?.after ?? 0);
   // What is resumed may be the answer to a call, on which nothing else is sent.
   const mine = standing ?? stream;
   if (resumed === undefined || session.hadStream(mine)) session.addStream(mine);
   response.once('close', () => {
-    beating.leave();
+    front.heartbeat.remove(stream);
     session.removeStream(mine);
     session.lastUsed = Date.now();
   });

@@ -58,17 +58,16 @@ export class WebSocketConnection implements ClientStream, Beating {
     this.#opening = opening;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
-    const beating = front.heartbeat.add(this);
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     webSocket.on('pong', () => (this.#answersPings = true));
     // A frame that breaks the protocol or a limit; the library closes with the code that says so.
     webSocket.on('error', (error) => front.log.info({ err: error }, 'a WebSocket client broke the protocol'));
     webSocket.on('close', (code) => {
-      beating.leave();
       this.#ended(code);
       onClosed();
       resolve();
     });
+    front.heartbeat.add(this);
     front.log.info({ principal: admitted.principal.subject }, 'websocket opened');
   }
 
@@ -92,8 +91,8 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   /** Ends at once when its principal may not call any more. */
-  endUnless(remains: (principal: string) => boolean): void {
-    if (!remains(this.#admitted.principal.subject)) this.close(POLICY_VIOLATION, NO_LONGER_VALID);
+  endUnless(remains: (principal: Principal) => boolean): void {
+    if (!remains(this.#admitted.principal)) this.close(POLICY_VIOLATION, NO_LONGER_VALID);
   }
 
   close(code: number, reason: string): void {
@@ -224,7 +223,8 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   #ended(code: number): void {
-    const { log, sessions } = this.#front;
+    const { log, heartbeat, sessions } = this.#front;
+    heartbeat.remove(this);
     for (const exchange of this.#inFlight) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
     if (this.#session !== undefined) {
       this.#session.removeStream(this);

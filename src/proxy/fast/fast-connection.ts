@@ -1,7 +1,9 @@
 /** One client connection on the fast path: strict requests are answered here, and with the first byte of anything else it becomes Node's. */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { ClientResponse } from '../client-response.ts';
 import type { WholeRequest } from '../post-request.ts';
+import { mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
 import { StrictHeads, type StrictHead } from './strict-head.ts';
 
@@ -17,26 +19,29 @@ export interface FastPathEvents {
 export interface FastPathLimits {
   /** For a connection on which nothing has come yet, in ms. */
   readonly headersTimeoutMs: number;
-  /** From the first byte of a request to its last, in ms. */
-  readonly requestTimeoutMs: number;
   /** Between two requests, in ms. */
   readonly keepAliveTimeoutMs: number;
 }
 
 /** A client that sends on while it is being answered is made to wait beyond this. */
 const MAX_PENDING_BYTES = 64 * 1024;
+/** A body that is longer in coming, or in more pieces, gains nothing here: Node answers before its end where it can, and has the deadlines. */
+const MAX_READING_MS = 1_000;
+const MAX_PIECES = 256;
+/** So much of what comes behind a request is looked at while that is being answered. */
+const LOOKED_AT_BYTES = 64;
 const EMPTY = Buffer.alloc(0);
 
 export class FastConnection implements ResponseOwner {
   readonly socket: Socket;
+  readonly encrypted: boolean;
   readonly keepAliveSeconds: number;
   readonly #events: FastPathEvents;
   readonly #limits: FastPathLimits;
   readonly #onGone: () => void;
   readonly #heads = new StrictHeads();
   /** What has come and is not answered yet. */
-  #first: Buffer = EMPTY;
-  #others: Buffer[] = [];
+  #pieces: Buffer[] = [];
   #pendingBytes = 0;
   /** The head of a request whose body is still coming. */
   #head: StrictHead | undefined;
@@ -53,6 +58,7 @@ export class FastConnection implements ResponseOwner {
 
   constructor(socket: Socket, events: FastPathEvents, limits: FastPathLimits, onGone: () => void) {
     this.socket = socket;
+    this.encrypted = socket instanceof TLSSocket;
     this.keepAliveSeconds = Math.floor(limits.keepAliveTimeoutMs / 1_000);
     this.#events = events;
     this.#limits = limits;
@@ -68,26 +74,28 @@ export class FastConnection implements ResponseOwner {
     return this.#ending;
   }
 
-  /** Takes no further request; ends now unless one is being answered. */
+  /** Takes no further request; ends now unless one is being answered. One that is still coming is Node's to finish or cut. */
   finish(): void {
     this.#ending = true;
-    if (this.#state !== 'answering') this.socket.destroy();
+    if (this.#state === 'reading') this.#handOver();
+    else if (this.#state !== 'answering') this.socket.destroy();
   }
 
   /** Looks whether the client has had long enough. `now` by the clock of `performance.now()`. */
   check(now: number): void {
     const waited = now - this.#since;
-    const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = this.#limits;
+    const { headersTimeoutMs, keepAliveTimeoutMs } = this.#limits;
     if (this.#state === 'idle' && waited > keepAliveTimeoutMs) this.socket.destroy();
     else if (this.#state === 'new' && waited > headersTimeoutMs) this.#events.onLate(this.socket);
-    else if (this.#state === 'reading' && waited > requestTimeoutMs) this.#events.onLate(this.socket);
+    else if (this.#state === 'reading' && waited > MAX_READING_MS) this.#handOver();
   }
 
-  onEnd(close: boolean): void {
+  onFinish(close: boolean): void {
     this.#response = undefined;
     if (this.#state === 'left') return;
     if (close || this.#ending) {
-      this.socket.end();
+      // Also for a client that does not end its side.
+      this.socket.destroySoon();
       return;
     }
     this.#to('idle');
@@ -97,16 +105,15 @@ export class FastConnection implements ResponseOwner {
   }
 
   #receive(chunk: Buffer): void {
-    const isFirst = this.#pendingBytes === 0;
-    if (isFirst) this.#first = chunk;
-    else this.#others.push(chunk);
+    const before = this.#pendingBytes;
+    this.#pieces.push(chunk);
     this.#pendingBytes += chunk.length;
-    if (this.#state === 'answering' || this.#scheduled) {
-      if (this.#pendingBytes > MAX_PENDING_BYTES && !this.#paused) {
-        this.#paused = true;
-        this.socket.pause();
-      }
-    } else this.#proceed();
+    if (this.#state !== 'answering' && !this.#scheduled) this.#proceed();
+    else if (before < LOOKED_AT_BYTES && !mayBeginRequest(this.#joined())) this.socket.destroy();
+    else if (!this.#paused && (this.#pendingBytes > MAX_PENDING_BYTES || this.#pieces.length > MAX_PIECES)) {
+      this.#paused = true;
+      this.socket.pause();
+    }
   }
 
   #schedule(): void {
@@ -129,43 +136,52 @@ export class FastConnection implements ResponseOwner {
   /** Makes a request of what has come, or waits for the rest of a body, or hands everything over. */
   #proceed(): void {
     if (this.#state === 'left') return;
-    let head = this.#head;
-    if (head === undefined) {
-      const bytes = this.#joined();
-      head = this.#heads.read(bytes);
-      if (head === undefined) return this.#handOver(bytes);
+    if (this.#head === undefined) {
+      const head = this.#heads.read(this.#joined());
+      if (head === undefined) return this.#handOver();
+      this.#head = head;
     }
-    const { length, bodyLength } = head;
+    const { length, bodyLength, url, headers, rawHeaders } = this.#head;
     const whole = length + bodyLength;
     if (this.#pendingBytes < whole) {
-      this.#head = head;
-      if (this.#state !== 'reading') this.#to('reading');
+      if (this.#pieces.length > MAX_PIECES) this.#handOver();
+      else if (this.#state !== 'reading') this.#to('reading');
       return;
     }
+    // What stands behind a request decides in Node whether that is answered at all.
+    if (this.#pendingBytes > whole) return this.#handOver();
     const bytes = this.#joined();
     this.#head = undefined;
-    this.#pendingBytes = bytes.length - whole;
-    this.#first = this.#pendingBytes === 0 ? EMPTY : bytes.subarray(whole);
+    this.#pieces = [];
+    this.#pendingBytes = 0;
     this.#to('answering');
     const response = new FastResponse(this);
     this.#response = response;
-    this.#events.onRequest(new FastRequest(this.socket, head, bytes), response);
+    const body = bytes.subarray(length);
+    // A head that differs in anything but its length has headers of its own.
+    const request = { url, method: 'POST', headers, rawHeaders, again: headers, socket: this.socket, body } as const;
+    this.#events.onRequest(request, response);
   }
 
   #joined(): Buffer {
-    if (this.#others.length === 0) return this.#first;
-    const bytes = Buffer.concat([this.#first, ...this.#others], this.#pendingBytes);
-    this.#first = bytes;
-    this.#others = [];
+    const [first = EMPTY, ...others] = this.#pieces;
+    if (others.length === 0) return first;
+    const bytes = Buffer.concat(this.#pieces, this.#pendingBytes);
+    this.#pieces = [bytes];
     return bytes;
   }
 
   /** Every byte that was not answered goes back into the socket, in order, before anybody else listens. */
-  #handOver(bytes: Buffer): void {
+  #handOver(): void {
     const { socket } = this;
+    // After the end of what comes nothing can be put back, and nothing be answered.
+    if (socket.readableEnded || !socket.writable) {
+      socket.destroySoon();
+      return;
+    }
+    const bytes = this.#joined();
     this.#leave();
-    this.#first = EMPTY;
-    this.#pendingBytes = 0;
+    this.#pieces = [];
     socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
@@ -191,29 +207,5 @@ export class FastConnection implements ResponseOwner {
   #to(state: 'idle' | 'reading' | 'answering'): void {
     this.#state = state;
     this.#since = performance.now();
-  }
-}
-
-class FastRequest implements WholeRequest {
-  readonly method = 'POST';
-  readonly socket: Socket;
-  readonly url: string;
-  readonly headers: WholeRequest['headers'];
-  readonly rawHeaders: string[];
-  readonly again: object;
-  readonly bytes: Buffer;
-  readonly bodyStart: number;
-  readonly bodyEnd: number;
-
-  constructor(socket: Socket, { url, headers, rawHeaders, length, bodyLength }: StrictHead, bytes: Buffer) {
-    this.socket = socket;
-    this.url = url;
-    this.headers = headers;
-    this.rawHeaders = rawHeaders;
-    // A head that has changed in anything but its length has headers of its own.
-    this.again = headers;
-    this.bytes = bytes;
-    this.bodyStart = length;
-    this.bodyEnd = length + bodyLength;
   }
 }

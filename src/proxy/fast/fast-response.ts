@@ -6,13 +6,18 @@ import type { ClientResponse } from '../client-response.ts';
 /** What the connection is told of its answer. */
 export interface ResponseOwner {
   readonly socket: Socket;
+  /** True with TLS. */
+  readonly encrypted: boolean;
   /** Seconds that the connection is kept without a request, for the Keep-Alive header. */
   readonly keepAliveSeconds: number;
   /** True when the connection ends with this answer. */
   readonly ending: boolean;
-  /** The answer is written. */
-  onEnd(close: boolean): void;
+  /** The answer is in the hands of the operating system. */
+  onFinish(close: boolean): void;
 }
+
+/** As in Node: a line break in a value would begin another header. */
+const FORBIDDEN = /[^\t\x20-\x7e]/;
 
 export class FastResponse implements ClientResponse {
   readonly #owner: ResponseOwner;
@@ -21,8 +26,11 @@ export class FastResponse implements ClientResponse {
   #close = false;
   #headersSent = false;
   #ended = false;
+  #finished = false;
   #destroyed = false;
-  #onClose: (() => void)[] | undefined;
+  #onClose: (() => void)[] = [];
+  #onFinish: (() => void)[] = [];
+  #onTimeout: (() => void) | undefined;
   #length: string | number | undefined;
 
   constructor(owner: ResponseOwner) {
@@ -39,25 +47,31 @@ export class FastResponse implements ClientResponse {
     return this.#ended;
   }
   get writableLength(): number {
-    return this.#owner.socket.writableLength;
+    return this.#finished ? 0 : this.#owner.socket.writableLength;
   }
-  get socket(): Socket {
-    return this.#owner.socket;
+  /** As in Node, null once the answer is out: the connection belongs to the next one then. */
+  get socket(): Socket | null {
+    return this.#finished ? null : this.#owner.socket;
   }
 
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): void {
     if (this.#headersSent) throw new Error('the head was written before');
+    this.#close = this.#owner.ending || headers['connection'] === 'close';
+    this.#length = headers['content-length'];
+    this.#chunked = this.#length === undefined;
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    for (const name in headers) {
+      const value = headers[name] ?? '';
+      if (typeof value === 'string' && FORBIDDEN.test(value))
+        throw new TypeError(`the header ${name} has characters that HTTP does not allow`);
+      head += `${name}: ${value}\r\n`;
+    }
+    head += `Date: ${now()}\r\n`;
+    if (headers['connection'] === undefined)
+      head += this.#close
+        ? 'Connection: close\r\n'
+        : `Connection: keep-alive\r\nKeep-Alive: timeout=${this.#owner.keepAliveSeconds}\r\n`;
     this.#headersSent = true;
-    const connection = headers['connection'];
-    const length = headers['content-length'];
-    this.#close = this.#owner.ending || connection === 'close';
-    this.#chunked = length === undefined;
-    this.#length = length;
-    let head = status === 200 ? OK : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    for (const name in headers) head += `${name}: ${headers[name] ?? ''}\r\n`;
-    if (connection !== undefined) head += dateLine();
-    else if (this.#close) head += `${dateLine()}Connection: close\r\n`;
-    else head += linesOfKept(this.#owner.keepAliveSeconds);
     this.#head = this.#chunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
   }
 
@@ -65,92 +79,123 @@ export class FastResponse implements ClientResponse {
     this.#send('');
   }
 
-  write(text: string): boolean {
-    if (text === '') return true;
+  write(text: string | Buffer): boolean {
+    // Behind the end stands the answer to another request.
+    if (text.length === 0 || this.#ended) return !this.#ended;
+    if (typeof text !== 'string') return this.#sendBytes(text);
     return this.#send(this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text);
   }
 
   end(text = ''): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#chunked) {
-      const piece = text === '' ? '' : `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
-      this.#send(`${piece}0\r\n\r\n`);
-      // With as many bytes as characters it is ASCII, which is written as it is.
-    } else this.#send(text, this.#length === text.length ? 'latin1' : 'utf8');
-    this.#owner.onEnd(this.#close);
-    this.#tellClosed();
+    const last = this.#chunked ? '0\r\n\r\n' : '';
+    const piece = text !== '' && this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text;
+    const { socket, encrypted } = this.#owner;
+    // With TLS no write is ever finished at once, without it nearly every one.
+    // With as many bytes as characters it is ASCII, which is written as it is.
+    const encoding = this.#length === text.length ? 'latin1' : 'utf8';
+    this.#send(piece + last, encrypted ? this.#onWritten() : undefined, encoding);
+    if (encrypted) return;
+    if (socket.writableLength === 0) this.#finish();
+    else if (socket.writable) socket.write('', this.#onWritten());
   }
 
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.#owner.socket.destroy();
+    if (!this.#finished) this.#owner.socket.destroy();
   }
 
   setTimeout(ms: number, onTimeout: () => void): void {
-    this.#owner.socket.setTimeout(ms, onTimeout);
+    if (this.#finished) return;
+    this.#unwatch();
+    this.#onTimeout = onTimeout;
+    this.#owner.socket.on('timeout', onTimeout);
+    this.#owner.socket.setTimeout(ms);
   }
 
-  once(_event: 'close', listener: () => void): void {
-    if (this.#onClose === undefined) this.#onClose = [listener];
-    else this.#onClose.push(listener);
+  once(event: 'close' | 'drain', listener: () => void): void {
+    if (event === 'close') this.#onClose.push(listener);
+    else this.#owner.socket.once('drain', listener);
   }
 
   prependOnceListener(_event: 'finish', listener: () => void): void {
-    const { socket } = this.#owner;
-    // What was written last is written when all before it is.
-    if (socket.writableLength === 0) listener();
-    else socket.once('drain', listener);
+    this.#onFinish.unshift(listener);
   }
 
   /** The connection is gone. */
   lost(): void {
     this.#destroyed = true;
+    this.#unwatch();
     this.#tellClosed();
+  }
+
+  /** When the write fails, the connection is about to tell that it is gone. */
+  #onWritten(): (error?: Error | null) => void {
+    return (error) => {
+      if (error === undefined || error === null) this.#finish();
+    };
+  }
+
+  #finish(): void {
+    if (this.#finished || this.#destroyed) return;
+    for (const listener of this.#onFinish) listener();
+    this.#unwatch();
+    this.#finished = true;
+    this.#owner.onFinish(this.#close);
+    this.#tellClosed();
+  }
+
+  /** The next request on the connection may take longer. */
+  #unwatch(): void {
+    if (this.#onTimeout === undefined) return;
+    const { socket } = this.#owner;
+    socket.off('timeout', this.#onTimeout);
+    socket.setTimeout(0);
+    this.#onTimeout = undefined;
   }
 
   #tellClosed(): void {
     const listeners = this.#onClose;
-    if (listeners === undefined) return;
-    this.#onClose = undefined;
+    this.#onClose = [];
     for (const listener of listeners) listener();
   }
 
-  #send(text: string, encoding: 'latin1' | 'utf8' = 'utf8'): boolean {
-    const head = this.#head;
+  /** A piece of a large body, which is not copied. */
+  #sendBytes(bytes: Buffer): boolean {
+    const head = this.#head ?? '';
     this.#head = undefined;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
-    const piece = head === undefined ? text : head + text;
-    return piece === '' || socket.write(piece, encoding);
+    const before = this.#chunked ? `${head}${bytes.length.toString(16)}\r\n` : head;
+    socket.cork();
+    if (before !== '') socket.write(before, 'latin1');
+    const more = socket.write(bytes);
+    const all = this.#chunked ? socket.write('\r\n', 'latin1') : more;
+    socket.uncork();
+    return all;
+  }
+
+  #send(text: string, onWritten?: (error?: Error | null) => void, encoding: 'latin1' | 'utf8' = 'utf8'): boolean {
+    const head = this.#head ?? '';
+    this.#head = undefined;
+    const { socket } = this.#owner;
+    if (this.#destroyed || !socket.writable) return false;
+    const piece = head + text;
+    return (piece === '' && onWritten === undefined) || socket.write(piece, encoding, onWritten);
   }
 }
-
-const OK = 'HTTP/1.1 200 OK\r\n';
 
 let date = '';
 let dateUntil = 0;
-let kept = '';
-let keptFor = -1;
 
 /** The time as HTTP writes it, which changes once a second. */
-function dateLine(): string {
+function now(): string {
   const time = Date.now();
-  if (time >= dateUntil || time < dateUntil - 1_000) {
-    date = `Date: ${new Date(time).toUTCString()}\r\n`;
+  if (time >= dateUntil) {
+    date = new Date(time).toUTCString();
     dateUntil = time - (time % 1_000) + 1_000;
-    keptFor = -1;
   }
   return date;
-}
-
-/** How the head of an answer ends after which the connection is kept. */
-function linesOfKept(seconds: number): string {
-  const line = dateLine();
-  if (keptFor !== seconds) {
-    keptFor = seconds;
-    kept = `${line}Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`;
-  }
-  return kept;
 }

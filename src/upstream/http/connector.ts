@@ -25,7 +25,8 @@ export interface OutboundRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Not changed any more; what comes again is written once. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** As text, or as pieces of bytes. */
+  readonly body?: string | readonly Buffer[];
   /** Ends the request, and the body of its answer for as long as that is being read. */
   readonly signal: CancelSignal;
   /** Longest wait for the head of the answer in ms; 0 = only `signal` ends it (a tool may take long, a stream waits). */
@@ -59,6 +60,7 @@ export class RedirectRefusedError extends Error {
 
 /** More would only queue up in the server; requests beyond wait for a free connection. */
 const MAX_CONNECTIONS = 1024;
+const MAX_WAITING_CALLS = 4096;
 /** Shorter than the 5 s after which common servers close an idle connection, so that no request meets a closing one. */
 const IDLE_TIMEOUT_MS = 4_000;
 const MAX_REDIRECTS = 5;
@@ -75,7 +77,7 @@ export class Connector implements AsyncDisposable {
   #present: Present | undefined;
   /** Dispatchers of earlier certificates, while something is still under way on them. */
   readonly #draining = new Set<Dispatcher>();
-  readonly #retired: CallClient[] = [];
+  #retired: readonly CallClient[] = [];
   readonly #isProxied = configuredProxies(process.env).length > 0;
 
   constructor(options: ConnectorOptions) {
@@ -105,10 +107,9 @@ export class Connector implements AsyncDisposable {
   #retire(): void {
     const { calls, streams, own } = this.#present ?? {};
     this.#present = undefined;
-    for (const client of own?.values() ?? []) {
-      client.retire();
-      this.#retired.push(client);
-    }
+    const replaced = [...(own?.values() ?? [])];
+    for (const client of replaced) client.retire();
+    this.#retired = [...this.#retired, ...replaced].filter(({ inUse }) => inUse);
     for (const retired of [calls, streams]) {
       if (retired === undefined) continue;
       this.#draining.add(retired);
@@ -206,6 +207,7 @@ export class Connector implements AsyncDisposable {
           },
         ),
       maxConnections: MAX_CONNECTIONS,
+      maxWaiting: MAX_WAITING_CALLS,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
   }
@@ -217,7 +219,7 @@ export class Connector implements AsyncDisposable {
       path: `${url.pathname}${url.search}`,
       method: request.method,
       headers: request.headers,
-      body: request.body ?? null,
+      body: typeof request.body === 'object' ? Buffer.concat(request.body) : (request.body ?? null),
       signal: nativeSignal(request.signal),
       headersTimeout: request.headersTimeoutMs,
       bodyTimeout: request.bodyTimeoutMs,

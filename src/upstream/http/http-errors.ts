@@ -1,9 +1,11 @@
 /** Says in plain words why an HTTP server could not be reached, could not be trusted, or did not answer with MCP. */
-import { SseEventTooLargeError } from '../../mcp/sse.ts';
+import { JsonScanError } from '../../mcp/json-scanner.ts';
+import { SseEventTooLargeError, SseTypeError } from '../../mcp/sse.ts';
 import { AddressRefusedError } from '../../shared/address-policy.ts';
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
 import { MaterialError } from '../../tls/material-error.ts';
 import { StrictNamesError } from '../../tls/upstream-identity.ts';
+import { TooManyCallsError } from './calls/call-client.ts';
 import { ConnectionEndedError } from './calls/call-connection.ts';
 import { MalformedReplyError, ReplyHeadTooLargeError } from './calls/reply-parser.ts';
 import { RedirectRefusedError } from './connector.ts';
@@ -74,10 +76,16 @@ function classify(error: unknown, url: URL): Finding | undefined {
   if (
     error instanceof RedirectRefusedError ||
     error instanceof AnswerTooLargeError ||
-    error instanceof SseEventTooLargeError
+    error instanceof SseEventTooLargeError ||
+    error instanceof SseTypeError
   ) {
     return { code: 'server_protocol_error', detail: error.message };
   }
+  if (error instanceof JsonScanError)
+    return {
+      code: 'server_protocol_error',
+      detail: `the answer is wrong ${error.offset} bytes behind its beginning: ${error.message}`,
+    };
   if (error instanceof AddressRefusedError) return { code: 'server_address_refused', detail: error.message };
   if (error instanceof MaterialError) {
     return tls(`the gateway has no usable TLS material for it, ${error.where}: ${error.reason}`);
@@ -95,6 +103,8 @@ function classify(error: unknown, url: URL): Finding | undefined {
     const detail = `the connection to ${url.host} was closed ${closedWhen(error.bytesRead > 0, url)}`;
     return { code: 'server_unavailable', detail };
   }
+  if (error instanceof TooManyCallsError)
+    return { code: 'server_unavailable', detail: `too many calls to ${url.host} are under way already` };
   const code = error instanceof ReplyHeadTooLargeError ? 'UND_ERR_HEADERS_OVERFLOW' : codeOf(error);
   if (code === undefined) return undefined;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return tls(wrongName(error, url));

@@ -1,5 +1,7 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
-import { SseParser, type SseEvent } from '../../mcp/sse.ts';
+import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
+import { LARGE_ANSWER_BYTES, type SendOptions } from '../transport.ts';
+import { AnswerRelay } from './answer-relay.ts';
 import type { OutboundResponse } from './connector.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
 
@@ -16,48 +18,94 @@ export function mediaType(response: OutboundResponse): MediaType {
   return /^application\/(?:.*\+)?json(?:-rpc|rpc)?$/.test(type) ? 'json' : 'other';
 }
 
+/** The whole body as UTF-8 text. Throws AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
+export function readText({ body }: OutboundResponse, maxBytes: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  body.read({
+    onData(chunk) {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      reject(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
+      body.destroy();
+    },
+    onEnd: () => resolve(textOf(chunks, bytes)),
+    onError: reject,
+  });
+  return promise;
+}
+
+export interface ReadResponseOptions {
+  readonly maxBytes: number;
+  readonly requestId: string;
+  readonly onLargeAnswer: SendOptions['onLargeAnswer'];
+}
+
 /** Told one of the two, once. */
-export interface TextHandler {
-  onText(text: string): void;
+export interface ResponseReader {
+  /** undefined when it has been passed on. */
+  onText(text: string | undefined): void;
   onError(error: unknown): void;
 }
 
-/** The whole body as UTF-8 text. Tells AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
-export function readWhole({ body }: OutboundResponse, maxBytes: number, handler: TextHandler): void {
-  let first: Buffer | undefined;
-  let others: Buffer[] | undefined;
+/** The same for the answer to a request, which may be passed on while it comes; without a promise, because each call passes here. */
+export function readResponse(
+  { body }: OutboundResponse,
+  { maxBytes, requestId, onLargeAnswer }: ReadResponseOptions,
+  reader: ResponseReader,
+): void {
+  const chunks: Buffer[] = [];
   let bytes = 0;
+  let relay: AnswerRelay | undefined;
+  let mayRelay = onLargeAnswer !== undefined;
   let over = false;
+  const fail = (error: unknown): void => {
+    if (over) return;
+    over = true;
+    reader.onError(error);
+  };
+  const take = (chunk: Buffer): void => {
+    if (relay !== undefined) return relay.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+    if (!mayRelay || bytes <= LARGE_ANSWER_BYTES || onLargeAnswer === undefined) return;
+    mayRelay = false;
+    relay = AnswerRelay.begin(Buffer.concat(chunks), { requestId, maxBytes, onLargeAnswer, body });
+    if (relay !== undefined) chunks.length = 0;
+  };
   body.read({
     onData(chunk) {
       if (over) return;
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        over = true;
+      try {
+        take(chunk);
+      } catch (error) {
+        fail(error);
         body.destroy();
-        handler.onError(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
-      } else if (first === undefined) first = chunk;
-      else (others ??= []).push(chunk);
+      }
     },
     onEnd() {
       if (over) return;
+      try {
+        relay?.end();
+      } catch (error) {
+        fail(error);
+        body.destroy();
+        return;
+      }
       over = true;
-      const whole = first === undefined || others === undefined ? first : Buffer.concat([first, ...others], bytes);
-      handler.onText(whole?.toString('utf8') ?? '');
+      reader.onText(relay === undefined ? textOf(chunks, bytes) : undefined);
     },
-    onError(error) {
-      if (over) return;
-      over = true;
-      handler.onError(error);
-    },
+    onError: fail,
   });
 }
 
-/** The same as a promise. */
-export function readText(response: OutboundResponse, maxBytes: number): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  readWhole(response, maxBytes, { onText: resolve, onError: reject });
-  return promise;
+function textOf(chunks: readonly Buffer[], bytes: number): string {
+  return (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes))?.toString('utf8') ?? '';
 }
 
 /** Where a stream of events stands: what is needed to go on after it broke off. */
@@ -73,13 +121,16 @@ export interface ReadEventsOptions {
   readonly onEvent: (event: SseEvent) => void;
   /** Told after every piece that arrived, also one with no whole event in it. */
   readonly onPosition: (position: StreamPosition) => void;
+  /** Asked what becomes of an event of more than `LARGE_ANSWER_BYTES`, with its beginning. */
+  readonly onLongEvent?: ((beginning: Buffer) => LongEvent | undefined) | undefined;
 }
 
 /** Reads events until the stream ends. Rejects when it breaks, or when an event is too large. */
 export function readEvents({ body }: OutboundResponse, options: ReadEventsOptions): Promise<void> {
-  const { maxEventBytes, from, onEvent, onPosition } = options;
+  const { maxEventBytes, from, onEvent, onPosition, onLongEvent } = options;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId });
+  const long = onLongEvent && { bytes: LARGE_ANSWER_BYTES, onLongEvent };
+  const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId, long });
   body.read({
     onData(chunk) {
       try {

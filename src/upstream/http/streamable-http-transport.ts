@@ -2,8 +2,7 @@
 import { within } from '../../shared/async.ts';
 import { Cancellation, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
-import { Members } from '../../shared/members.ts';
-import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
+import type { MessageText, SendOptions, Transport, TransportEvents } from '../transport.ts';
 import { followAnswer } from './answer-stream.ts';
 import { answers, errorAnswer, splitBatch } from './answers.ts';
 import { discard, type OutboundResponse } from './connector.ts';
@@ -12,7 +11,7 @@ import { isSessionForgotten, statusError } from './http-status.ts';
 import type { HttpTransportOptions } from './http-transport-options.ts';
 import { listenStream } from './listen-stream.ts';
 import type { Outbound, PeerRequest } from './outbound.ts';
-import { mediaType, readText, readWhole } from './read-answer.ts';
+import { mediaType, readResponse, readText } from './read-answer.ts';
 
 /** A notification or a response of a client is taken, not worked on: the server has nothing to wait for. */
 const ACKNOWLEDGE_TIMEOUT_MS = 30_000;
@@ -43,7 +42,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
   /** What ends each HTTP request that is open now. */
-  readonly #open = new Members<Cancellation>();
+  readonly #open = new Set<Cancellation>();
   #events: TransportEvents | undefined;
   #sessionId: string | undefined;
   #protocolVersion: string | undefined;
@@ -70,8 +69,9 @@ export class StreamableHttpTransport implements Transport {
     this.#events = events;
   }
 
-  send(text: string, { requestId, signal, headers }: SendOptions = {}): Promise<void> {
-    if (requestId !== undefined) return this.#ask(text, requestId, signal, headers);
+  send(text: MessageText, options: SendOptions = {}): Promise<void> {
+    const { requestId, signal, headers } = options;
+    if (requestId !== undefined) return this.#ask(text, requestId, options);
     return this.#during(signal, async (wire) => {
       const response = await this.#outbound.request(this.#post(text, ACKNOWLEDGE_TIMEOUT_MS, wire, headers));
       if (response.status >= 400) return this.#failedPost(response, requestId);
@@ -81,22 +81,17 @@ export class StreamableHttpTransport implements Transport {
   }
 
   /** A request: without promises from step to step, because each call passes here. */
-  #ask(
-    text: string,
-    requestId: string,
-    signal: CancelSignal | undefined,
-    headers: SendOptions['headers'],
-  ): Promise<void> {
+  #ask(text: MessageText, requestId: string, { signal, headers, onLargeAnswer }: SendOptions): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(this.#outbound.explain(cancelled()));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const wire = new Cancellation();
     const onAbort = (): void => wire.abort(cancelled());
     signal?.addEventListener('abort', onAbort, { once: true });
-    const place = this.#open.enter(wire);
+    this.#open.add(wire);
     const end = (): void => {
       signal?.removeEventListener('abort', onAbort);
-      place.leave();
+      this.#open.delete(wire);
     };
     const onEnd = (): void => {
       end();
@@ -108,25 +103,32 @@ export class StreamableHttpTransport implements Transport {
     };
     // The owner of a request sets its deadline: a tool may take as long as it is allowed to.
     this.#outbound.begin(this.#post(text, 0, wire, headers), {
-      onResponse: (response) => this.#answered(response, requestId, wire, { onEnd, onError }),
+      onResponse: (response) => this.#answered(response, requestId, wire, onLargeAnswer, { onEnd, onError }),
       onError,
     });
     return promise;
   }
 
-  #answered(response: OutboundResponse, requestId: string, wire: CancelSignal, over: Over): void {
+  #answered(
+    response: OutboundResponse,
+    requestId: string,
+    wire: CancelSignal,
+    way: SendOptions['onLargeAnswer'],
+    over: Over,
+  ): void {
     try {
       if (response.status >= 400) return settle(this.#failedPost(response, requestId), over);
       this.#everAnswered = true;
       this.#captureSession(response);
-      if (mediaType(response) !== 'json') return settle(this.#readStream(response, requestId, wire), over);
+      if (mediaType(response) !== 'json') return settle(this.#readStream(response, requestId, wire, way), over);
     } catch (error) {
       return over.onError(error);
     }
-    readWhole(response, this.#options.maxMessageBytes, {
+    const options = { maxBytes: this.#options.maxMessageBytes, requestId, onLargeAnswer: way };
+    readResponse(response, options, {
       onText: (text) => {
         try {
-          this.#deliverAnswer(text, requestId);
+          if (text !== undefined) this.#deliverAnswer(text, requestId);
         } catch (error) {
           return over.onError(error);
         }
@@ -183,7 +185,7 @@ export class StreamableHttpTransport implements Transport {
   async #close(): Promise<void> {
     const mustSayGoodbye = this.#closed === undefined && this.#sessionId !== undefined;
     this.#closed ??= peerError('server_unavailable', 'the conversation was closed', this.#outbound);
-    for (const each of this.#open.all()) each.abort(this.#closed);
+    for (const each of this.#open) each.abort(this.#closed);
     if (mustSayGoodbye) await this.#deleteSession();
   }
 
@@ -210,7 +212,7 @@ export class StreamableHttpTransport implements Transport {
     const onAbort = (): void => controller.abort(cancelled());
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    const place = this.#open.enter(controller);
+    this.#open.add(controller);
     try {
       controller.throwIfAborted();
       await work(controller.signal);
@@ -218,11 +220,11 @@ export class StreamableHttpTransport implements Transport {
       throw this.#outbound.explain(controller.aborted ? controller.reason : error);
     } finally {
       signal?.removeEventListener('abort', onAbort);
-      place.leave();
+      this.#open.delete(controller);
     }
   }
 
-  #post(text: string, timeoutMs: number, signal: CancelSignal, extra: SendOptions['headers']): PeerRequest {
+  #post(text: MessageText, timeoutMs: number, signal: CancelSignal, extra: SendOptions['headers']): PeerRequest {
     return {
       method: 'POST',
       headers: this.#postHeaders(extra),
@@ -275,13 +277,19 @@ export class StreamableHttpTransport implements Transport {
   }
 
   /** An answer that is not one JSON text. */
-  async #readStream(response: OutboundResponse, requestId: string, signal: CancelSignal): Promise<void> {
+  async #readStream(
+    response: OutboundResponse,
+    requestId: string,
+    signal: CancelSignal,
+    onLargeAnswer: SendOptions['onLargeAnswer'],
+  ): Promise<void> {
     if (mediaType(response) === 'event-stream') {
       return followAnswer(response, {
         server: this.#outbound.server,
         requestId,
         maxEventBytes: this.#options.maxMessageBytes,
         signal,
+        onLargeAnswer,
         deliver: (message) => this.#deliver(message, requestId),
         resume: (lastEventId) => this.#resume(lastEventId, signal),
       });

@@ -8,7 +8,7 @@ import { PERMISSIONS } from '../../../src/auth/permissions.ts';
 import { startGateway } from '../../rig/gateway.ts';
 import { startManaged } from '../../rig/managed-gateway.ts';
 import { startHttpFixture } from '../../rig/servers.ts';
-import { openTemporaryStore } from '../../rig/store.ts';
+import { describeOnBothStores, openTemporaryStore } from '../../rig/store.ts';
 import { checkedCalls } from './checked-call.ts';
 
 describe('the table of routes', () => {
@@ -133,9 +133,11 @@ describe('requests', () => {
     const call = checkedCalls(gateway);
     expect((await call('GET', '/v1/errors/already_exists')).body).toMatchObject({ status: 409 });
   });
+});
 
+describeOnBothStores('creations', (open) => {
   it('that are sent again with their Idempotency-Key are done once', async () => {
-    await using store = await openTemporaryStore();
+    await using store = await open();
     await using gateway = await startManaged({ store });
     const call = checkedCalls(gateway);
     const key = { 'idempotency-key': 'a-key' };
@@ -163,7 +165,7 @@ describe('requests', () => {
   });
 
   it('a hundred that create the same thing at once: one 201, ninety-nine 409', async () => {
-    await using store = await openTemporaryStore();
+    await using store = await open();
     await using gateway = await startManaged({ store });
     const call = checkedCalls(gateway);
     const answers = await Promise.all(Array.from({ length: 100 }, () => call('POST', '/servers', { name: 'one' })));

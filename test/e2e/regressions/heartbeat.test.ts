@@ -16,9 +16,9 @@ async function beats(heartbeat: Heartbeat, count: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let left = count;
   const probe = { beat: () => void (--left <= 0 && resolve()) };
-  const member = heartbeat.add(probe);
+  heartbeat.add(probe);
   await promise;
-  member.leave();
+  heartbeat.remove(probe);
 }
 
 it('an error answered behind a slow call on one connection is not beaten, and both answers arrive whole', async () => {

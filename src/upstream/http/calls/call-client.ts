@@ -13,7 +13,8 @@ export interface CallRequest {
   readonly path: string;
   /** By lower-case name. An object that comes again must be the same in all it has: it is read once. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** As text, or as pieces of bytes. */
+  readonly body: string | readonly Buffer[];
   readonly signal: CancelSignal;
   /** As in Call. */
   readonly headersTimeoutMs: number;
@@ -26,8 +27,25 @@ export interface CallClientOptions {
   /** Opens a connection; `done` is called once. */
   readonly connect: (done: (error: Error | null, socket: Socket | null) => void) => void;
   readonly maxConnections: number;
+  /** Calls beyond are refused at once. */
+  readonly maxWaiting: number;
   /** How long a free connection is kept, in ms. */
   readonly idleTimeoutMs: number;
+}
+
+/** Every connection is in use, and as many calls as may wait do so. */
+export class TooManyCallsError extends Error {
+  override readonly name = 'TooManyCallsError';
+
+  constructor() {
+    super('too many calls wait for a connection');
+  }
+}
+
+/** A call that no connection is free for. */
+interface WaitingCall {
+  readonly call: Call;
+  readonly onAbort: () => void;
 }
 
 /** Names and values were checked when the configuration was read, or are made by the gateway; a line break must never pass. */
@@ -38,10 +56,12 @@ export class CallClient implements ConnectionOwner {
   readonly #connections = new Set<CallConnection>();
   /** The one that became free last is used first, so that the others can end. */
   readonly #free: CallConnection[] = [];
-  readonly #queue: Call[] = [];
+  /** In the order in which they came. */
+  readonly #waiting = new Set<WaitingCall>();
   readonly #fields = new WeakMap<CallRequest['headers'], string>();
   #opening = 0;
   #retired = false;
+  #destroyed = false;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: CallClientOptions) {
@@ -52,9 +72,9 @@ export class CallClient implements ConnectionOwner {
   begin(request: CallRequest, handler: ReplyHandler): void {
     const { signal, body, path, headersTimeoutMs, bodyTimeoutMs } = request;
     signal.throwIfAborted();
-    const length = Buffer.byteLength(body);
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : sizeOf(body);
     const head = `POST ${path} HTTP/1.1\r\n${this.#fieldsOf(request)}content-length: ${length}\r\n\r\n`;
-    const ascii = length === body.length;
+    const ascii = typeof body === 'string' && length === body.length;
     const call = { head, body, ascii, signal, headersTimeoutMs, bodyTimeoutMs, handler };
     const connection = this.#usable();
     if (connection !== undefined) connection.send(call);
@@ -74,11 +94,17 @@ export class CallClient implements ConnectionOwner {
     for (const connection of [...this.#free]) connection.cut(new ConnectionEndedError(0));
   }
 
+  /** False once it is retired and nothing is under way any more. */
+  get inUse(): boolean {
+    return !this.#retired || this.#connections.size + this.#opening > 0;
+  }
+
   /** Cuts everything. */
   destroy(): void {
     this.retire();
+    this.#destroyed = true;
     const reason = new ConnectionEndedError(0);
-    for (const call of this.#queue.splice(0)) call.handler.onError(reason);
+    for (let call = this.#next(); call !== undefined; call = this.#next()) call.handler.onError(reason);
     for (const connection of [...this.#connections]) connection.cut(reason);
   }
 
@@ -104,7 +130,8 @@ export class CallClient implements ConnectionOwner {
     const now = performance.now();
     for (;;) {
       const connection = this.#free.pop();
-      if (connection === undefined || now - connection.freeSince < this.#lifetime(connection)) return connection;
+      if (connection === undefined) return undefined;
+      if (connection.usable && now - connection.freeSince < this.#lifetime(connection)) return connection;
       connection.cut(new ConnectionEndedError(0));
     }
   }
@@ -113,19 +140,36 @@ export class CallClient implements ConnectionOwner {
     return Math.min(this.#options.idleTimeoutMs, keepForMs ?? Number.POSITIVE_INFINITY);
   }
 
-  /** The call that waits longest and that somebody still wants. */
+  /** The call that waits longest. */
   #next(): Call | undefined {
-    for (;;) {
-      const call = this.#queue.shift();
-      if (call === undefined || !call.signal.aborted) return call;
-      call.handler.onError(call.signal.reason);
+    for (const waiting of this.#waiting) {
+      this.#waiting.delete(waiting);
+      waiting.call.signal.removeEventListener('abort', waiting.onAbort);
+      return waiting.call;
     }
+    return undefined;
+  }
+
+  #await(call: Call): void {
+    if (this.#waiting.size >= this.#options.maxWaiting) {
+      call.handler.onError(new TooManyCallsError());
+      return;
+    }
+    const waiting: WaitingCall = {
+      call,
+      onAbort: () => {
+        this.#waiting.delete(waiting);
+        call.handler.onError(call.signal.reason);
+      },
+    };
+    this.#waiting.add(waiting);
+    call.signal.addEventListener('abort', waiting.onAbort, { once: true });
   }
 
   #openFor(call: Call | undefined): void {
     if (call === undefined) return;
     if (this.#connections.size + this.#opening >= this.#options.maxConnections) {
-      this.#queue.push(call);
+      this.#await(call);
       return;
     }
     this.#opening++;
@@ -149,7 +193,11 @@ export class CallClient implements ConnectionOwner {
       }
       const connection = new CallConnection(socket, this);
       this.#connections.add(connection);
-      if (first !== undefined) connection.send(first);
+      if (this.#destroyed) {
+        const reason = new ConnectionEndedError(0);
+        first?.handler.onError(reason);
+        connection.cut(reason);
+      } else if (first !== undefined) connection.send(first);
       else this.onFree(connection);
     });
   }
@@ -163,9 +211,15 @@ export class CallClient implements ConnectionOwner {
   }
 }
 
+function sizeOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((size, piece) => size + piece.length, 0);
+}
+
 /** What the headers of one server have in common is written once. */
 function fieldsOf(headers: CallRequest['headers'], host: string): string {
-  let fields = `host: ${headers['host'] ?? host}\r\nconnection: keep-alive\r\n`;
+  const own = headers['host'] ?? host;
+  if (FORBIDDEN.test(own)) throw new TypeError('the Host has characters that HTTP does not allow');
+  let fields = `host: ${own}\r\nconnection: keep-alive\r\n`;
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined || name === 'host') continue;

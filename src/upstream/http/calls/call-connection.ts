@@ -10,7 +10,7 @@ export interface Call {
   readonly head: string;
   /** True when `head` and `body` together are ASCII: they are then written as they are. */
   readonly ascii: boolean;
-  readonly body: string;
+  readonly body: string | readonly Buffer[];
   /** Ends the call, and the body of its reply for as long as that is being read. */
   readonly signal: CancelSignal;
   /** Longest wait for the head, and longest silence in the body, in ms; 0 = only `signal` ends it. */
@@ -75,6 +75,8 @@ export class CallConnection implements BodySource {
   #timer: NodeJS.Timeout | undefined;
   /** Bytes that have come since the call was sent. */
   #bytesRead = 0;
+  /** Its reply has come whole; told when nothing is left of what came with it. */
+  #isDone = false;
   /** When it became free, by the clock of `performance.now()`. */
   freeSince = 0;
   /** How long it may be kept then, in ms, where the server says so. */
@@ -96,6 +98,11 @@ export class CallConnection implements BodySource {
     socket.once('close', () => this.#closed());
   }
 
+  /** False once either side has begun to end it: what is written then is never worked on. */
+  get usable(): boolean {
+    return this.#socket.writable && this.#socket.readable;
+  }
+
   /** Sends a call. The connection must be free. */
   send(call: Call): void {
     this.#call = call;
@@ -104,12 +111,14 @@ export class CallConnection implements BodySource {
     call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (call.headersTimeoutMs > 0) this.#wait(call.headersTimeoutMs, 'head');
     const socket = this.#socket;
-    if (call.ascii) {
-      socket.write(call.head + call.body, 'latin1');
+    const { head, body } = call;
+    if (call.ascii && typeof body === 'string') {
+      socket.write(head + body, 'latin1');
     } else {
       socket.cork();
-      socket.write(call.head, 'latin1');
-      socket.write(call.body, 'utf8');
+      socket.write(head, 'latin1');
+      if (typeof body === 'string') socket.write(body, 'utf8');
+      else for (const piece of body) socket.write(piece);
       socket.uncork();
     }
   }
@@ -137,12 +146,19 @@ export class CallConnection implements BodySource {
 
   #receive(chunk: Buffer): void {
     this.#bytesRead += chunk.length;
+    // A head that comes by and by must be there in time nevertheless.
+    if (this.#body !== undefined) this.#timer?.refresh();
     try {
       this.#parser.push(chunk);
     } catch (error) {
       this.#fail(error);
+      return;
     }
-    this.#timer?.refresh();
+    // Not before: what stands behind the reply in the same piece would be taken for the reply to the next call.
+    if (this.#isDone && !this.#gone) {
+      this.#isDone = false;
+      this.#owner.onFree(this);
+    }
   }
 
   #begin(head: ReplyHead): void {
@@ -163,10 +179,12 @@ export class CallConnection implements BodySource {
     this.#body = undefined;
     this.#rest();
     this.flow();
-    if (!this.#keepAlive) {
+    // A server that answers before it has read the call may never read the rest of it.
+    if (this.#keepAlive && !this.#socket.writableNeedDrain) this.#isDone = true;
+    else {
       this.#leave();
       this.#socket.destroy();
-    } else if (!this.#gone) this.#owner.onFree(this);
+    }
     body?.end();
   }
 
