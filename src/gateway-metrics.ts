@@ -1,7 +1,7 @@
 /** The part of the composition root that looks around for the metrics. */
 import type { Front } from './proxy/front.ts';
 import type { ReloadStatus } from './runtime/reload.ts';
-import type { CertificateSample, MetricSources, ReloadSample, ServerSample } from './telemetry/metrics.ts';
+import type { CertificateSample, MetricSources, ReloadSample, ServerSample, WorkersSample } from './telemetry/metrics.ts';
 import type { Inventory } from './tls/inventory.ts';
 import type { UpstreamPool } from './upstream/pool.ts';
 
@@ -10,16 +10,18 @@ export interface LookedAt {
   readonly webSockets: { readonly size: number };
   readonly reloader: { readonly status: ReloadStatus };
   readonly identities: { inventory(): Inventory };
+  readonly workers: WorkersSample & { readonly requestsInFlight: number };
 }
 
-export function metricSources({ front, webSockets, reloader, identities }: LookedAt): MetricSources {
+export function metricSources({ front, webSockets, reloader, identities, workers }: LookedAt): MetricSources {
   return {
-    requestsInFlight: front.exchanges.size,
+    requestsInFlight: front.exchanges.size + workers.requestsInFlight,
     sessions: front.sessions.size,
     webSockets: webSockets.size,
     servers: [...front.runtime().pools.values()].map(serverSample),
     reloads: reloadSample(reloader.status),
     certificates: certificateSamples(identities.inventory()),
+    workers,
   };
 }
 

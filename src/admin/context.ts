@@ -30,9 +30,9 @@ export interface ManagementContext {
   /** Somebody who called before, with the rights of now; undefined when he may not call any more. */
   readonly currentPrincipal: (before: Principal) => Principal | undefined;
   /** What clients have open at present. */
-  readonly load: () => { readonly sessions: number; readonly requestsInFlight: number };
+  readonly load: () => Promise<{ readonly sessions: number; readonly requestsInFlight: number }>;
   /** For Prometheus. */
-  readonly metrics: () => string;
+  readonly metrics: () => Promise<string>;
   readonly certificates: (isVisible: (server: string) => boolean) => Inventory;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;

@@ -14,6 +14,7 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Answer, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
+import { Elsewhere } from './elsewhere.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
@@ -152,6 +153,7 @@ async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target
 async function forward(front: Front, exchange: Exchange, modern: ModernRequest, asked: Target): Promise<ModernAnswer> {
   const { pool } = asked;
   const upstream = await pool.modern();
+  if (upstream === undefined && front.leaves === true) throw new Elsewhere();
   const declared = await checkedHeaders(modern, asked, upstream);
   const target = { ...asked, message: await guardRequest(exchange, asked) };
   let text: string;
@@ -161,6 +163,9 @@ async function forward(front: Front, exchange: Exchange, modern: ModernRequest, 
   } else {
     const options = callOptions(exchange, pool);
     const headers = { ...options.headers, ...unexplained(modern, declared) };
+    exchange.notes.sent = true;
+    // Not before: until then the answer may be that of another process.
+    if (front.leaves === true) exchange.reply.keepAlive(front.heartbeat);
     const given = await upstream.call(target.message, { ...options, headers });
     text = ownOnly(exchange, given);
     read = given.message;

@@ -26,11 +26,19 @@ export interface OperationsDeps {
   readonly reload: () => Promise<ReloadResult>;
   readonly reloads: () => ReloadStatus;
   /** In the text format of Prometheus. */
-  readonly metrics: () => string;
+  readonly metrics: () => Promise<string>;
+  /** The processes beside this one that serve the same port. */
+  readonly workers: () => Promise<WorkersDocument>;
   /** Certificates, authorities and revocation lists, with who uses them. */
   readonly certificates: (isVisible: (server: string) => boolean) => object;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;
+}
+
+export interface WorkersDocument {
+  /** One entry for each. */
+  readonly status: readonly object[];
+  readonly requestsInFlight: number;
 }
 
 type PublicOperation = 'health' | 'ready';
@@ -78,10 +86,10 @@ export async function handleOperation(
   switch (name) {
     case 'status':
       allow(request, 'GET', 'HEAD');
-      return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller)));
+      return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller, await deps.workers())));
     case 'metrics':
       allow(request, 'GET', 'HEAD');
-      return respondText(response, CONTENT_TYPE, deps.metrics());
+      return respondText(response, CONTENT_TYPE, await deps.metrics());
     case 'certs':
       allow(request, 'GET', 'HEAD');
       return respondJson(
@@ -158,7 +166,7 @@ function visibleResult(front: Front, caller: Caller, result: ReloadResult): Relo
 const HIDDEN_REASON = 'The reason is in the log, and in this answer for those who may see all servers.';
 
 /** Of the servers only those that exist for the caller. */
-function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller): object {
+function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller, workers: WorkersDocument): object {
   const runtime = front.runtime();
   const { config } = runtime;
   const status = reloads();
@@ -190,7 +198,8 @@ function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Calle
     mode: config.gateway.mode,
     sessions: front.sessions.size,
     parkedCalls: front.bridge.parked.size,
-    requestsInFlight: front.exchanges.size,
+    requestsInFlight: front.exchanges.size + workers.requestsInFlight,
+    ...(workers.status.length === 0 ? {} : { workers: workers.status }),
     reloads: { ...status, last: status.last && visibleResult(front, caller, status.last) },
     servers,
   };

@@ -163,6 +163,10 @@ export class SqlStore extends SqlReader implements Store {
     return () => this.#listeners.delete(listener);
   }
 
+  noticed(revision: number): void {
+    this.#tell(revision);
+  }
+
   /** Lets what was begun end; everything after is refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;

@@ -9,6 +9,7 @@ const NOTHING: MetricSources = {
   servers: [],
   reloads: { succeeded: 0, failed: 0, tlsFailures: 0, lastSuccess: undefined },
   certificates: [],
+  workers: { serving: 0, exits: 0, counts: [] },
 };
 const server = (name: string): MetricSources['servers'][number] => ({
   name,

@@ -1,7 +1,8 @@
 /** What the gateway counts and measures, as text for Prometheus. */
 import { ERRORS, type ErrorCode } from '../shared/errors.ts';
 import { family, histogram, type Sample } from './exposition.ts';
-import { ProcessSamples } from './process-samples.ts';
+import { together, type MetricCounts } from './metric-counts.ts';
+import { processFamilies, ProcessSamples } from './process-samples.ts';
 import { DURATION_BUCKETS, RequestSeries, type Series } from './request-series.ts';
 
 /** What is looked at only when somebody asks. */
@@ -12,6 +13,16 @@ export interface MetricSources {
   readonly servers: readonly ServerSample[];
   readonly reloads: ReloadSample;
   readonly certificates: readonly CertificateSample[];
+  readonly workers: WorkersSample;
+}
+
+/** The processes beside this one that serve the same port. */
+export interface WorkersSample {
+  readonly serving: number;
+  /** Of them that were not told to end. */
+  readonly exits: number;
+  /** What they have counted, also those that are gone. */
+  readonly counts: readonly MetricCounts[];
 }
 
 export interface ServerSample {
@@ -66,15 +77,28 @@ export class Metrics implements Disposable {
     this.#countDenial(code);
   }
 
-  /** The text format of Prometheus. */
+  /** Everything that was counted here. Series of servers that are not among `servers` are forgotten. */
+  counts(servers: ReadonlySet<string>): MetricCounts {
+    return {
+      requests: this.#requests.take(servers),
+      refused: this.#refused,
+      denied: this.#denied,
+      process: this.#process.take(),
+    };
+  }
+
+  /** The text format of Prometheus: this process and its workers as one. */
   text(sources: MetricSources): string {
-    const requests = this.#requests.take(new Set(sources.servers.map(({ name }) => name)));
+    const servers = new Set(sources.servers.map(({ name }) => name));
+    const { workers } = sources;
+    const all = together([this.counts(servers), ...workers.counts]);
+    const requests = all.requests.filter(({ server }) => server === '' || servers.has(server));
     return [
       family('gatehouse_build_info', [{ labels: [this.#version], value: 1 }]),
       ...requestFamilies(requests),
       family('gatehouse_requests_in_flight', [plain(sources.requestsInFlight)]),
-      family('gatehouse_refused_total', samplesOf(this.#refused)),
-      family('gatehouse_denied_total', samplesOf(this.#denied)),
+      family('gatehouse_refused_total', samplesOf(all.refused)),
+      family('gatehouse_denied_total', samplesOf(all.denied)),
       family('gatehouse_sessions', [plain(sources.sessions)]),
       family('gatehouse_websockets', [plain(sources.webSockets)]),
       ...serverFamilies(sources.servers),
@@ -86,7 +110,9 @@ export class Metrics implements Disposable {
           value: notAfter.getTime() / 1000,
         })),
       ),
-      this.#process.text(),
+      family('gatehouse_workers', [plain(workers.serving)]),
+      family('gatehouse_worker_exits_total', [plain(workers.exits)]),
+      ...processFamilies(all.process),
     ].join('');
   }
 

@@ -36,7 +36,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
           phase: phase(),
           version,
           mode: config.gateway.mode,
-          ...load(),
+          ...(await load()),
           store: { engine: store.engine, revision: await store.revision() },
           reloads: { succeeded, failed, last: last === undefined ? null : presentReload(call, last) },
           servers: visible.map((pool) => statusOf(call, pool)),
@@ -94,7 +94,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
     answers: { 200: { description: 'Text in the exposition format.', schema: z.string(), contentType: CONTENT_TYPE } },
     async handle(call) {
       call.need('status.read');
-      return { text: call.context.metrics(), contentType: CONTENT_TYPE };
+      return { text: await call.context.metrics(), contentType: CONTENT_TYPE };
     },
   }),
   route({

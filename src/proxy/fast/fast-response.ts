@@ -99,6 +99,21 @@ export class FastResponse implements ClientResponse {
     else socket.once('drain', listener);
   }
 
+  /** Passes on a piece of an answer that another process has written, with its head and framing. False when the client is slow. */
+  relay(bytes: Buffer): boolean {
+    this.#headersSent = true;
+    const { socket } = this.#owner;
+    return !this.#destroyed && socket.writable && socket.write(bytes);
+  }
+
+  /** The last piece was passed on. `close`: the connection ends with it. */
+  relayed(close: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#owner.onEnd(close);
+    this.#tellClosed();
+  }
+
   /** The connection is gone. */
   lost(): void {
     this.#destroyed = true;
