@@ -1,7 +1,13 @@
 /** The part of the composition root that looks around for the metrics. */
 import type { Front } from './proxy/front.ts';
 import type { ReloadStatus } from './runtime/reload.ts';
-import type { CertificateSample, MetricSources, ReloadSample, ServerSample, WorkersSample } from './telemetry/metrics.ts';
+import type {
+  CertificateSample,
+  MetricSources,
+  ReloadSample,
+  ServerSample,
+  WorkersSample,
+} from './telemetry/metrics.ts';
 import type { Inventory } from './tls/inventory.ts';
 import type { UpstreamPool } from './upstream/pool.ts';
 

@@ -127,7 +127,11 @@ class Worker implements AsyncDisposable {
       }),
     );
     const baseUrl = (of: Config): string => clientUrl(of, start.address.port);
-    const authentication = openAuthentication({ gateway: config.gateway, store, identities, telemetry, baseUrl }, stack);
+    const { secret } = start;
+    const authentication = openAuthentication(
+      { gateway: config.gateway, store, identities, telemetry, baseUrl, secret },
+      stack,
+    );
     const authenticatorFor = (of: Config): ReturnType<BuildOptions['authenticatorFor']> =>
       authentication.authenticatorFor(of);
     const buildOptions = { telemetry, version: start.version, identities, authenticatorFor };
@@ -144,7 +148,7 @@ class Worker implements AsyncDisposable {
       metrics: stack.use(new Metrics(start.version)),
       version: start.version,
       exchanges: new Set<Exchange>(),
-      bridge: stack.use(new ModernBridge(start.sealSecret)),
+      bridge: stack.use(new ModernBridge(secret)),
       subscriptions: new OpenSubscriptions(),
       links: new SseLinks(),
       // The owner denies it once more, and writes it down: the audit log has one writer.
@@ -279,7 +283,8 @@ interface Parts {
 
 /** What of a configuration a worker can serve: servers without containers, each opened by the first call that comes here. */
 function ownPart(config: Config): Config {
-  if (reachOf(config) === 'nothing') return { ...config, servers: [], gateway: { ...config.gateway, payloadDir: undefined } };
+  if (reachOf(config) === 'nothing')
+    return { ...config, servers: [], gateway: { ...config.gateway, payloadDir: undefined } };
   const servers = config.servers.flatMap((server) => {
     if (server.kind !== 'http') return [];
     let own = OWN.get(server);

@@ -42,7 +42,7 @@ export interface Serving {
   readonly address: AddressInfo;
   readonly listener: Listener;
   readonly store: Store | undefined;
-  readonly sealSecret: Uint8Array;
+  readonly secret: Uint8Array;
   readonly tickets: () => Uint8Array | undefined;
 }
 
@@ -84,7 +84,7 @@ export async function openCrew(needs: WorkersNeeds | undefined, context: CrewCon
     onLines: (lines) => telemetry.relay(lines),
     start: () => ({
       tickets: serving().tickets(),
-      sealSecret: serving().sealSecret,
+      secret: serving().secret,
       door: door.door,
       address: serving().address,
       store: needs.storeLocation,
@@ -127,7 +127,7 @@ export async function openCrew(needs: WorkersNeeds | undefined, context: CrewCon
   };
 }
 
-/** What values are sealed with that clients carry from one process to another. */
-export function newSealSecret(): Uint8Array {
+/** What the processes of one gateway have in common. */
+export function newSecret(): Uint8Array {
   return randomBytes(32);
 }

@@ -10,7 +10,7 @@ import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { clientUrl, HEARTBEAT_MS, HostChecks } from './gateway-parts.ts';
 import { itemKeeper, readStore } from './gateway-store.ts';
-import { newSealSecret, openCrew, type Crew, type WorkersNeeds } from './gateway-workers.ts';
+import { newSecret, openCrew, type Crew, type WorkersNeeds } from './gateway-workers.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -113,8 +113,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { sharesPort } = crew;
   const listener = stack.use(new Listener({ ...config.gateway, fastPath, sharesPort }, identities.listener));
   const address = await listener.bind();
+  const secret = newSecret();
   const authentication = openAuthentication(
     {
+      secret,
       gateway: config.gateway,
       store: options.store,
       identities,
@@ -155,8 +157,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
   );
   const webSockets = stack.use(new WebSocketEndpoint());
-  const sealSecret = newSealSecret();
-  const bridge = stack.use(new ModernBridge(sealSecret));
+  const bridge = stack.use(new ModernBridge(secret));
   const subscriptions = new OpenSubscriptions();
   followCredentials(authentication, { current, sessions, webSockets, subscriptions });
   const document = clientConfiguration(config, address.port);
@@ -265,7 +266,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);
   const tickets = (): Uint8Array | undefined => identities.listener?.tickets;
-  const crewed = crew.start({ config, address, listener, store: options.store, sealSecret, tickets });
+  const crewed = crew.start({ config, address, listener, store: options.store, secret, tickets });
   void Promise.all([attempted, startResiliently(first, bootServers(first, 'store')), crewed]).then(() => {
     if (state.phase === 'starting') state.phase = 'ready';
   });

@@ -24,6 +24,8 @@ export interface AuthenticationOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** Base URL of the gateway where its configuration names none. */
   readonly baseUrl: (config: Config) => string;
+  /** As in `createAgentIds`. */
+  readonly subjectKey?: Uint8Array | undefined;
   /** ms since the epoch; for tests. */
   readonly now?: () => number;
 }
@@ -63,7 +65,7 @@ export class Authentication implements AsyncDisposable {
     const isSame = this.#last !== undefined && isDeepStrictEqual(this.#last.madeFrom, madeFrom);
     if (this.#last !== undefined && isSame && !auth.issuers.some(readsFiles)) return this.#last.authenticator;
     const credentials = createCredentialAuthenticator({
-      agents: createAgentIds(agentIds),
+      agents: createAgentIds(agentIds, this.#options.subjectKey),
       verifiers: await this.#verifiers(auth.issuers, resource),
       standings: this.#standings,
       now: this.#now,

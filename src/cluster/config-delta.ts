@@ -5,7 +5,10 @@ import type { ConfigDelta } from './messages.ts';
 /** Without `known` everything is in it. */
 export function deltaOf(next: Config, known?: Config): ConfigDelta {
   const before = new Map(known?.servers.map((server) => [server.name, server]));
-  return { ...next, servers: next.servers.map((server) => (before.get(server.name) === server ? server.name : server)) };
+  return {
+    ...next,
+    servers: next.servers.map((server) => (before.get(server.name) === server ? server.name : server)),
+  };
 }
 
 /** Servers that were known stay the objects that they were. Throws an Error for one that is not known. */

@@ -26,8 +26,8 @@ export interface Door {
 export interface Start extends Material {
   /** Keys of session tickets; undefined without TLS. */
   readonly tickets: Uint8Array | undefined;
-  /** What values are sealed with that clients carry: any process must be able to open them. */
-  readonly sealSecret: Uint8Array;
+  /** What is made with it is the same in all processes: seals of values that clients carry, subjects of principals. */
+  readonly secret: Uint8Array;
   readonly door: Door;
   /** As the owner has bound it. */
   readonly address: { readonly address: string; readonly port: number; readonly family: string };

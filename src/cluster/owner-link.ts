@@ -79,7 +79,11 @@ export class OwnerLink {
 
   /** Everything that the client sends goes to the owner from now on, beginning with what waits in the socket. */
   handOver(client: Socket): void {
-    this.#socket.off('data', this.#onData).off('end', this.#onGone).off('error', this.#onGone).off('close', this.#onGone);
+    this.#socket
+      .off('data', this.#onData)
+      .off('end', this.#onGone)
+      .off('error', this.#onGone)
+      .off('close', this.#onGone);
     const cut = (): void => {
       client.destroy();
       this.#socket.destroy();

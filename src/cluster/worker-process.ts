@@ -38,11 +38,9 @@ export class WorkerProcess {
     child.on('message', (message) => this.#questions.receive(message));
     // A child that could not be started ends with this; everything else that fails ends it as well.
     const failed = once(child, 'error').then(([error]: unknown[]): WorkerEnd => ({ how: String(error) }));
-    const exited = once(child, 'exit').then(
-      ([status, signal]: unknown[]): WorkerEnd => ({
-        how: typeof signal === 'string' ? `signal ${signal}` : `status ${String(status)}`,
-      }),
-    );
+    const exited = once(child, 'exit').then(([status, signal]: unknown[]): WorkerEnd => ({
+      how: typeof signal === 'string' ? `signal ${signal}` : `status ${String(status)}`,
+    }));
     this.ended = Promise.race([failed, exited]).then((end) => {
       this.#questions.end();
       return end;
@@ -56,11 +54,7 @@ export class WorkerProcess {
   }
 
   /** As `Questioner.ask`. */
-  ask<K extends QuestionKind>(
-    kind: K,
-    ask: Questions[K]['ask'],
-    timeoutMs: number,
-  ): Promise<Questions[K]['answer']> {
+  ask<K extends QuestionKind>(kind: K, ask: Questions[K]['ask'], timeoutMs: number): Promise<Questions[K]['answer']> {
     return this.#questions.ask(kind, ask, timeoutMs);
   }
 

@@ -175,7 +175,9 @@ export class Workers implements ReloadPart, AsyncDisposable {
         }
       }),
     );
-    const refusals = reasons.flatMap((each, index) => each.map((reason) => `worker ${asked[index]?.place.id}: ${reason}`));
+    const refusals = reasons.flatMap((each, index) =>
+      each.map((reason) => `worker ${asked[index]?.place.id}: ${reason}`),
+    );
     if (refusals.length > 0) {
       // Not waited for: one that does not answer must not hold up the others.
       void discard();
@@ -207,7 +209,7 @@ export class Workers implements ReloadPart, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopStarting();
-    await Promise.all(this.#places.map(({ worker }) => worker?.end()));
+    await Promise.all(this.#places.map(async ({ worker }) => worker?.end()));
   }
 
   #stopStarting(): void {

@@ -42,7 +42,9 @@ function seriesOf(all: readonly Series[]): readonly Series[] {
   return [...bySeries.values()].flatMap((same) => {
     const [first] = same;
     if (first === undefined) return [];
-    const buckets = first.buckets.map((_, index) => same.reduce((total, each) => total + (each.buckets[index] ?? 0), 0));
+    const buckets = first.buckets.map((_, index) =>
+      same.reduce((total, each) => total + (each.buckets[index] ?? 0), 0),
+    );
     return {
       ...first,
       outcomes: added(same.map(({ outcomes }) => outcomes)),

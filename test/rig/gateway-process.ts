@@ -29,7 +29,7 @@ export interface GatewayProcess extends AsyncDisposable {
   stop(): Promise<Exit>;
 }
 
-/** Runs any `gatehouse` command. Inherits PATH and HOME and nothing else. `input` is all of stdin. */
+/** Runs any `gatehouse` command. Inherits PATH, HOME and MCP_GATEWAY_WORKERS and nothing else. `input` is all of stdin. */
 export function runMain(
   args: readonly string[],
   input = '',
@@ -43,7 +43,7 @@ export function runScript(
   args: readonly string[],
   options: { readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
 ): GatewayProcess {
-  const inherited = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
+  const inherited = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...workersOfThisRun() };
   const env = { ...inherited, ...options.env };
   const child = spawn(process.execPath, args, { stdio: 'pipe', env, cwd: options.cwd });
   const output = { stdout: '', stderr: '' };
@@ -101,6 +101,12 @@ export function runScript(
     [Symbol.asyncDispose]: async () => void (await self.stop()),
   };
   return self;
+}
+
+/** Every test can be run with gateways of several processes: `MCP_GATEWAY_WORKERS=2 npx vitest run …`. */
+function workersOfThisRun(): Readonly<Record<string, string>> {
+  const { MCP_GATEWAY_WORKERS: workers } = process.env;
+  return workers === undefined ? {} : { MCP_GATEWAY_WORKERS: workers };
 }
 
 function parseObject(line: string): Record<string, unknown>[] {

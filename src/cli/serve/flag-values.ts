@@ -118,9 +118,13 @@ function workersOf(values: FlagValues): number {
   const workers = values.parsed('workers', parse, `a number from 1 to ${MAX_WORKERS}, or auto`) ?? 1;
   if (workers === 1) return 1;
   if (values.oneOf('fastPath', ['on', 'off']) === 'off')
-    values.problem('--workers needs the fast path: without it every request would go through the first process. Use --fast-path on');
+    values.problem(
+      '--workers needs the fast path: without it every request would go through the first process. Use --fast-path on',
+    );
   if (!SHARED_PORTS.has(process.platform))
-    values.problem(`--workers needs an operating system on which processes can share a port; ${process.platform} is none`);
+    values.problem(
+      `--workers needs an operating system on which processes can share a port; ${process.platform} is none`,
+    );
   return workers;
 }
 
