@@ -18,7 +18,7 @@ export interface Introduction {
   readonly certificate: ClientCertificate | undefined;
 }
 
-const PREFIX = 'gatehouse-';
+const PREFIX = 'gatehouse-workers-';
 const SOCKET = 'owner.sock';
 const KEY_BYTES = 32;
 /** Certificates have many names. */
