@@ -1,62 +1,83 @@
 /** One program under test. */
-import type { Native, Proxies } from './native.ts';
-import type { Started } from './processes.ts';
-import type { Workload } from './workload.ts';
+import type { Pinning } from './machine/pinning.ts';
+import type { Started } from './machine/processes.ts';
 
 export interface Contender {
   readonly name: string;
   /** What it does with a request, for the table. */
   readonly does: string;
-  /** Starts it for a workload. */
-  start(context: Context): Promise<Running>;
+  /** It makes one endpoint of many servers; others are given one server that has all of their tools. */
+  readonly gathers?: boolean;
+  /** It is ours, and runs on Node: profiles are taken of it. */
+  readonly profiled?: boolean;
+  start(setting: Setting): Promise<Running>;
 }
 
-export interface Context {
-  readonly workload: Workload;
-  readonly native: Native;
-  readonly proxies: Proxies;
+/** What a contender stands in. */
+export interface Setting {
+  /** Names its log and its profile. */
+  readonly label: string;
   readonly upstream: Upstream;
-  /** The processor for what is under test; undefined where nothing can be pinned. */
+  /** How many servers a gateway has. All of them are the same program, at paths of their own. */
+  readonly servers: number;
+  /** Its listener speaks TLS with these. */
+  readonly listener?: { readonly cert: string; readonly key: string };
+  /** The processor for what is under test; undefined = any. */
   readonly cpu: number | undefined;
+  readonly pinning: Pinning | undefined;
   /** Options for Node that record a profile, where one is wanted. */
   readonly nodeOptions: readonly string[];
+  /** Most files that it may have open; default: what the bench may have. */
+  readonly files?: number;
 }
 
 /** Where the server listens. */
 export interface Upstream {
   readonly port: number;
   /** With TLS: what the server demands. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
 }
 
 export interface Running extends AsyncDisposable {
   /** The processes to count; empty for one that we did not start. */
   readonly pids: readonly number[];
+  /** Processes of the machine that work for it and for others, such as a container engine. */
+  readonly helpers?: readonly number[];
   readonly host: string;
   readonly port: number;
   readonly path: string;
   /** Name of the tool there. */
   readonly tool: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Headers of the requests of a connection, beside those of every request. */
+  headers(connection: number): Readonly<Record<string, string>>;
   /** True when a legacy client must shake hands first. */
   readonly sessions: boolean;
+  /** Of one that we have started. */
+  readonly program?: Started;
 }
 
-/** What most contenders have in common: one program at a port. */
+/** A credential that nobody looks at, as long as a real one. */
+export const IGNORED_CREDENTIAL = { authorization: `Bearer ${'x'.repeat(200)}` } as const;
+
+/** What most contenders have in common: one program at a port of 127.0.0.1. */
 export function listening(
   program: Started,
   port: number,
-  more: Partial<Pick<Running, 'path' | 'tool' | 'headers' | 'sessions'>> = {},
+  more: Partial<Omit<Running, 'headers' | 'program' | 'port' | typeof Symbol.asyncDispose>> & {
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {},
 ): Running {
+  const { headers = {}, ...rest } = more;
   return {
     pids: [program.pid],
     host: '127.0.0.1',
     port,
     path: '/mcp',
     tool: 'echo',
-    headers: {},
     sessions: false,
-    ...more,
+    ...rest,
+    program,
+    headers: () => headers,
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }

@@ -1,123 +1,96 @@
 /** `npm run bench`: Gatehouse beside its neighbours, on loopback. See bench/README.md. */
-import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Contender } from './contender.ts';
-import { gatehouse } from './contenders/gatehouse.ts';
-import { haproxy } from './contenders/haproxy.ts';
-import { nginx } from './contenders/nginx.ts';
-import { nodeProxy } from './contenders/node-proxy.ts';
-import { mcpProxy, remote, sdkProxy, supergateway } from './contenders/peers.ts';
-import { measure, type Plan } from './measure.ts';
-import { buildNative, findProxies } from './native.ts';
-import { canPin, run } from './processes.ts';
-import { hottest, profileOptions } from './profile.ts';
-import { machine, markdown, writeReport, type Report, type Result } from './report.ts';
-import { startUpstreams } from './upstreams.ts';
-import { WORKLOADS, type Workload } from './workload.ts';
+import { PATHS } from './machine/paths.ts';
+import { pinHere } from './machine/pinning.ts';
+import { openUpstreams } from './machine/upstreams.ts';
+import { readOptions, USAGE, type Options } from './options.ts';
+import { commit, machineFacts, versionFacts } from './report/machine-facts.ts';
+import { hottest, profileOptions } from './report/profile.ts';
+import { merged, newestReport, writeReport, type Report } from './report/report.ts';
+import { sectionText, targetTable } from './report/tables.ts';
+import { spreadOf, type Measurement, type Profile, type Section } from './section.ts';
+import type { Stage, Workload } from './stage.ts';
+import { verdictsOf } from './targets.ts';
+import { WORKLOADS } from './workloads.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true, default: [] },
-    contender: { type: 'string', multiple: true, default: [] },
-    peer: { type: 'string', multiple: true, default: [] },
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    profile: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+const FEW = new Set(['haproxy', 'node-proxy', 'gatehouse-slow']);
 
-const FULL = { rounds: 5, seconds: 2, warmUpRequests: 100_000 };
-const QUICK = { rounds: 3, seconds: 1, warmUpRequests: 40_000 };
-
-const KNOWN: readonly Contender[] = [
-  nginx,
-  haproxy,
-  nodeProxy,
-  gatehouse('gatehouse', 'everything on: authentication, authorization, validation, routing, limits, access log'),
-  gatehouse('gatehouse-slow', 'the same without the fast path', ['--fast-path', 'off']),
-  sdkProxy,
-  mcpProxy,
-  supergateway,
-];
-
+const options = readOptions(process.argv.slice(2), WORKLOADS);
 if (options.help) {
-  console.log(
-    'npm run bench -- [--only WORKLOAD[,…]] [--contender NAME[,…]] [--peer NAME=URL] [--quick] [--rounds N] [--profile]\n',
-  );
-  for (const { name, title } of WORKLOADS) console.log(`  ${name.padEnd(14)} ${title}`);
-} else process.exitCode = (await bench()) ? 0 : 1;
+  console.log(USAGE);
+  for (const { name, group, title } of WORKLOADS) console.log(`  ${group.padEnd(12)} ${name.padEnd(17)} ${title}`);
+} else process.exitCode = (await bench(options)) ? 0 : 1;
 
 /** True when every figure holds. */
-async function bench(): Promise<boolean> {
-  const chosen = (all: readonly string[], wanted: readonly string[]): boolean =>
-    wanted.length === 0 || all.some((name) => wanted.includes(name));
-  const [only, wanted] = [options.only, options.contender].map((list) => list.flatMap((item) => item.split(',')));
-  for (const name of only ?? [])
-    if (!WORKLOADS.some((workload) => workload.name === name))
-      throw new Error(`there is no workload "${name}"; see --help`);
-  const peers = options.peer.map(readPeer);
-  const native = buildNative();
-  const proxies = findProxies();
-  const pinned = canPin && cpus().length > 1;
-  const plan: Plan = {
-    ...(options.quick ? QUICK : FULL),
-    ...(options.rounds === undefined ? {} : { rounds: Number(options.rounds) }),
-    cpus: pinned ? { tested: 0, rest: 1 } : undefined,
-  };
-  await using upstreams = await startUpstreams(native, proxies, plan.cpus?.rest);
-  const results: Result[] = [];
-  for (const workload of WORKLOADS) {
-    if (!chosen([workload.name], only ?? [])) continue;
-    const contenders = KNOWN.filter(({ name }) => workload.contenders.includes(name) && chosen([name], wanted ?? []));
-    const upstream = upstreams.for(workload.era, workload.wire);
-    const context = { native, proxies, upstream, cpu: plan.cpus?.tested, nodeOptions: [] };
-    const stage = { contenders: [...contenders, ...peers], context, upstream, upstreamPids: upstreams.pids };
-    const measured = await measure(workload, plan, stage);
-    const profile = options.profile ? await profiled(workload, plan, { ...stage, context }) : [];
-    results.push({ workload, measured, profile });
-    console.log(markdown({ ...facts(plan), results: results.slice(-1) }).replace(/^.*?(?=###)/s, ''));
+async function bench({ plan, workloads, contenders, peers, profile, write }: Options): Promise<boolean> {
+  // Whatever is made for a while is below a folder of ours, also when the run is broken off.
+  const temporary = join(PATHS.cache, `tmp-${process.pid}`);
+  mkdirSync(temporary, { recursive: true });
+  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
+  process.env['TMPDIR'] = temporary;
+  const pinning = pinHere();
+  const before = write ? newestReport() : undefined;
+  const whole = workloads.length === WORKLOADS.length;
+  const date = new Date().toISOString().slice(0, 10);
+  const facts = { date, machine: machineFacts(), plan, pinned: pinning !== undefined };
+  const sections: Section[] = [];
+  await using upstreams = openUpstreams(pinning);
+  const stage: Stage = { plan, pinning, upstreams, nodeOptions: [] };
+  const report = (): Report => ({
+    ...(whole || before === undefined ? { ...facts, versions: versionFacts(true) } : before),
+    sections: merged(
+      whole ? [] : (before?.sections ?? []),
+      sections,
+      WORKLOADS.map(({ name }) => name),
+    ),
+  });
+  for (const workload of workloads) {
+    const own = workload.contenders.filter(({ name }) =>
+      contenders.length > 0 ? contenders.includes(name) : !plan.few || !FEW.has(name),
+    );
+    const chosen = [...own, ...(workload.open ? peers : [])];
+    if (chosen.length === 0) continue;
+    const measured = await measuredOrNot(workload, stage, chosen);
+    const section: Section = {
+      ...{ name: workload.name, group: workload.group, title: workload.title, date, commit: commit() },
+      ...measured,
+      foreign: spreadOf(measured.rows.flatMap(({ figures }) => figures['foreign'] ?? []))?.median ?? 0,
+      profiles: profile ? await profilesOf(workload, stage, chosen) : [],
+    };
+    sections.push(section);
+    console.log(`${sectionText(section)}\n`);
+    // A run that is broken off has written what it has.
+    if (write) writeReport(report());
   }
-  const report = { ...facts(plan), results };
-  // Part of a table would replace the whole one.
-  const whole = only?.length === 0 && wanted?.length === 0 && !options.quick;
-  if (whole) console.log(`written: ${writeReport(report)}`);
-  return results.every(({ measured }) => measured.every(({ faults }) => faults.length === 0));
+  console.log(targetTable(verdictsOf(sections)));
+  if (write) console.log(`\nwritten: ${writeReport(report())}`);
+  const faulty = sections.filter(({ rows }) => rows.some(({ faults }) => faults.length > 0));
+  if (faulty.length > 0) console.error(`\nfigures do not hold: ${faulty.map(({ name }) => name).join(', ')}`);
+  return faulty.length === 0;
 }
 
-/** A run of its own: the profiler itself costs time. */
-async function profiled(
-  workload: Workload,
-  plan: Plan,
-  stage: Parameters<typeof measure>[2],
-): Promise<Result['profile']> {
-  const contenders = stage.contenders.filter(({ name }) => name === 'gatehouse');
-  if (contenders.length === 0) return [];
-  const context = { ...stage.context, nodeOptions: profileOptions(workload.name) };
-  await measure(workload, { ...plan, rounds: 2 }, { ...stage, contenders, context });
-  return hottest(workload.name);
+/** One workload that cannot be measured does not end the others. */
+async function measuredOrNot(workload: Workload, stage: Stage, chosen: readonly Contender[]): Promise<Measurement> {
+  try {
+    return await workload.measure(stage, chosen);
+  } catch (error) {
+    console.error(error);
+    const fault = `could not be measured: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
+    return { how: '', columns: [], rows: [{ contender: workload.name, does: '', figures: {}, faults: [fault] }] };
+  }
 }
 
-function readPeer(text: string): Contender {
-  const [, name, url] = /^([\w.-]+)=(.+)$/.exec(text) ?? [];
-  if (name === undefined || url === undefined || !URL.canParse(url))
-    throw new Error(`--peer ${text}: give a name and a URL, such as other=http://127.0.0.1:4444/mcp?tool=echo`);
-  return remote(name, new URL(url));
-}
-
-function facts(plan: Plan): Omit<Report, 'results'> {
-  const { nginx: nginxCommand, haproxy: haproxyCommand } = findProxies();
-  const version = (command: readonly string[], pattern: RegExp): string =>
-    pattern.exec(run(['sh', '-c', '"$@" 2>&1', 'sh', ...command]))?.[1] ?? 'unknown';
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    machine: machine(),
-    versions: {
-      node: process.versions.node,
-      nginx: version([...nginxCommand, '-v'], /nginx\/([\d.]+)/),
-      haproxy: version([...haproxyCommand, '-v'], /version ([\d.]+)/),
-      gatehouse: run(['git', 'describe', '--always', '--dirty']).trim(),
-    },
-    plan,
-  };
+/** Runs of their own: the profiler itself costs time. */
+async function profilesOf(workload: Workload, stage: Stage, chosen: readonly Contender[]): Promise<Profile[]> {
+  const profiles: Profile[] = [];
+  const plan = { ...stage.plan, rounds: 2, repeats: 1, soakSeconds: 5, broadcasts: 2 };
+  for (const contender of chosen.filter(({ profiled }) => profiled === true)) {
+    const name = `${workload.name}-${contender.name}`;
+    await measuredOrNot(workload, { ...stage, plan, nodeOptions: profileOptions(name) }, [contender]);
+    const top = hottest(name);
+    if (top.length > 0) profiles.push({ contender: contender.name, top });
+  }
+  return profiles;
 }

@@ -54,18 +54,18 @@ export function followCredentials(authentication: Authentication, open: OpenByPr
   const { current, sessions, webSockets, subscriptions } = open;
   authentication.onChange(() => {
     const { runtime } = current;
-    const remains = (subject: string): boolean => runtime.authenticator.knows(subject);
+    const remains = (principal: Principal): boolean => runtime.authenticator.knows(principal);
     for (const session of sessions.all()) {
-      const now = authentication.principal(session.principal);
+      const now = authentication.principal(session.caller);
       // Also while something is being worked on for it: what is revoked is revoked.
-      if (!remains(session.principal)) void sessions.end(session);
+      if (!remains(session.caller)) void sessions.end(session);
       else if (now !== undefined) session.caller = now;
     }
     renewSessions(sessions, runtime);
     webSockets.endLost(remains);
     subscriptions.endWhere(({ principal }) => {
-      const now = authentication.principal(principal.subject);
-      return !remains(principal.subject) || (now !== undefined && !haveSameRights(now, principal));
+      const now = authentication.principal(principal);
+      return !remains(principal) || (now !== undefined && !haveSameRights(now, principal));
     });
   });
 }

@@ -222,8 +222,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log: telemetry.log,
       events: events.bus,
       currentPrincipal: (before) =>
-        current.runtime.authenticator.knows(before.subject)
-          ? (authentication.principal(before.subject) ?? before)
+        current.runtime.authenticator.knows(before)
+          ? (authentication.principal(before) ?? before)
           : undefined,
       load: async () => {
         const { requestsInFlight } = await crew.sample();

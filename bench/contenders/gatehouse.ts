@@ -1,49 +1,140 @@
-/** Gatehouse with everything on: authentication, authorization, validation of heads and bodies, routing, limits, access log. */
-import { listening, type Contender } from '../contender.ts';
-import { PATHS } from '../paths.ts';
-import { start } from '../processes.ts';
+/** Gatehouse with everything on, in the variants that are compared: credentials, endpoints, servers, flags. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { listening, type Contender, type Running, type Setting } from '../contender.ts';
+import { serverName } from '../load/expected-listing.ts';
+import { PATHS } from '../machine/paths.ts';
+import { pinned } from '../machine/pinning.ts';
+import { run, start, type Started } from '../machine/processes.ts';
+import { containerImage, containerProcesses } from './container.ts';
+import { signedTokens } from './json-web-tokens.ts';
+
+export interface GatehouseVariant {
+  readonly name: string;
+  readonly does: string;
+  /** Further arguments of `serve`. */
+  readonly flags?: readonly string[];
+  /** Default: the agent id. */
+  readonly credential?: 'RS256' | 'ES256' | 'api-token';
+  /** Default: that of the first server. */
+  readonly endpoint?: 'unified' | 'virtual';
+  /** Default: over HTTP. */
+  readonly server?: 'container';
+  /** `main.ts` of another checkout; default: this one. */
+  readonly program?: string;
+}
 
 const AGENT_ID = `bench-${'0123456789abcdef'.repeat(13)}`;
-const NEIGHBOURS = 19;
+const ISSUER = 'https://issuer.example.com';
+const RESOURCE = 'https://gateway.example.com';
+/** JWTs differ by connection, as those of different users do. */
+const TOKENS = 32;
 
-/** `flags` are further arguments of `serve`. */
-export function gatehouse(name: string, does: string, flags: readonly string[] = []): Contender {
+type Headers = Readonly<Record<string, string>>;
+type Json = Readonly<Record<string, unknown>>;
+
+export function gatehouse(variant: GatehouseVariant): Contender {
+  const { name, does, endpoint } = variant;
   return {
     name,
     does,
-    async start({ workload, upstream, cpu, nodeOptions }) {
-      const { port: serverPort, tls } = upstream;
-      const server = {
-        type: 'http',
-        url: tls === undefined ? `http://127.0.0.1:${serverPort}/mcp` : `https://localhost:${serverPort}/mcp`,
-        ...(tls === undefined ? {} : { tls: { ca: tls.ca, cert: tls.cert, key: tls.key } }),
-      };
-      const unified = workload.endpoint === 'unified';
-      const neighbours = unified ? Array.from({ length: NEIGHBOURS }, (_, index) => [`other${index}`, server]) : [];
-      const config = {
-        mcpServers: { bench: server, ...Object.fromEntries(neighbours) },
-        gateway: { port: 3000, domain: 'localhost', agentId: AGENT_ID },
-      };
-      const command = [
-        process.execPath,
-        ...nodeOptions,
-        PATHS.gatehouse,
-        'serve',
-        '--config-stdin',
-        '--listen',
-        '127.0.0.1:0',
-        ...flags,
-      ];
-      const options = { name: `${name}-${workload.name}`, cpu, input: JSON.stringify(config) };
-      const program = start(command, options);
-      const url = await program.line(/"url": *"[^"]*:\d+\/mcp\/bench"/);
-      const port = Number(/:(\d+)\/mcp/.exec(url)?.[1]);
-      return listening(program, port, {
-        path: unified ? '/mcp' : '/mcp/bench',
-        tool: unified ? 'bench___echo' : 'echo',
-        headers: { authorization: `Bearer ${AGENT_ID}` },
-        sessions: true,
-      });
+    profiled: true,
+    gathers: endpoint !== undefined,
+    start: (setting) => startGatehouse(variant, setting),
+  };
+}
+
+async function startGatehouse(variant: GatehouseVariant, setting: Setting): Promise<Running> {
+  const { endpoint, server, credential, program: main = PATHS.gatehouse, flags = [] } = variant;
+  const { label, listener, cpu, pinning, nodeOptions, files } = setting;
+  const command = [process.execPath, ...nodeOptions, main];
+  const needsStore = credential === 'api-token' || endpoint === 'virtual';
+  const dataDir = join(PATHS.cache, 'data', label);
+  rmSync(dataDir, { recursive: true, force: true });
+  const store = needsStore ? ['--data-dir', dataDir] : [];
+  const apiToken = needsStore ? createToken([process.execPath, main], dataDir) : '';
+  const tls = listener === undefined ? [] : ['--tls-cert', listener.cert, '--tls-key', listener.key];
+  const jwt =
+    credential === 'RS256' || credential === 'ES256' ? signedTokens(credential, TOKENS, ISSUER, RESOURCE) : undefined;
+  const config = {
+    mcpServers: await serversOf(variant, setting),
+    gateway: {
+      port: 3000,
+      domain: 'localhost',
+      agentId: AGENT_ID,
+      ...(jwt && {
+        auth: { resource: RESOURCE, issuers: [{ issuer: ISSUER, publicKeys: [jwt.publicKey], rolesClaim: 'roles' }] },
+      }),
     },
   };
+  const program = start(
+    [...command, 'serve', '--config-stdin', '--listen', '127.0.0.1:0', ...store, ...tls, ...flags],
+    {
+      name: label,
+      pinned: pinned(cpu, pinning),
+      input: JSON.stringify(config),
+      ...(files === undefined ? {} : { files }),
+    },
+  );
+  try {
+    const url = await program.line(/"url": *"[^"]*:\d+\/mcp\/bench"/);
+    const port = Number(/:(\d+)\/mcp/.exec(url)?.[1]);
+    const texts = jwt?.tokens ?? [needsStore ? apiToken : AGENT_ID];
+    const headersFor = (connection: number): Headers => ({
+      authorization: `Bearer ${texts[connection % texts.length] ?? ''}`,
+    });
+    const path = endpoint === 'virtual' ? await virtualServer(port, headersFor(0)) : PATHS_OF[endpoint ?? 'routed'];
+    const extra = server === 'container' ? containerProcesses(program.pid, cpu) : undefined;
+    const running = listening(program, port, {
+      pids: [program.pid, ...(extra?.server ?? [])],
+      ...(extra && { helpers: extra.engine }),
+      path,
+      tool: endpoint === undefined ? 'echo' : 'bench___echo',
+      sessions: true,
+    });
+    return { ...running, headers: headersFor, [Symbol.asyncDispose]: () => endWith(program, dataDir) };
+  } catch (error) {
+    await endWith(program, dataDir);
+    throw error;
+  }
+}
+
+const PATHS_OF = { routed: '/mcp/bench', unified: '/mcp' } as const;
+
+async function endWith(program: Started, dataDir: string): Promise<void> {
+  await program[Symbol.asyncDispose]();
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+/** All servers are one program, each at a path of its own: a gateway cannot know that. */
+async function serversOf({ server }: GatehouseVariant, setting: Setting): Promise<Json> {
+  if (server === 'container') return { bench: { container: await containerImage() } };
+  return Object.fromEntries(
+    Array.from({ length: setting.servers }, (_, index) => [serverName(index), httpServer(setting, index)]),
+  );
+}
+
+/** What a configuration says of a server behind the contender. */
+export function httpServer({ upstream: { port, tls } }: Pick<Setting, 'upstream'>, index: number): Json {
+  const place = `${port}/mcp${index === 0 ? '' : `/${index}`}`;
+  return tls === undefined
+    ? { type: 'http', url: `http://127.0.0.1:${place}` }
+    : { type: 'http', url: `https://localhost:${place}`, tls };
+}
+
+/** Of a user who may do everything, in a store that is made by it. */
+function createToken(command: readonly string[], dataDir: string): string {
+  const wish = ['--user', 'bench@example.com', '--role', 'admin'];
+  return run([...command, 'token', 'create', '--data-dir', dataDir, ...wish]).trim();
+}
+
+/** Makes a virtual server with the tool; its endpoint. */
+async function virtualServer(port: number, headers: Headers): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/servers`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'desk', visibility: 'public', tools: [{ server: 'bench', name: 'echo' }] }),
+  });
+  if (!response.ok) throw new Error(`no virtual server: ${response.status} ${await response.text()}`);
+  return '/servers/desk/mcp';
 }

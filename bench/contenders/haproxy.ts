@@ -1,18 +1,20 @@
 /** haproxy as a plain reverse proxy. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listening, type Contender } from '../contender.ts';
-import { PATHS } from '../paths.ts';
-import { freePort, start, untilAnswers } from '../processes.ts';
+import { IGNORED_CREDENTIAL, listening, type Contender } from '../contender.ts';
+import { PATHS } from '../machine/paths.ts';
+import { pinned } from '../machine/pinning.ts';
+import { freePort, start, untilAnswers } from '../machine/processes.ts';
+import { proxies } from '../machine/proxies.ts';
 
 export const haproxy: Contender = {
   name: 'haproxy',
   does: 'plain reverse proxy; looks at nothing, logs nothing',
-  async start({ proxies, upstream, cpu }) {
+  async start({ upstream, cpu, pinning, label }) {
     const port = await freePort();
     const folder = join(PATHS.cache, 'haproxy');
     mkdirSync(folder, { recursive: true });
-    const file = join(folder, 'haproxy.cfg');
+    const file = join(folder, `${label}.cfg`);
     writeFileSync(
       file,
       `global
@@ -32,8 +34,8 @@ backend server
   server one 127.0.0.1:${upstream.port}
 `,
     );
-    const program = start([...proxies.haproxy, '-db', '-f', file], { name: 'haproxy', cpu });
+    const program = start([...proxies().haproxy, '-db', '-f', file], { name: label, pinned: pinned(cpu, pinning) });
     await untilAnswers(`http://127.0.0.1:${port}/`);
-    return listening(program, port, { headers: { authorization: `Bearer ${'x'.repeat(200)}` } });
+    return listening(program, port, { headers: IGNORED_CREDENTIAL });
   },
 };

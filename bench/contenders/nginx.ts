@@ -1,45 +1,59 @@
 /** nginx as a plain reverse proxy: the limit that a gateway is measured against. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listening, type Contender, type Context } from '../contender.ts';
-import { PATHS } from '../paths.ts';
-import { freePort, start, untilAnswers, type Started } from '../processes.ts';
+import { IGNORED_CREDENTIAL, listening, type Contender, type Setting } from '../contender.ts';
+import { PATHS } from '../machine/paths.ts';
+import { pinned } from '../machine/pinning.ts';
+import { freePort, start, untilAnswers, untilListens, type Started } from '../machine/processes.ts';
+import { proxies } from '../machine/proxies.ts';
 
-export const nginx: Contender = {
-  name: 'nginx',
-  does: 'plain reverse proxy; looks at nothing, logs nothing',
-  async start(context) {
-    const port = await freePort();
-    const { port: server, tls } = context.upstream;
-    const secure =
-      tls === undefined
-        ? ''
-        : `proxy_ssl_certificate ${tls.cert}; proxy_ssl_certificate_key ${tls.key}; proxy_ssl_trusted_certificate ${tls.ca};
-           proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_session_reuse on;`;
-    const program = startNginx(
-      context,
-      'nginx',
-      `
-      upstream server { server 127.0.0.1:${server}; keepalive 512; }
-      server {
-        listen 127.0.0.1:${port} backlog=4096;
-        location / {
-          proxy_pass ${tls === undefined ? 'http' : 'https'}://server;
-          proxy_http_version 1.1;
-          proxy_set_header Connection "";
-          proxy_set_header Authorization "";
-          ${secure}
-        }
-      }`,
-    );
-    await untilAnswers(`http://127.0.0.1:${port}/`);
-    return listening(program, port, { headers: { authorization: `Bearer ${'x'.repeat(200)}` } });
-  },
-};
+export const nginx = nginxWith('nginx', 'plain reverse proxy; looks at nothing, logs nothing', 1);
+export const nginxTwice = nginxWith('nginx-2', 'the same with two workers', 2);
 
-/** One worker in the foreground, with these contents of its `http` block. */
-export function startNginx({ proxies, cpu }: Pick<Context, 'proxies' | 'cpu'>, name: string, http: string): Started {
-  const folder = join(PATHS.cache, name);
+function nginxWith(name: string, does: string, workers: number): Contender {
+  return {
+    name,
+    does,
+    async start(setting) {
+      const port = await freePort();
+      const { upstream, listener } = setting;
+      const program = startNginx(
+        setting,
+        `
+        upstream server { server 127.0.0.1:${upstream.port}; keepalive 512; }
+        server {
+          listen 127.0.0.1:${port} backlog=4096 ${listener === undefined ? '' : 'ssl'} ${workers > 1 ? 'reuseport' : ''};
+          ${listener === undefined ? '' : `ssl_certificate ${listener.cert}; ssl_certificate_key ${listener.key}; ssl_protocols TLSv1.2 TLSv1.3;`}
+          location / {
+            proxy_pass ${upstream.tls === undefined ? 'http' : 'https'}://server;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Authorization "";
+            proxy_read_timeout 1h;
+            ${upstream.tls === undefined ? '' : clientTls(upstream.tls)}
+          }
+        }`,
+        workers,
+      );
+      if (listener === undefined) await untilAnswers(`http://127.0.0.1:${port}/`);
+      else await untilListens(port);
+      return listening(program, port, { headers: IGNORED_CREDENTIAL });
+    },
+  };
+}
+
+function clientTls({ ca, cert, key }: { readonly ca: string; readonly cert: string; readonly key: string }): string {
+  return `proxy_ssl_certificate ${cert}; proxy_ssl_certificate_key ${key}; proxy_ssl_trusted_certificate ${ca};
+    proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_session_reuse on;`;
+}
+
+/** In the foreground, with these contents of its `http` block. */
+export function startNginx(
+  { cpu, pinning, label, files }: Pick<Setting, 'cpu' | 'pinning' | 'label' | 'files'>,
+  http: string,
+  workers = 1,
+): Started {
+  const folder = join(PATHS.cache, 'nginx', label);
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'nginx.conf');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -47,8 +61,9 @@ export function startNginx({ proxies, cpu }: Pick<Context, 'proxies' | 'cpu'>, n
   );
   writeFileSync(
     file,
-    `daemon off; master_process off; pid ${folder}/pid; error_log stderr warn; worker_rlimit_nofile 65536;
-     events { worker_connections 16384; }
+    `daemon off; ${workers === 1 ? 'master_process off;' : `worker_processes ${workers};`}
+     pid ${folder}/pid; error_log stderr warn; ${files === undefined ? '' : `worker_rlimit_nofile ${files};`}
+     events { worker_connections ${files ?? 16384}; }
      http {
        access_log off; ${temporary.join(' ')}
        client_max_body_size 64m; client_body_buffer_size 2m; proxy_buffers 64 32k; proxy_buffer_size 16k;
@@ -56,5 +71,9 @@ export function startNginx({ proxies, cpu }: Pick<Context, 'proxies' | 'cpu'>, n
        ${http}
      }`,
   );
-  return start([...proxies.nginx, '-p', folder, '-c', file, '-e', 'stderr'], { name, cpu });
+  return start([...proxies().nginx, '-p', folder, '-c', file, '-e', 'stderr'], {
+    name: label,
+    pinned: pinned(cpu, pinning),
+    ...(files === undefined ? {} : { files }),
+  });
 }

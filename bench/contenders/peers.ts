@@ -2,83 +2,64 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { listening, type Contender } from '../contender.ts';
-import { PATHS } from '../paths.ts';
-import { freePort, run, start, untilAnswers } from '../processes.ts';
+import { listening, type Contender, type Running, type Setting } from '../contender.ts';
+import { native } from '../machine/native.ts';
+import { PATHS } from '../machine/paths.ts';
+import { pinned } from '../machine/pinning.ts';
+import { freePort, run, start, untilAnswers } from '../machine/processes.ts';
 
 const SDK_PROXY = fileURLToPath(new URL('sdk-proxy-program.ts', import.meta.url));
 
-/** Installs them beside their own lock file. */
-function installPeers(): void {
-  if (!existsSync(join(PATHS.peers, 'node_modules/.bin/supergateway')))
-    run(['npm', 'ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: PATHS.peers });
+/** Installed beside their own lock file; the program of one of them. */
+function installed(name: string): string {
+  const program = join(PATHS.peers, 'node_modules/.bin', name);
+  if (!existsSync(program)) run(['npm', 'ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: PATHS.peers });
+  return program;
 }
 
 export const mcpProxy: Contender = {
   name: 'mcp-proxy',
   does: 'npm mcp-proxy, streamable HTTP to a process on stdio; no authentication',
-  async start({ native, cpu }) {
-    installPeers();
-    const port = await freePort();
-    const program = start(
-      [
-        process.execPath,
-        join(PATHS.peers, 'node_modules/.bin/mcp-proxy'),
-        '--host',
-        '127.0.0.1',
-        '--port',
-        String(port),
-        '--server',
-        'stream',
-        '--',
-        native.upstream,
-        'stdio',
-      ],
-      { name: 'mcp-proxy', cpu },
-    );
-    await untilAnswers(`http://127.0.0.1:${port}/mcp`);
-    return listening(program, port, { sessions: true });
-  },
+  start: (setting) =>
+    startNode(setting, (port) => [
+      installed('mcp-proxy'),
+      ...['--host', '127.0.0.1', '--port', String(port), '--server', 'stream', '--', native('upstream'), 'stdio'],
+    ]),
 };
 
 export const supergateway: Contender = {
   name: 'supergateway',
   does: 'npm supergateway --stateful, streamable HTTP to a process on stdio; no authentication',
-  async start({ native, cpu }) {
-    installPeers();
-    const port = await freePort();
-    const program = start(
-      [
-        process.execPath,
-        join(PATHS.peers, 'node_modules/.bin/supergateway'),
-        '--stdio',
-        `${native.upstream} stdio`,
-        '--outputTransport',
-        'streamableHttp',
-        '--stateful',
-        '--logLevel',
-        'none',
-        '--port',
-        String(port),
-      ],
-      { name: 'supergateway', cpu },
-    );
-    await untilAnswers(`http://127.0.0.1:${port}/mcp`);
-    return listening(program, port, { sessions: true });
-  },
+  start: (setting) =>
+    startNode(setting, (port) => [
+      installed('supergateway'),
+      ...['--stdio', `${native('upstream')} stdio`, '--outputTransport', 'streamableHttp', '--stateful'],
+      ...['--logLevel', 'none', '--port', String(port)],
+    ]),
 };
 
 export const sdkProxy: Contender = {
   name: 'sdk-proxy',
   does: "the official SDK's server joined to its client, streamable HTTP on both sides; no authentication",
-  async start({ upstream, cpu }) {
-    const port = await freePort();
-    const command = [process.execPath, SDK_PROXY, String(port), String(upstream.port)];
-    const program = start(command, { name: 'sdk-proxy', cpu });
-    await untilAnswers(`http://127.0.0.1:${port}/mcp`);
-    return listening(program, port, { sessions: true });
-  },
+  start: (setting) => startNode(setting, (port) => [SDK_PROXY, String(port), String(setting.upstream.port)]),
 };
+
+async function startNode(
+  { cpu, pinning, label }: Setting,
+  commandOn: (port: number) => readonly string[],
+): Promise<Running> {
+  const port = await freePort();
+  const command = [process.execPath, ...commandOn(port)];
+  // One of them ends with its stdin.
+  const program = start(command, { name: label, pinned: pinned(cpu, pinning), keepInput: true });
+  try {
+    await untilAnswers(`http://127.0.0.1:${port}/mcp`);
+  } catch (error) {
+    await program[Symbol.asyncDispose]();
+    throw error;
+  }
+  return listening(program, port, { sessions: true });
+}
 
 /** A gateway that somebody else has started; its processor time is unknown. */
 export function remote(name: string, url: URL): Contender {
@@ -91,7 +72,7 @@ export function remote(name: string, url: URL): Contender {
       port: Number(url.port === '' ? 80 : url.port),
       path: url.pathname,
       tool: url.searchParams.get('tool') ?? 'echo',
-      headers: url.username === '' ? {} : { authorization: `Bearer ${decodeURIComponent(url.username)}` },
+      headers: () => (url.username === '' ? {} : { authorization: `Bearer ${decodeURIComponent(url.username)}` }),
       sessions: true,
       [Symbol.asyncDispose]: async () => undefined,
     }),

@@ -5,93 +5,36 @@
  *
  * RATE 0 is a closed loop: each connection sends as soon as it has its answer. Otherwise so many requests a second are
  * begun on idle connections, and latency counts from the moment in which a request was due, not from when it was sent.
- * FILE has the body with \1 for the id, \2 for the nonce and \3 for padding (PAD to PAD + 9 characters, so that lengths
- * vary as they do in life), then for each connection a head without Content-Length, each part ending in a NUL.
- * An answer is right when its status is 200, it has the id of the request, exactly the nonce and SIZE characters of the
- * pattern as its text, and EVENTS notifications. Prints one line of JSON.
+ * FILE, SIZE, EVENTS and PAD: see exchange.h. With as many heads as connections each connection has one of its own;
+ * with more, each request takes the next one. Prints one line of JSON.
  */
-#define _GNU_SOURCE
+#include "exchange.h"
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #define UNFINISHED_NS 10000000000LL
 
 struct connection {
   int fd, busy, watchesWrite;
-  const char *head;
-  size_t headLength;
-  char *out;
-  size_t outLength, sent;
-  char *in;
-  size_t inLength, capacity;
-  /* Of the answer, once its head is there. */
-  size_t bodyStart;
-  long length; /* -1 = chunked, -2 = unknown yet */
-  size_t chunksSeen;
+  size_t head;
+  char *out, *next;
+  size_t left;
+  struct answer answer;
   uint64_t id;
   int64_t due;
 };
 
 static struct sockaddr_in target;
-static int ep, connectionCount, events;
-static size_t size, pad;
+static int ep, connectionCount;
 static double rate;
-static const char *body;
-static size_t bodyLength;
-static char *expected; /* nonce and pattern */
 static struct connection *connections;
 static uint64_t nextId = 1000000000;
 static uint64_t done, wrong, reconnects, bytesIn;
-static char firstWrong[400];
-static uint32_t *latencies; /* in units of 1 us up to 1 s, then of 1 ms */
-#define FINE 1000000
-#define COARSE 100000
-
-static int64_t now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static void record(int64_t ns) {
-  int64_t us = ns / 1000;
-  if (us < FINE) latencies[us < 0 ? 0 : us]++;
-  else latencies[FINE + (us / 1000 < COARSE ? us / 1000 : COARSE - 1)]++;
-}
-
-static double percentile(double share) {
-  uint64_t total = 0, seen = 0;
-  for (int i = 0; i < FINE + COARSE; i++) total += latencies[i];
-  for (int i = 0; i < FINE + COARSE; i++) {
-    seen += latencies[i];
-    if (total && seen >= share * total) return i < FINE ? i : (i - FINE) * 1000.0;
-  }
-  return 0;
-}
-
-static void nonceOf(uint64_t id, char *to) {
-  static const char hex[] = "0123456789abcdef";
-  uint64_t x = id * 0x9e3779b97f4a7c15ULL;
-  for (int i = 0; i < 16; i++, x >>= 4) to[i] = hex[x & 15];
-}
+static size_t *headLengths;
 
 static void watch(struct connection *c, int write) {
   if (c->watchesWrite == write) return;
@@ -111,36 +54,28 @@ static void open_(struct connection *c) {
   c->watchesWrite = 0;
 }
 
-static void noteWrong(struct connection *c, const char *why) {
-  wrong++;
-  if (firstWrong[0]) return;
-  int shown = c->inLength > 200 ? 200 : (int)c->inLength;
-  snprintf(firstWrong, sizeof firstWrong, "%s: %.*s", why, shown, c->in);
-  for (char *p = firstWrong; *p; p++)
-    if (*p < 0x20 || *p > 0x7e || *p == '"' || *p == '\\') *p = ' ';
-}
-
 static void reopen(struct connection *c, const char *why) {
-  if (c->busy) noteWrong(c, why);
+  if (c->busy) {
+    wrong++;
+    noteWrong(&c->answer, why);
+  }
   close(c->fd);
   c->busy = 0;
-  c->inLength = 0;
+  c->answer.inLength = 0;
   reconnects++;
   open_(c);
 }
 
 static void pump(struct connection *c) {
-  while (c->sent < c->outLength) {
-    ssize_t n = write(c->fd, c->out + c->sent, c->outLength - c->sent);
+  while (c->left > 0) {
+    ssize_t n = write(c->fd, c->next, c->left);
     if (n < 0) {
-      if (errno == EAGAIN) {
-        watch(c, 1);
-        return;
-      }
-      reopen(c, "the connection broke while sending");
+      if (errno == EAGAIN) watch(c, 1);
+      else reopen(c, "the connection broke while sending");
       return;
     }
-    c->sent += n;
+    c->next += n;
+    c->left -= n;
   }
   watch(c, 0);
 }
@@ -149,118 +84,31 @@ static void request(struct connection *c, int64_t due) {
   c->id = nextId++;
   c->due = due;
   c->busy = 1;
-  c->inLength = c->bodyStart = c->chunksSeen = 0;
-  c->length = -2;
-  size_t padding = pad + c->id % 10, markers = 0;
-  char *at = c->out + c->headLength + 40, *start = at;
-  for (size_t i = 0; i < bodyLength; i++) {
-    if (body[i] == 1) at += sprintf(at, "%llu", (unsigned long long)c->id), markers++;
-    else if (body[i] == 2) nonceOf(c->id, at), at += 16;
-    else if (body[i] == 3) {
-      memset(at, 'p', padding);
-      at += padding;
-    } else
-      *at++ = body[i];
-  }
-  /* The head is put right in front of the body, so that both go out in one write. */
-  char line[40];
-  int n = sprintf(line, "content-length: %zu\r\n\r\n", (size_t)(at - start));
-  char *first = start - n - c->headLength;
-  memcpy(first, c->head, c->headLength);
-  memcpy(start - n, line, n);
-  c->sent = first - c->out;
-  c->outLength = at - c->out;
+  expectAnswer(&c->answer);
+  size_t head = script.headCount > (size_t)connectionCount ? c->id % script.headCount : c->head;
+  c->next = writeRequest(c->out, script.heads[head], headLengths[head], c->id, &c->left);
   pump(c);
 }
 
-static const char *find(const char *s, size_t length, const char *what) {
-  return memmem(s, length, what, strlen(what));
-}
-
-static void check(struct connection *c, const char *text, size_t length) {
-  char id[40];
-  if (memcmp(c->in, "HTTP/1.1 200 ", 13)) return noteWrong(c, "status");
-  int n = sprintf(id, "\"id\":%llu", (unsigned long long)c->id);
-  const char *at = find(text, length, id);
-  if (!at || (at[n] != ',' && at[n] != '}')) return noteWrong(c, "id");
-  at = find(text, length, "\"text\":\"");
-  if (!at) return noteWrong(c, "no text");
-  at += 8;
-  nonceOf(c->id, expected);
-  if ((size_t)(text + length - at) < size + 17 || memcmp(at, expected, size + 16) || at[size + 16] != '"')
-    return noteWrong(c, "text");
-  int seen = 0;
-  if (events)
-    for (const char *e = text; (e = find(e, text + length - e, "\"notifications/message\"")); e++) seen++;
-  if (seen != events) noteWrong(c, "notifications");
-}
-
-/** Puts the chunks that are complete into one piece; true at the end of the body. */
-static int unchunk(struct connection *c, size_t *length) {
-  /* bodyStart + *length is the end of what is in one piece, chunksSeen the next size line. */
-  size_t at = c->chunksSeen, out = *length;
-  for (;;) {
-    char *end = memmem(c->in + at, c->inLength - at, "\r\n", 2);
-    if (!end) break;
-    size_t chunk = strtoul(c->in + at, NULL, 16), data = end - c->in + 2;
-    if (c->inLength < data + chunk + 2) break;
-    if (chunk == 0) {
-      *length = out;
-      return 1;
-    }
-    memmove(c->in + c->bodyStart + out, c->in + data, chunk);
-    out += chunk;
-    at = data + chunk + 2;
-  }
-  c->chunksSeen = at;
-  *length = out;
-  return 0;
-}
-
-static size_t *unchunked; /* by connection */
-
-static int answered(struct connection *c) {
-  if (c->length == -2) {
-    char *end = memmem(c->in, c->inLength, "\r\n\r\n", 4);
-    if (!end) return 0;
-    c->bodyStart = end + 4 - c->in;
-    unchunked[c - connections] = 0;
-    c->chunksSeen = c->bodyStart;
-    *end = 0;
-    char *declared = strcasestr(c->in, "\r\ncontent-length:");
-    *end = '\r';
-    c->length = declared ? atol(declared + 17) : -1;
-  }
-  size_t length;
-  if (c->length == -1) {
-    if (!unchunk(c, &unchunked[c - connections])) return 0;
-    length = unchunked[c - connections];
-  } else {
-    length = c->length;
-    if (c->inLength < c->bodyStart + length) return 0;
-    if (c->inLength > c->bodyStart + length) noteWrong(c, "more than one answer");
-  }
-  check(c, c->in + c->bodyStart, length);
-  return 1;
-}
-
 static void readable(struct connection *c) {
+  struct answer *a = &c->answer;
   for (;;) {
-    if (c->capacity - c->inLength < 65536) {
-      c->capacity = c->capacity ? c->capacity * 2 : 131072;
-      c->in = realloc(c->in, c->capacity);
-      if (!c->in) fail("realloc");
-    }
-    size_t room = c->capacity - c->inLength - 1;
-    ssize_t n = read(c->fd, c->in + c->inLength, room);
+    reserveAnswer(a);
+    size_t room = a->capacity - a->inLength - 1;
+    ssize_t n = read(c->fd, a->in + a->inLength, room);
     if (n == 0 || (n < 0 && errno != EAGAIN)) return reopen(c, "the connection ended before the answer");
     if (n < 0) return;
-    c->inLength += n;
+    a->inLength += n;
     bytesIn += n;
     if ((size_t)n < room) break;
   }
   if (!c->busy) return reopen(c, "bytes that answer nothing");
-  if (!answered(c)) return;
+  const char *why;
+  if (!answered(a, c->id, &why)) return;
+  if (why) {
+    wrong++;
+    noteWrong(a, why);
+  }
   c->busy = 0;
   done++;
   record(now() - c->due);
@@ -275,31 +123,21 @@ int main(int argc, char **argv) {
   connectionCount = atoi(argv[3]);
   double seconds = atof(argv[4]);
   rate = atof(argv[5]);
-  size = strtoul(argv[6], NULL, 10);
-  events = atoi(argv[7]);
-  pad = strtoul(argv[8], NULL, 10);
-
-  int fd = open(argv[9], O_RDONLY);
-  off_t fileLength = lseek(fd, 0, SEEK_END);
-  char *file = calloc(1, fileLength + 1);
-  if (fd < 0 || !file || pread(fd, file, fileLength, 0) != fileLength) fail(argv[9]);
-  body = file;
-  bodyLength = strlen(body);
-  latencies = calloc(FINE + COARSE, sizeof *latencies);
+  readScript(argv[9], strtoul(argv[6], NULL, 10), atoi(argv[7]), strtoul(argv[8], NULL, 10));
+  prepareLatencies();
   connections = calloc(connectionCount, sizeof *connections);
-  unchunked = calloc(connectionCount, sizeof *unchunked);
-  expected = malloc(size + 17);
-  if (!latencies || !connections || !unchunked || !expected) fail("malloc");
-  for (size_t i = 0; i < size; i++) expected[16 + i] = 'a' + (i % 4096) % 23;
+  headLengths = calloc(script.headCount, sizeof *headLengths);
+  if (!connections || !headLengths) fail("malloc");
+  size_t room = 0;
+  for (size_t i = 0; i < script.headCount; i++) {
+    headLengths[i] = strlen(script.heads[i]);
+    if (requestRoom(script.heads[i]) > room) room = requestRoom(script.heads[i]);
+  }
   ep = epoll_create1(EPOLL_CLOEXEC);
-  char *head = file + bodyLength + 1;
   for (int i = 0; i < connectionCount; i++) {
     struct connection *c = &connections[i];
-    if (head >= file + fileLength) head = file + bodyLength + 1;
-    c->head = head;
-    c->headLength = strlen(head);
-    head += c->headLength + 1;
-    c->out = malloc(c->headLength + bodyLength + pad + 256);
+    c->head = i % script.headCount;
+    c->out = malloc(room);
     if (!c->out) fail("malloc");
     open_(c);
   }

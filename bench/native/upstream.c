@@ -1,12 +1,12 @@
 /*
  * The MCP server behind every contender: one thread, one epoll, and answers that the load generator can check.
  *
- *   upstream http PORT [modern]     streamable HTTP without sessions on 127.0.0.1:PORT
- *   upstream stdio                  the same answers on stdin and stdout, a message per line
+ *   upstream http PORT legacy|modern TOOLS    streamable HTTP without sessions on 127.0.0.1:PORT
+ *   upstream stdio                            the same answers on stdin and stdout, a message per line
  *
  * tools/call echoes arguments.nonce (16 characters), followed by arguments.size characters of a fixed pattern;
  * with arguments.events = N over HTTP the answer is an event stream with N log messages before it.
- * With `modern` it answers server/discover (2026-07-28); else that method is unknown to it.
+ * With `modern` it answers server/discover (2026-07-28); else that method is unknown to it. It lists TOOLS tools.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -105,10 +105,24 @@ static void appendEcho(struct buffer *out, const char *m, size_t length) {
   text(out, "\"}]}}");
 }
 
-static const char TOOLS[] =
-    "{\"tools\":[{\"name\":\"echo\",\"description\":\"Echoes a nonce.\",\"inputSchema\":{\"type\":\"object\","
-    "\"properties\":{\"nonce\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"events\":{\"type\":\"integer\"},"
-    "\"pad\":{\"type\":\"string\"}}}}]";
+static struct buffer tools;
+
+static void prepareTools(int count) {
+  char more[512];
+  text(&tools,
+       "{\"tools\":[{\"name\":\"echo\",\"description\":\"Echoes a nonce.\",\"inputSchema\":{\"type\":\"object\","
+       "\"properties\":{\"nonce\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\"},\"events\":{\"type\":\"integer\"},"
+       "\"pad\":{\"type\":\"string\"}}}}");
+  for (int i = 1; i < count; i++) {
+    sprintf(more,
+            ",{\"name\":\"tool-%d\",\"description\":\"Looks up the record number %d and gives it back as text.\","
+            "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\",\"description\":"
+            "\"What to look for.\"},\"limit\":{\"type\":\"integer\",\"minimum\":1}},\"required\":[\"query\"]}}",
+            i, i);
+    text(&tools, more);
+  }
+  text(&tools, "]");
+}
 
 /** The answer to one message; nothing for a notification. */
 static void answer(struct buffer *out, const char *m, size_t length) {
@@ -132,7 +146,7 @@ static void answer(struct buffer *out, const char *m, size_t length) {
          "\"bench\",\"version\":\"1\"}}}}");
   } else if (IS("tools/list")) {
     text(out, ",\"result\":");
-    text(out, TOOLS);
+    append(out, tools.bytes, tools.length);
     text(out, modern ? ",\"resultType\":\"complete\",\"ttlMs\":600000,\"cacheScope\":\"public\"}}" : "}}");
   } else if (IS("ping")) {
     text(out, ",\"result\":{}}");
@@ -354,11 +368,12 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = 'a' + i % 23;
   if (argc > 1 && !strcmp(argv[1], "stdio")) {
-    modern = argc > 2;
+    prepareTools(1);
     stdio();
     return 0;
   }
-  if (argc < 3) return 2;
-  modern = argc > 3;
+  if (argc != 5) return 2;
+  modern = !strcmp(argv[3], "modern");
+  prepareTools(atoi(argv[4]));
   http(atoi(argv[2]));
 }

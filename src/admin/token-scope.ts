@@ -1,12 +1,13 @@
 /** What a new token may be at most: never more than its maker, and never more than the token that its maker used. */
 import { readAccount } from '../auth/account.ts';
-import type { Permission } from '../auth/permissions.ts';
+import { mayForHimself } from '../auth/authorize.ts';
+import { PERMISSIONS, type Permission } from '../auth/permissions.ts';
 import { areTokenHours, parseAddressRange } from '../auth/token-limits.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { TokenRecord } from '../store/store.ts';
 import type { TokenInput } from './contract/tokens.ts';
 import { refuseEscalation } from './escalation.ts';
-import type { Call } from './http/call.ts';
+import { forbidden, type Call } from './http/call.ts';
 import { invalidInput, type FieldError } from './http/problem.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -26,7 +27,13 @@ export async function tokenScope(call: Call, input: TokenInput): Promise<TokenSc
     ]);
   }
   const isOwn = user === principal.user;
-  if (!isOwn) call.need('tokens.write', undefined, { kind: 'user', id: user, name: user });
+  const reference = { kind: 'user', id: user, name: user };
+  if (isOwn && !mayForHimself(principal, 'tokens.write')) throw forbidden('tokens.write', undefined, reference);
+  if (!isOwn) {
+    call.need('tokens.write', undefined, reference);
+    // With a token of somebody one sees what is his.
+    call.need('visibility.all', undefined, reference);
+  }
   await refuseImpossible(call, input, user);
   const wanted: TokenScope = {
     user,
@@ -48,22 +55,30 @@ export async function tokenScope(call: Call, input: TokenInput): Promise<TokenSc
   } else if (wanted.permissions !== undefined) {
     refuseUnheld(call, wanted.permissions as readonly Permission[]);
   }
-  if (!isOwn) return wanted;
-  const confined = await withinCaller(call, wanted);
+  const confined = isOwn ? await withinCaller(call, wanted) : withinMaker(call, wanted);
   return principal.issuer === 'api-token' ? withinUsedToken(call, confined) : confined;
+}
+
+/** The token stays in the hands of whoever makes it, and its user may get more later on. */
+function withinMaker(call: Call, wanted: TokenScope): TokenScope {
+  const all = Object.keys(PERMISSIONS) as readonly Permission[];
+  const held = all.filter((permission) => call.may(permission));
+  if (wanted.permissions !== undefined) refuseEscalation(call, wanted.permissions as readonly Permission[], undefined);
+  return { ...wanted, permissions: wanted.permissions ?? (held.length === all.length ? undefined : held) };
 }
 
 /** What narrows the caller beside his account, such as the scopes of a JWT, narrows what he makes for himself. */
 async function withinCaller({ context, principal }: Call, wanted: TokenScope): Promise<TokenScope> {
   const account = await readAccount(context.store, wanted.user);
   if (account === undefined || account === 'disabled') return wanted;
+  const { scope } = principal;
   const all = new Set(account.grants.flatMap(({ permissions }) => [...permissions]));
   const held = new Set(principal.grants.flatMap(({ permissions }) => [...permissions]));
   return {
     ...wanted,
-    permissions: wanted.permissions ?? (all.isSubsetOf(held) ? undefined : [...held]),
-    teams:
-      wanted.teams ?? (account.teams.every((team) => principal.teams.includes(team)) ? undefined : principal.teams),
+    permissions:
+      wanted.permissions ?? (scope.permissions === undefined && all.isSubsetOf(held) ? undefined : [...held]),
+    teams: wanted.teams ?? (scope.teams === undefined ? undefined : principal.teams),
     virtualServers: wanted.virtualServers ?? principal.virtualServers,
   };
 }

@@ -55,7 +55,7 @@ export async function permissionsOf(
 export function narrowed(
   { teams, grants }: Pick<Account, 'teams' | 'grants'>,
   narrowing: Narrowing,
-): Pick<Principal, 'teams' | 'grants' | 'virtualServers'> {
+): Pick<Principal, 'teams' | 'grants' | 'scope' | 'virtualServers'> {
   const kept = narrowing.teams === undefined ? teams : teams.filter((team) => narrowing.teams?.includes(team) === true);
   return {
     teams: kept,
@@ -66,6 +66,7 @@ export function narrowed(
       const left = only === undefined ? permissions : new Set([...permissions].filter((one) => only.has(one)));
       return left.size === 0 ? [] : [{ permissions: left, team }];
     }),
+    scope: { permissions: narrowing.permissions, teams: narrowing.teams },
     virtualServers: narrowing.virtualServers,
   };
 }

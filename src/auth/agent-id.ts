@@ -45,6 +45,7 @@ export const AGENT = {
   user: undefined,
   teams: [],
   grants: [{ permissions: new Set<Permission>(AGENT_PERMISSIONS), team: undefined }],
+  scope: { permissions: undefined, teams: undefined },
   virtualServers: undefined,
 } as const satisfies Partial<Principal>;
 
@@ -58,6 +59,6 @@ const SUBJECT_KEY = randomBytes(32);
 
 /** The same id gives the same subject for as long as the process lives, also after a reload. */
 function principalOf(id: string, key: Uint8Array): Principal {
-  const hash = createHmac('sha256', key).update(id).digest('hex').slice(0, 16);
-  return { subject: `agent-${hash}`, issuer: 'agent-id', ...AGENT };
+  const subject = `agent-${createHmac('sha256', key).update(id).digest('hex').slice(0, 16)}`;
+  return { subject, issuer: 'agent-id', credential: subject, ...AGENT };
 }

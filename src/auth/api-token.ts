@@ -3,7 +3,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { StoreReader } from '../store/store.ts';
 import { narrowed, readAccount, type AccountStore } from './account.ts';
 import { limitsOf } from './token-limits.ts';
-import { hashOfToken, isTokenText } from './token-text.ts';
+import { hashOfToken, isTokenText, subjectOfToken } from './token-text.ts';
 import type { TokenUses } from './token-uses.ts';
 import type { Verified, Verifier } from './verified.ts';
 
@@ -15,8 +15,6 @@ export interface ApiTokenOptions {
   /** ms since the epoch. */
   readonly now: () => number;
 }
-
-const SUBJECT = 'token:';
 
 export function createApiTokenVerifier({ store, uses, now }: ApiTokenOptions): Verifier {
   async function lookUp(hash: string): Promise<Verified> {
@@ -32,13 +30,15 @@ export function createApiTokenVerifier({ store, uses, now }: ApiTokenOptions): V
     const limits = limitsOf(record);
     return {
       principal: {
-        subject: `${SUBJECT}${id}`,
+        subject: subjectOfToken(id),
         issuer: 'api-token',
+        credential: subjectOfToken(id),
         user: account.user,
         ...narrowed(account, { permissions: permissions && new Set(permissions), teams, virtualServers }),
       },
       validUntil,
       refusal: ({ socket }, time) => limits.refusal(socket.remoteAddress, time),
+      ...(record.hours === undefined ? {} : { counts: (time: number) => limits.allowsTime(time) }),
       used: (time) => uses.note(id, time),
       recheck: () => lookUp(hash),
     };
@@ -46,7 +46,7 @@ export function createApiTokenVerifier({ store, uses, now }: ApiTokenOptions): V
   return {
     recognizes: isTokenText,
     verify: (credential) => lookUp(hashOfToken(credential)),
-    issues: (subject) => subject.startsWith(SUBJECT),
+    issues: (subject) => subject.startsWith(subjectOfToken('')),
   };
 }
 

@@ -53,8 +53,8 @@ export class Authentication implements AsyncDisposable {
   }
 
   /** With the rights of now; undefined for those whose rights come from the configuration, and for those who are gone. */
-  principal(subject: string): Principal | undefined {
-    return this.#standings.principal(subject);
+  principal(before: Principal): Principal | undefined {
+    return this.#standings.principal(before);
   }
 
   /** The same one while nothing that it is made from changes, with all that it remembers. Rejects when keys cannot be read. */

@@ -9,6 +9,11 @@ export interface Principal {
   readonly subject: string;
   /** How it proved itself. */
   readonly issuer: 'agent-id' | 'mtls' | 'api-token' | 'jwt';
+  /**
+   * Tells this credential from others of the same subject, which may allow more or end at another time. Means nothing
+   * outside this process, and is never shown.
+   */
+  readonly credential: string;
   /** The verified certificate of its connection, also when it proved itself by an agent id. */
   readonly certificate?: ClientCertificate;
   /** The account behind it, by email address in lower case; undefined for agents that have none. */
@@ -17,6 +22,11 @@ export interface Principal {
   readonly teams: readonly string[];
   /** What it may do, already narrowed by the scope of its token. Nothing is allowed that is not in here. */
   readonly grants: readonly Grant[];
+  /** To what its token is narrowed, beside virtual servers. What is undefined is all that its user has, now and later. */
+  readonly scope: {
+    readonly permissions: ReadonlySet<string> | undefined;
+    readonly teams: readonly string[] | undefined;
+  };
   /** Ids of the virtual servers that its token is confined to; undefined = wherever visibility and grants allow. */
   readonly virtualServers: readonly string[] | undefined;
 }
@@ -33,8 +43,8 @@ export interface Authenticator {
    * with a GatewayError: `unauthorized` or `malformed_authorization`; whatever else fails inside becomes `unauthorized`.
    */
   authenticate(request: RequestHead): Principal | Promise<Principal>;
-  /** True while somebody may still call as this subject. */
-  knows(subject: string): boolean;
+  /** True while the credential that the principal proved itself with still counts. */
+  knows(principal: Principal): boolean;
   /** True when some who are let in may do less than others. */
   readonly rightsDiffer: boolean;
   /** What those are told who lack a token, or a permission. */

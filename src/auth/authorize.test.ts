@@ -18,6 +18,8 @@ const NOBODY: Principal = {
   user: undefined,
   teams: [],
   grants: [],
+  credential: 'token:x',
+  scope: { permissions: undefined, teams: undefined },
   virtualServers: undefined,
 };
 

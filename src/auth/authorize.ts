@@ -17,6 +17,14 @@ export function may({ grants }: Principal, permission: Permission, object?: Owne
   return false;
 }
 
+/**
+ * True when the principal may do in his own account what needs this permission for others. A token that is narrowed to
+ * certain permissions may not, unless this one is among them: who has got hold of it must not get others by it.
+ */
+export function mayForHimself({ user, scope }: Principal, permission: Permission): boolean {
+  return user !== undefined && scope.permissions?.has(permission) !== false;
+}
+
 /** True when there may be objects with which it may do this: whoever lists, or creates, then asks `may` for each one. */
 export function mayAnywhere({ grants }: Principal, permission: Permission): boolean {
   return grants.some(({ permissions }) => permissions.has(permission));

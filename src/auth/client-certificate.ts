@@ -22,7 +22,7 @@ export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: C
     if (known !== undefined && known.from === from) return known.principal;
     const principal: Principal =
       from === undefined
-        ? { subject: subjectOf(certificate), issuer: 'mtls', certificate, ...AGENT }
+        ? { subject: subjectOf(certificate), issuer: 'mtls', credential: subjectOf(certificate), certificate, ...AGENT }
         : { ...from, certificate };
     onConnection.set(socket, { from, principal });
     return principal;
@@ -46,7 +46,7 @@ export function createCertificateAuthenticator(tls: ListenerTlsConfig, agents: C
         : certified(socket, certificate, principal);
     },
     rightsDiffer: agents.rightsDiffer,
-    knows: (subject) => (subject.startsWith(PREFIX) ? tls.certificateLogin : agents.knows(subject)),
+    knows: (principal) => (principal.subject.startsWith(PREFIX) ? tls.certificateLogin : agents.knows(principal)),
   };
 }
 

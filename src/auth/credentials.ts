@@ -91,8 +91,9 @@ export function createCredentialAuthenticator(
   return {
     authenticate,
     rightsDiffer: verifiers.length > 0,
-    knows: (subject) =>
-      agents.knows(subject) || (verifiers.some((verifier) => verifier.issues(subject)) && standings.has(subject)),
+    knows: (principal) =>
+      agents.knows(principal.subject) ||
+      (verifiers.some((verifier) => verifier.issues(principal.subject)) && standings.has(principal)),
   };
 }
 

@@ -29,7 +29,7 @@ export function failClosed(
         return refuse(error, request);
       }
     },
-    knows: (subject) => inner.knows(subject),
+    knows: (principal) => inner.knows(principal),
     rightsDiffer: inner.rightsDiffer,
     resource,
   };

@@ -16,7 +16,8 @@ export const PERMISSIONS = {
   'servers.read': 'See virtual servers.',
   'servers.write': 'Create, change and remove virtual servers.',
   'tokens.read': 'See the API tokens of others.',
-  'tokens.write': 'Create and revoke API tokens for others. Everybody may do so for themselves.',
+  'tokens.write':
+    'Revoke API tokens of others, and with `visibility.all` create them. Everybody may do so for themselves.',
   'users.read': 'See users.',
   'users.write': 'Create, change and remove users.',
   'teams.read': 'See teams and their members.',

@@ -6,7 +6,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { Principal } from './authenticator.ts';
 import type { Verified } from './verified.ts';
 
-const MAX_SUBJECTS = 50_000;
+const MAX_CREDENTIALS = 50_000;
 const SWEEP_MS = 15_000;
 
 export interface StandingsOptions {
@@ -19,8 +19,10 @@ export interface StandingsOptions {
 
 export class Standings implements Disposable {
   readonly #options: StandingsOptions;
-  /** By subject, what was verified for it last. */
+  /** By credential. */
   readonly #standing = new Map<string, Verified>();
+  /** Credentials that are good and do not count at present. */
+  readonly #paused = new Set<string>();
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: (() => void) | undefined;
   readonly #sweep: NodeJS.Timeout;
@@ -44,24 +46,29 @@ export class Standings implements Disposable {
     return this.#epoch;
   }
 
-  /** Resolves to the same with the principal that is known already, when it is equal: others keep things by it. */
+  /** The same with the principal that is known already, when it is equal: others keep things by it. */
   add(verified: Verified): Verified {
-    const { subject } = verified.principal;
-    const before = this.#standing.get(subject);
-    if (before === undefined && this.#standing.size >= MAX_SUBJECTS) this.#makeRoom();
+    const { credential } = verified.principal;
+    const before = this.#standing.get(credential);
+    if (before === undefined && this.#standing.size >= MAX_CREDENTIALS) this.#makeRoom();
     const kept = before === undefined ? verified : withPrincipalOf(before, verified);
-    this.#standing.set(subject, kept);
+    this.#standing.set(credential, kept);
     return kept;
   }
 
   /** With the rights that it had when it was looked at last; undefined when it is not in standing. */
-  principal(subject: string): Principal | undefined {
-    return this.has(subject) ? this.#standing.get(subject)?.principal : undefined;
+  principal(before: Principal): Principal | undefined {
+    return this.has(before) ? this.#standing.get(before.credential)?.principal : undefined;
   }
 
-  has(subject: string): boolean {
-    const verified = this.#standing.get(subject);
-    return verified !== undefined && this.#options.now() < verified.validUntil;
+  has({ credential }: Pick<Principal, 'credential'>): boolean {
+    const verified = this.#standing.get(credential);
+    return verified !== undefined && this.#counts(verified);
+  }
+
+  #counts({ validUntil, counts }: Verified): boolean {
+    const now = this.#options.now();
+    return now < validUntil && counts?.(now) !== false;
   }
 
   /** `listener` is called when somebody is not in standing any more, or has other rights than before. */
@@ -85,38 +92,43 @@ export class Standings implements Disposable {
 
   async #checkAll(): Promise<void> {
     let changed = false;
-    for (const [subject, before] of this.#standing) {
+    for (const [credential, before] of this.#standing) {
       if (this.#ended) return;
       try {
         const verified = withPrincipalOf(before, await before.recheck());
         // Whoever has come again meanwhile was looked at then.
-        if (this.#standing.get(subject) !== before) continue;
-        this.#standing.set(subject, verified);
+        if (this.#standing.get(credential) !== before) continue;
+        this.#standing.set(credential, verified);
         changed ||= verified.principal !== before.principal;
       } catch (error) {
         if (!(error instanceof GatewayError))
           this.#options.log.error({ err: error }, 'a credential could not be looked at again; its sessions end');
-        if (this.#standing.get(subject) === before) changed = this.#standing.delete(subject);
+        if (this.#standing.get(credential) === before) changed = this.#standing.delete(credential);
       }
     }
     if (changed) this.#tell();
   }
 
+  /** What has come to its end goes; what may not be used at this time of the day stays, and what is open ends all the same. */
   #dropExpired(): void {
     const now = this.#options.now();
     let lost = false;
-    for (const [subject, { validUntil }] of this.#standing) {
-      if (validUntil <= now) lost = this.#standing.delete(subject);
+    for (const [credential, verified] of this.#standing) {
+      if (verified.validUntil <= now) lost = this.#standing.delete(credential);
+      else if (this.#counts(verified)) this.#paused.delete(credential);
+      else if (!this.#paused.has(credential)) lost = this.#paused.add(credential).size > 0;
     }
+    for (const credential of this.#paused) if (!this.#standing.has(credential)) this.#paused.delete(credential);
     if (lost) this.#tell();
   }
 
+  /** Whoever has most credentials pays: nobody can lock others out by having many. */
   #makeRoom(): void {
     this.#dropExpired();
-    for (const subject of this.#standing.keys()) {
-      if (this.#standing.size < MAX_SUBJECTS) break;
-      this.#standing.delete(subject);
-    }
+    if (this.#standing.size < MAX_CREDENTIALS) return;
+    const bySubject = Map.groupBy(this.#standing, ([, { principal }]) => principal.subject);
+    const [most = []] = [...bySubject.values()].toSorted((one, other) => other.length - one.length);
+    for (const [credential] of most.slice(0, Math.ceil(most.length / 2))) this.#standing.delete(credential);
   }
 
   #tell(): void {

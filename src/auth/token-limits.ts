@@ -5,9 +5,11 @@ import type { TokenHours, TokenRecord } from '../store/store.ts';
 export interface TokenLimits {
   /** Why the token may not be used from this address at this time (ms since the epoch); undefined = it may. */
   refusal(address: string | undefined, now: number): string | undefined;
+  /** False while it may be used from nowhere. */
+  allowsTime(now: number): boolean;
 }
 
-const NO_LIMITS: TokenLimits = { refusal: () => undefined };
+const NO_LIMITS: TokenLimits = { refusal: () => undefined, allowsTime: () => true };
 const MINUTE_MS = 60_000;
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 
@@ -23,6 +25,7 @@ export function limitsOf({ addresses, hours }: Pick<TokenRecord, 'addresses' | '
       if (clock?.allows(now) === false) return 'The token may not be used at this time.';
       return undefined;
     },
+    allowsTime: (now) => clock?.allows(now) !== false,
   };
 }
 

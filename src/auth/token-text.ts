@@ -21,6 +21,11 @@ export function createTokenText(): TokenText {
   return { text, hash: hashOfToken(text), prefix: text.slice(0, SHOWN_LENGTH) };
 }
 
+/** Who calls with the token of this id. */
+export function subjectOfToken(id: string): string {
+  return `token:${id}`;
+}
+
 export function isTokenText(credential: string): boolean {
   return FORM.test(credential);
 }

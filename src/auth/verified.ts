@@ -8,6 +8,8 @@ export interface Verified {
   readonly validUntil: number;
   /** Why it may not be used for this request; undefined = it may, or nothing depends on the request. */
   readonly refusal?: ((request: RequestHead, now: number) => string | undefined) | undefined;
+  /** False while it may not be used at all at this time: then what is open ends. undefined = it counts until its end. */
+  readonly counts?: ((now: number) => boolean) | undefined;
   /** Counts its use. */
   readonly used?: ((now: number) => void) | undefined;
   /** Looks again at what can have changed since: revocation, account, roles. Rejects like the first verification. */

@@ -116,7 +116,7 @@ export class OwnerLink {
     if (passing.ended) return this.#finish(passing);
     if (flows) return;
     this.#socket.pause();
-    passing.response.socket.once('drain', () => this.#socket.resume());
+    passing.response.socket?.once('drain', () => this.#socket.resume());
   };
 
   #finish({ response, keepAlive }: Passing): void {

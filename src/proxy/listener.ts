@@ -168,8 +168,9 @@ export class Listener implements AsyncDisposable {
   }
 
   async #accept(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const deps = await this.#serving.promise;
+    // At once: what stands behind the request may be found wrong before anything else happens.
     this.#occupy(request.socket, response);
+    const deps = await this.#serving.promise;
     const requestId = newRequestId();
     const route = routeOf(request.url ?? '');
     const managed = route === undefined && deps.management.owns(pathOnly(request));

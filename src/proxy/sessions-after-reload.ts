@@ -41,7 +41,7 @@ function isUnified(route: Endpoint): boolean {
 /** What exists for somebody in this Runtime; undefined when not even the endpoint does. */
 function viewNow({ route, caller }: Pick<Session, 'route' | 'caller'>, runtime: Runtime): View | undefined {
   const { mode } = runtime.config.gateway;
-  if (!runtime.authenticator.knows(caller.subject)) return undefined;
+  if (!runtime.authenticator.knows(caller)) return undefined;
   if (route.kind === 'server' ? mode === 'unified' : isUnified(route) && mode === 'routed') return undefined;
   try {
     return viewsOf(runtime).view(caller, route);

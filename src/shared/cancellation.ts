@@ -35,9 +35,10 @@ export class Cancellation implements CancelSignal {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#reason = reason;
-    const listeners = this.#listeners;
+    const listeners = this.#listeners ?? [];
+    // One that is removed by another is not told any more: by then it may work for somebody else.
+    for (let next = listeners.shift(); next !== undefined; next = listeners.shift()) next();
     this.#listeners = undefined;
-    for (const listener of listeners ?? []) listener();
   }
 
   /** Each listener is told once at most; none is told that was added too late. */

@@ -14,6 +14,8 @@ export interface LlhttpRequest {
 interface Parser {
   initialize(type: number, resource: object, maxHeaderSize: number, lenient: number): void;
   execute(bytes: Buffer): number | Error;
+  /** Frees its memory outside the heap, which nothing else ever does. */
+  close(): void;
   [callback: number]: unknown;
 }
 
@@ -63,5 +65,7 @@ export function readWithLlhttp(bytes: Buffer): {
     if (head !== undefined) requests.push({ ...head, headers, body: Buffer.concat(body) });
     [headers, body, head] = [[], [], undefined];
   };
-  return { requests, refused: typeof parser.execute(bytes) !== 'number' };
+  const refused = typeof parser.execute(bytes) !== 'number';
+  parser.close();
+  return { requests, refused };
 }

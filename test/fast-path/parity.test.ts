@@ -174,6 +174,21 @@ describe('with the fast path on and off', () => {
     );
   });
 
+  test.each<[string, string]>([
+    ['what is no HTTP', 'NOT HTTP AT ALL\r\n\r\n'],
+    ['a byte', 'N'],
+    ['an empty line', '\r\n'],
+    ['a header line that is wrong', 'POST /mcp HTTP/1.1\r\nHost : x\r\n\r\n'],
+    ['a length that is wrong', 'POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n'],
+    ['a request that is not complete', 'POST /mcp HTTP/1.1\r\nHost: x\r\n'],
+    ['another request', LAST],
+  ])('B2 %s behind a request in one piece gets the same answer', async (_name, behind) => {
+    const piece = bytes(post({}, CALL.replace('é', 'e')) + behind);
+    // Whether the call had reached the server when its connection was cut is a matter of chance.
+    const [on, off] = await Promise.all(sides.map((side) => exchange(side, [piece], true)));
+    expect(on).toBe(off);
+  });
+
   test('a request that the wire cuts anywhere gets the same answer', async () => {
     const whole = utf8(post() + LAST);
     const expected = await both([whole]);

@@ -1,8 +1,10 @@
 /** `/teams`: who shares what. Members see their teams, and owners change them, without any role. */
 import type { z } from 'zod';
+import { mayForHimself } from '../../auth/authorize.ts';
 import type { MembershipRecord, TeamRecord } from '../../store/store.ts';
 import { emailSchema, memberInput, memberSchema, teamChange, teamInput, teamSchema } from '../contract/accounts.ts';
 import { idSchema } from '../contract/common.ts';
+import { refuseStrangers } from '../escalation.ts';
 import type { Call } from '../http/call.ts';
 import { pageOf, pageQuery, paged } from '../http/page.ts';
 import { invalidInput } from '../http/problem.ts';
@@ -147,6 +149,7 @@ export const TEAM_ROUTES: readonly Route[] = [
     answers: { 200: { description: 'The member.', schema: memberSchema } },
     async handle(call) {
       const team = await find(call, call.params.id, 'teams.write');
+      refuseStrangers(call, team.id);
       const user = await call.context.store.user(call.params.email);
       if (user === undefined) {
         throw invalidInput([{ parameter: 'email', detail: 'is no user', remedy: 'Create the user first.' }]);
@@ -173,7 +176,7 @@ export const TEAM_ROUTES: readonly Route[] = [
     params: memberParams,
     answers: { 204: { description: 'He is no member any more.' } },
     async handle(call) {
-      const leaves = call.principal.user === call.params.email;
+      const leaves = call.principal.user === call.params.email && mayForHimself(call.principal, 'teams.write');
       const team = await find(call, call.params.id, leaves ? 'teams.read' : 'teams.write');
       const before = await membership(call, team, call.params.email);
       if (before === undefined) throw noSuchObject('member', call.params.email);

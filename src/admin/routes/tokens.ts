@@ -1,6 +1,7 @@
 /** `/tokens`: API tokens. Everybody may have some for himself; `tokens.write` is for those of others. */
 import { z } from 'zod';
-import { createTokenText } from '../../auth/token-text.ts';
+import { mayForHimself } from '../../auth/authorize.ts';
+import { createTokenText, subjectOfToken } from '../../auth/token-text.ts';
 import type { TokenRecord } from '../../store/store.ts';
 import { tokenOfContextForge } from '../compatibility.ts';
 import { emailSchema } from '../contract/accounts.ts';
@@ -22,8 +23,14 @@ import { tokenScope } from '../token-scope.ts';
 const TAG = 'Tokens';
 const params = { id: idSchema.meta({ description: 'Id.' }) };
 const shown = { description: 'The token, without the token itself.', schema: tokenSchema };
-const READ = { permission: 'tokens.read', otherwise: 'Everybody may see his own tokens.' } as const;
-const WRITE = { permission: 'tokens.write', otherwise: 'Everybody may have tokens for himself.' } as const;
+const READ = {
+  permission: 'tokens.read',
+  otherwise: 'Everybody may see his own tokens; with a token that is narrowed to permissions, that one.',
+} as const;
+const WRITE = {
+  permission: 'tokens.write',
+  otherwise: 'Everybody may have tokens for himself, unless he calls with one that is narrowed to permissions.',
+} as const;
 
 export const TOKEN_ROUTES: readonly Route[] = [
   route({
@@ -48,7 +55,8 @@ export const TOKEN_ROUTES: readonly Route[] = [
       const all = await call.context.store.tokens(user === undefined ? {} : { user });
       const mayAll = call.may('tokens.read');
       const tokens = all.filter(
-        (token) => (mayAll || isOwn(call, token)) && (active === undefined || isActive(token) === active),
+        (token) =>
+          (mayAll || isOwn(call, token, 'tokens.read')) && (active === undefined || isActive(token) === active),
       );
       return { body: paged(tokens, ({ id }) => id, call.query, present) };
     },
@@ -61,7 +69,7 @@ export const TOKEN_ROUTES: readonly Route[] = [
     tag: TAG,
     summary: 'Makes an API token, and shows it this once',
     description:
-      'A token never allows more than its user may do, nor more than whoever makes it: made by means of another token, it is confined as that one is.',
+      'A token never allows more than its user may do, nor more than whoever makes it: made by means of another token, it is confined as that one is. For others it also needs `visibility.all`.',
     body: tokenInput,
     normalize: tokenOfContextForge,
     answers: { 201: { description: 'The token. Keep it: it is not shown again.', schema: mintedTokenSchema } },
@@ -190,14 +198,16 @@ export const TOKEN_ROUTES: readonly Route[] = [
 
 async function find(call: Call, id: string, permission: 'tokens.read' | 'tokens.write'): Promise<TokenRecord> {
   const token = await call.context.store.token(id);
-  const isVisible = token !== undefined && (isOwn(call, token) || call.may('tokens.read') || call.may(permission));
+  const isVisible =
+    token !== undefined && (isOwn(call, token, permission) || call.may('tokens.read') || call.may(permission));
   if (!isVisible) throw noSuchObject('token', id);
-  if (!isOwn(call, token)) call.need(permission, undefined, referenceTo(token));
+  if (!isOwn(call, token, permission)) call.need(permission, undefined, referenceTo(token));
   return token;
 }
 
-function isOwn({ principal }: Call, { user }: TokenRecord): boolean {
-  return principal.user !== undefined && principal.user === user;
+/** His, and his to use for this; the very token that he calls with is so in any case. */
+function isOwn({ principal }: Call, { id, user }: TokenRecord, permission: 'tokens.read' | 'tokens.write'): boolean {
+  return principal.user === user && (mayForHimself(principal, permission) || principal.subject === subjectOfToken(id));
 }
 
 async function update(

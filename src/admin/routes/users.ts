@@ -6,7 +6,7 @@ import { BUILT_IN_ROLES } from '../../auth/permissions.ts';
 import type { RoleBindingRecord, StoreReader, UserRecord } from '../../store/store.ts';
 import { emailSchema, givenRoleSchema, userChange, userInput, userSchema } from '../contract/accounts.ts';
 import { activateQuery, stateInput } from '../contract/common.ts';
-import { keepingAnAdmin, refuseEscalation } from '../escalation.ts';
+import { keepingAnAdmin, refuseEscalation, refuseStronger } from '../escalation.ts';
 import type { Call } from '../http/call.ts';
 import { pageOf, pageQuery, paged } from '../http/page.ts';
 import { invalidInput } from '../http/problem.ts';
@@ -124,6 +124,7 @@ export const USER_ROUTES: readonly Route[] = [
     async handle(call) {
       call.need('users.write');
       const user = await find(call, call.params.email);
+      await refuseStronger(call, user.email);
       return call.change(
         (tx) =>
           keepingAnAdmin(tx, async () => {
@@ -228,6 +229,7 @@ async function change(
 ): Promise<JsonAnswer> {
   call.need('users.write');
   const before = await find(call, email);
+  if (fields.enabled !== undefined && fields.enabled !== before.enabled) await refuseStronger(call, before.email);
   return call.change(
     (tx) =>
       keepingAnAdmin(tx, async () => {

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { permissionsOf } from '../../auth/account.ts';
 import { BUILT_IN_ROLES } from '../../auth/permissions.ts';
-import { refuseEscalation } from '../escalation.ts';
+import { refuseEscalation, refuseStrangers, refuseStronger } from '../escalation.ts';
 import { invalidInput } from '../http/problem.ts';
 import { teamIds, type Plan } from './plan.ts';
 
@@ -59,6 +59,7 @@ export async function planUsers(plan: Plan): Promise<void> {
           call.need('roles.read');
         }
         call.need('users.write');
+        if (before !== undefined && before.enabled !== enabled) await refuseStronger(call, email);
         for (const [place, { role, team }] of missing.entries()) {
           call.need('roles.write');
           refuseUnknownTeam(plan, names, team, `/roles/${place}/team`);
@@ -108,6 +109,7 @@ export async function planTeams(plan: Plan): Promise<void> {
       async check() {
         if (before !== undefined) call.need('teams.read', { team: before.id });
         call.need('teams.write', before && { team: before.id });
+        if (before !== undefined && missing.length > 0) refuseStrangers(call, before.id);
         for (const [place, { user }] of missing.entries()) {
           const isImported = document.users.some(({ email }) => email === user);
           if (isImported || (await store.user(user)) !== undefined) continue;

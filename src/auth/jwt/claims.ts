@@ -20,7 +20,12 @@ export interface TokenClaims {
 
 /** The start of the subject of everybody from this issuer. */
 export function subjectPrefix(issuer: string): string {
-  return `jwt:${issuer}#`;
+  return `jwt:${plain(issuer)}#`;
+}
+
+/** Without the sign that stands between the parts of a subject: no client and no user can be named so as to be taken for another. */
+function plain(part: string): string {
+  return part.replaceAll('%', '%25').replaceAll('#', '%23');
 }
 
 /** Throws an Error that says what is wrong with them. */
@@ -33,7 +38,7 @@ export function readClaims(payload: JWTPayload, config: JwtIssuerConfig): TokenC
   const scope = config.scopes === 'narrow' ? payload['scope'] : undefined;
   if (scope !== undefined && typeof scope !== 'string') throw new Error('its "scope" is not a text');
   return {
-    subject: `${subjectPrefix(config.issuer)}${sub}${typeof client === 'string' ? `#${client}` : ''}`,
+    subject: `${subjectPrefix(config.issuer)}${plain(sub)}${typeof client === 'string' ? `#${plain(client)}` : ''}`,
     user: userOf(payload, config.userClaim),
     roles: [...config.roles, ...rolesOf(payload, config.rolesClaim)],
     audiences: typeof aud === 'string' ? [aud] : (aud ?? []),

@@ -1,4 +1,5 @@
 /** JWTs of the issuers that the operator trusts: signature, time, audience, revocation, and the account behind them. */
+import { hash } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload } from 'jose';
 import type { JwtIssuerConfig } from '../../config/auth-config.ts';
 import { GatewayError } from '../../shared/errors.ts';
@@ -48,7 +49,7 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
     issuers.set(config.issuer, { config, keys, audiences: new Set([resource, `${resource}/`, ...config.audiences]) });
   }
 
-  async function checked(claims: TokenClaims, issuer: Issuer): Promise<Verified> {
+  async function checked(claims: TokenClaims, issuer: Issuer, credential: string): Promise<Verified> {
     if (claims.id !== undefined && (await store?.isRevoked(claims.id)) === true)
       throw refused('The token was revoked.');
     const account =
@@ -60,12 +61,13 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
       principal: {
         subject: claims.subject,
         issuer: 'jwt',
+        credential,
         user: claims.user,
         ...narrowed({ teams: account?.teams ?? [], grants }, claims.narrowing),
       },
       validUntil: claims.expiresAt + CLOCK_SKEW_SECONDS * 1000,
       refusal: refusalFor(claims, issuer.audiences, resource),
-      recheck: () => checked(claims, issuer),
+      recheck: () => checked(claims, issuer, credential),
     };
   }
 
@@ -78,7 +80,8 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
       const issuer = issuers.get(name);
       if (issuer === undefined) throw refused('The issuer of the token is not trusted here.');
       const payload = await signed(credential, issuer, now());
-      return checked(understood(payload, issuer), issuer);
+      // Two tokens of one client are two: each may be revoked, and each allows what it says.
+      return checked(understood(payload, issuer), issuer, hash('sha256', credential, 'base64url'));
     },
     issues: (subject) => [...issuers.keys()].some((name) => subject.startsWith(subjectPrefix(name))),
   };

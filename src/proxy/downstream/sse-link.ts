@@ -95,6 +95,8 @@ export class SseLinks {
     const link = this.#links.get(id);
     if (link === undefined || link.principal !== principal.subject || link.routeKey !== routeKey(route))
       throw new GatewayError('session_not_found', 'There is no such stream; open one with GET first.');
+    // As for other sessions: it lives as long as the credential that was used last.
+    if (link.session !== undefined) link.session.caller = principal;
     return link;
   }
 }

@@ -91,8 +91,8 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   /** Ends at once when its principal may not call any more. */
-  endUnless(remains: (principal: string) => boolean): void {
-    if (!remains(this.#admitted.principal.subject)) this.close(POLICY_VIOLATION, NO_LONGER_VALID);
+  endUnless(remains: (principal: Principal) => boolean): void {
+    if (!remains(this.#admitted.principal)) this.close(POLICY_VIOLATION, NO_LONGER_VALID);
   }
 
   close(code: number, reason: string): void {

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
+import type { Principal } from '../../auth/authenticator.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted } from '../exchange.ts';
 import type { Front } from '../front.ts';
@@ -56,7 +57,7 @@ export class WebSocketEndpoint implements AsyncDisposable {
   }
 
   /** Ends those of principals of which `remains` says no. */
-  endLost(remains: (principal: string) => boolean): void {
+  endLost(remains: (principal: Principal) => boolean): void {
     for (const connection of this.#connections) connection.endUnless(remains);
   }
 

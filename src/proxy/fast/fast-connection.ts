@@ -1,6 +1,8 @@
 /** One client connection on the fast path: strict requests are answered here, and with the first byte of anything else it becomes Node's. */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { WholeRequest } from '../post-request.ts';
+import { mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
 import { StrictHeads, type StrictHead } from './strict-head.ts';
 
@@ -16,19 +18,22 @@ export interface FastPathEvents {
 export interface FastPathLimits {
   /** For a connection on which nothing has come yet, in ms. */
   readonly headersTimeoutMs: number;
-  /** From the first byte of a request to its last, in ms. */
-  readonly requestTimeoutMs: number;
   /** Between two requests, in ms. */
   readonly keepAliveTimeoutMs: number;
 }
 
 /** A client that sends on while it is being answered is made to wait beyond this. */
 const MAX_PENDING_BYTES = 64 * 1024;
-/** How much of a piece of memory must be in use before it is kept for longer. */
+/** A body that is longer in coming, or in more pieces, gains nothing here: Node answers before its end where it can, and has the deadlines. */
+const MAX_READING_MS = 1_000;
+const MAX_PIECES = 256;
+/** So much of what comes behind a request is looked at while that is being answered. */
+const LOOKED_AT_BYTES = 64;
 const EMPTY = Buffer.alloc(0);
 
 export class FastConnection implements ResponseOwner {
   readonly socket: Socket;
+  readonly encrypted: boolean;
   readonly keepAliveSeconds: number;
   readonly #events: FastPathEvents;
   readonly #limits: FastPathLimits;
@@ -52,6 +57,7 @@ export class FastConnection implements ResponseOwner {
 
   constructor(socket: Socket, events: FastPathEvents, limits: FastPathLimits, onGone: () => void) {
     this.socket = socket;
+    this.encrypted = socket instanceof TLSSocket;
     this.keepAliveSeconds = Math.floor(limits.keepAliveTimeoutMs / 1_000);
     this.#events = events;
     this.#limits = limits;
@@ -67,26 +73,28 @@ export class FastConnection implements ResponseOwner {
     return this.#ending;
   }
 
-  /** Takes no further request; ends now unless one is being answered. */
+  /** Takes no further request; ends now unless one is being answered. One that is still coming is Node's to finish or cut. */
   finish(): void {
     this.#ending = true;
-    if (this.#state !== 'answering') this.socket.destroy();
+    if (this.#state === 'reading') this.#handOver();
+    else if (this.#state !== 'answering') this.socket.destroy();
   }
 
   /** Looks whether the client has had long enough. `now` by the clock of `performance.now()`. */
   check(now: number): void {
     const waited = now - this.#since;
-    const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = this.#limits;
+    const { headersTimeoutMs, keepAliveTimeoutMs } = this.#limits;
     if (this.#state === 'idle' && waited > keepAliveTimeoutMs) this.socket.destroy();
     else if (this.#state === 'new' && waited > headersTimeoutMs) this.#events.onLate(this.socket);
-    else if (this.#state === 'reading' && waited > requestTimeoutMs) this.#events.onLate(this.socket);
+    else if (this.#state === 'reading' && waited > MAX_READING_MS) this.#handOver();
   }
 
-  onEnd(close: boolean): void {
+  onFinish(close: boolean): void {
     this.#response = undefined;
     if (this.#state === 'left') return;
     if (close || this.#ending) {
-      this.socket.end();
+      // Also for a client that does not end its side.
+      this.socket.destroySoon();
       return;
     }
     this.#to('idle');
@@ -96,14 +104,15 @@ export class FastConnection implements ResponseOwner {
   }
 
   #receive(chunk: Buffer): void {
+    const before = this.#pendingBytes;
     this.#pieces.push(chunk);
     this.#pendingBytes += chunk.length;
-    if (this.#state === 'answering' || this.#scheduled) {
-      if (this.#pendingBytes > MAX_PENDING_BYTES && !this.#paused) {
-        this.#paused = true;
-        this.socket.pause();
-      }
-    } else this.#proceed();
+    if (this.#state !== 'answering' && !this.#scheduled) this.#proceed();
+    else if (before < LOOKED_AT_BYTES && !mayBeginRequest(this.#joined())) this.socket.destroy();
+    else if (!this.#paused && (this.#pendingBytes > MAX_PENDING_BYTES || this.#pieces.length > MAX_PIECES)) {
+      this.#paused = true;
+      this.socket.pause();
+    }
   }
 
   #schedule(): void {
@@ -127,25 +136,27 @@ export class FastConnection implements ResponseOwner {
   #proceed(): void {
     if (this.#state === 'left') return;
     if (this.#head === undefined) {
-      const bytes = this.#joined();
-      const head = this.#heads.read(bytes);
-      if (head === undefined) return this.#handOver(bytes);
+      const head = this.#heads.read(this.#joined());
+      if (head === undefined) return this.#handOver();
       this.#head = head;
     }
     const { length, bodyLength, url, headers, rawHeaders } = this.#head;
     const whole = length + bodyLength;
     if (this.#pendingBytes < whole) {
-      if (this.#state !== 'reading') this.#to('reading');
+      if (this.#pieces.length > MAX_PIECES) this.#handOver();
+      else if (this.#state !== 'reading') this.#to('reading');
       return;
     }
+    // What stands behind a request decides in Node whether that is answered at all.
+    if (this.#pendingBytes > whole) return this.#handOver();
     const bytes = this.#joined();
     this.#head = undefined;
-    this.#pieces = bytes.length === whole ? [] : [bytes.subarray(whole)];
-    this.#pendingBytes = bytes.length - whole;
+    this.#pieces = [];
+    this.#pendingBytes = 0;
     this.#to('answering');
     const response = new FastResponse(this);
     this.#response = response;
-    const body = bytes.subarray(length, whole);
+    const body = bytes.subarray(length);
     this.#events.onRequest({ url, method: 'POST', headers, rawHeaders, socket: this.socket, body }, response);
   }
 
@@ -158,8 +169,14 @@ export class FastConnection implements ResponseOwner {
   }
 
   /** Every byte that was not answered goes back into the socket, in order, before anybody else listens. */
-  #handOver(bytes: Buffer): void {
+  #handOver(): void {
     const { socket } = this;
+    // After the end of what comes nothing can be put back, and nothing be answered.
+    if (socket.readableEnded || !socket.writable) {
+      socket.destroySoon();
+      return;
+    }
+    const bytes = this.#joined();
     this.#leave();
     this.#pieces = [];
     socket.off('data', this.#onData);

@@ -6,13 +6,18 @@ import type { ClientResponse } from '../client-response.ts';
 /** What the connection is told of its answer. */
 export interface ResponseOwner {
   readonly socket: Socket;
+  /** True with TLS. */
+  readonly encrypted: boolean;
   /** Seconds that the connection is kept without a request, for the Keep-Alive header. */
   readonly keepAliveSeconds: number;
   /** True when the connection ends with this answer. */
   readonly ending: boolean;
-  /** The answer is written. */
-  onEnd(close: boolean): void;
+  /** The answer is in the hands of the operating system. */
+  onFinish(close: boolean): void;
 }
+
+/** As in Node: a line break in a value would begin another header. */
+const FORBIDDEN = /[^\t\x20-\x7e]/;
 
 export class FastResponse implements ClientResponse {
   readonly #owner: ResponseOwner;
@@ -21,8 +26,11 @@ export class FastResponse implements ClientResponse {
   #close = false;
   #headersSent = false;
   #ended = false;
+  #finished = false;
   #destroyed = false;
   #onClose: (() => void)[] = [];
+  #onFinish: (() => void)[] = [];
+  #onTimeout: (() => void) | undefined;
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -38,24 +46,30 @@ export class FastResponse implements ClientResponse {
     return this.#ended;
   }
   get writableLength(): number {
-    return this.#owner.socket.writableLength;
+    return this.#finished ? 0 : this.#owner.socket.writableLength;
   }
-  get socket(): Socket {
-    return this.#owner.socket;
+  /** As in Node, null once the answer is out: the connection belongs to the next one then. */
+  get socket(): Socket | null {
+    return this.#finished ? null : this.#owner.socket;
   }
 
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): void {
     if (this.#headersSent) throw new Error('the head was written before');
-    this.#headersSent = true;
     this.#close = this.#owner.ending || headers['connection'] === 'close';
     this.#chunked = headers['content-length'] === undefined;
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    for (const name in headers) head += `${name}: ${headers[name] ?? ''}\r\n`;
+    for (const name in headers) {
+      const value = headers[name] ?? '';
+      if (typeof value === 'string' && FORBIDDEN.test(value))
+        throw new TypeError(`the header ${name} has characters that HTTP does not allow`);
+      head += `${name}: ${value}\r\n`;
+    }
     head += `Date: ${now()}\r\n`;
     if (headers['connection'] === undefined)
       head += this.#close
         ? 'Connection: close\r\n'
         : `Connection: keep-alive\r\nKeep-Alive: timeout=${this.#owner.keepAliveSeconds}\r\n`;
+    this.#headersSent = true;
     this.#head = this.#chunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
   }
 
@@ -64,7 +78,8 @@ export class FastResponse implements ClientResponse {
   }
 
   write(text: string): boolean {
-    if (text === '') return true;
+    // Behind the end stands the answer to another request.
+    if (text === '' || this.#ended) return !this.#ended;
     return this.#send(this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text);
   }
 
@@ -73,19 +88,24 @@ export class FastResponse implements ClientResponse {
     this.#ended = true;
     const last = this.#chunked ? '0\r\n\r\n' : '';
     const piece = text !== '' && this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text;
-    this.#send(piece + last);
-    this.#owner.onEnd(this.#close);
-    this.#tellClosed();
+    const { encrypted } = this.#owner;
+    // With TLS no write is ever finished at once, without it nearly every one.
+    this.#send(piece + last, encrypted ? this.#onWritten() : undefined);
+    if (!encrypted) this.#finishWhenWritten();
   }
 
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.#owner.socket.destroy();
+    if (!this.#finished) this.#owner.socket.destroy();
   }
 
   setTimeout(ms: number, onTimeout: () => void): void {
-    this.#owner.socket.setTimeout(ms, onTimeout);
+    if (this.#finished) return;
+    this.#unwatch();
+    this.#onTimeout = onTimeout;
+    this.#owner.socket.on('timeout', onTimeout);
+    this.#owner.socket.setTimeout(ms);
   }
 
   once(_event: 'close', listener: () => void): void {
@@ -93,10 +113,7 @@ export class FastResponse implements ClientResponse {
   }
 
   prependOnceListener(_event: 'finish', listener: () => void): void {
-    const { socket } = this.#owner;
-    // What was written last is written when all before it is.
-    if (socket.writableLength === 0) listener();
-    else socket.once('drain', listener);
+    this.#onFinish.unshift(listener);
   }
 
   /** Passes on a piece of an answer that another process has written, with its head and framing. False when the client is slow. */
@@ -110,14 +127,46 @@ export class FastResponse implements ClientResponse {
   relayed(close: boolean): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#owner.onEnd(close);
-    this.#tellClosed();
+    this.#close = close;
+    this.#finishWhenWritten();
   }
 
   /** The connection is gone. */
   lost(): void {
     this.#destroyed = true;
+    this.#unwatch();
     this.#tellClosed();
+  }
+
+  #finishWhenWritten(): void {
+    const { socket } = this.#owner;
+    if (socket.writableLength === 0) this.#finish();
+    else if (socket.writable) socket.write('', this.#onWritten());
+  }
+
+  /** When the write fails, the connection is about to tell that it is gone. */
+  #onWritten(): (error?: Error | null) => void {
+    return (error) => {
+      if (error === undefined || error === null) this.#finish();
+    };
+  }
+
+  #finish(): void {
+    if (this.#finished || this.#destroyed) return;
+    for (const listener of this.#onFinish) listener();
+    this.#unwatch();
+    this.#finished = true;
+    this.#owner.onFinish(this.#close);
+    this.#tellClosed();
+  }
+
+  /** The next request on the connection may take longer. */
+  #unwatch(): void {
+    if (this.#onTimeout === undefined) return;
+    const { socket } = this.#owner;
+    socket.off('timeout', this.#onTimeout);
+    socket.setTimeout(0);
+    this.#onTimeout = undefined;
   }
 
   #tellClosed(): void {
@@ -126,13 +175,13 @@ export class FastResponse implements ClientResponse {
     for (const listener of listeners) listener();
   }
 
-  #send(text: string): boolean {
+  #send(text: string, onWritten?: (error?: Error | null) => void): boolean {
     const head = this.#head ?? '';
     this.#head = undefined;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
     const piece = head + text;
-    return piece === '' || socket.write(piece, 'utf8');
+    return (piece === '' && onWritten === undefined) || socket.write(piece, 'utf8', onWritten);
   }
 }
 

@@ -39,6 +39,7 @@ const FOREIGN = new Set([
   'last-event-id',
   'origin',
   'proxy-connection',
+  'set-cookie',
   'te',
   'trailer',
   'transfer-encoding',

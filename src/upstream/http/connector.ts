@@ -49,6 +49,7 @@ export class RedirectRefusedError extends Error {
 
 /** More would only queue up in the server; requests beyond wait for a free connection. */
 const MAX_CONNECTIONS = 1024;
+const MAX_WAITING_CALLS = 4096;
 /** Shorter than the 5 s after which common servers close an idle connection, so that no request meets a closing one. */
 const IDLE_TIMEOUT_MS = 4_000;
 const MAX_REDIRECTS = 5;
@@ -65,7 +66,7 @@ export class Connector implements AsyncDisposable {
   #present: Present | undefined;
   /** Dispatchers of earlier certificates, while something is still under way on them. */
   readonly #draining = new Set<Dispatcher>();
-  readonly #retired: CallClient[] = [];
+  #retired: readonly CallClient[] = [];
   readonly #isProxied = configuredProxies(process.env).length > 0;
 
   constructor(options: ConnectorOptions) {
@@ -94,10 +95,9 @@ export class Connector implements AsyncDisposable {
   #retire(): void {
     const { calls, streams, own } = this.#present ?? {};
     this.#present = undefined;
-    for (const client of own?.values() ?? []) {
-      client.retire();
-      this.#retired.push(client);
-    }
+    const replaced = [...(own?.values() ?? [])];
+    for (const client of replaced) client.retire();
+    this.#retired = [...this.#retired, ...replaced].filter(({ inUse }) => inUse);
     for (const retired of [calls, streams]) {
       if (retired === undefined) continue;
       this.#draining.add(retired);
@@ -162,6 +162,7 @@ export class Connector implements AsyncDisposable {
           },
         ),
       maxConnections: MAX_CONNECTIONS,
+      maxWaiting: MAX_WAITING_CALLS,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
     });
   }

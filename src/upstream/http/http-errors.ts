@@ -4,6 +4,7 @@ import { AddressRefusedError } from '../../shared/address-policy.ts';
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
 import { MaterialError } from '../../tls/material-error.ts';
 import { StrictNamesError } from '../../tls/upstream-identity.ts';
+import { TooManyCallsError } from './calls/call-client.ts';
 import { ConnectionEndedError } from './calls/call-connection.ts';
 import { MalformedReplyError, ReplyHeadTooLargeError } from './calls/reply-parser.ts';
 import { RedirectRefusedError } from './connector.ts';
@@ -95,6 +96,8 @@ function classify(error: unknown, url: URL): Finding | undefined {
     const detail = `the connection to ${url.host} was closed ${closedWhen(error.bytesRead > 0, url)}`;
     return { code: 'server_unavailable', detail };
   }
+  if (error instanceof TooManyCallsError)
+    return { code: 'server_unavailable', detail: `too many calls to ${url.host} are under way already` };
   const code = error instanceof ReplyHeadTooLargeError ? 'UND_ERR_HEADERS_OVERFLOW' : codeOf(error);
   if (code === undefined) return undefined;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return tls(wrongName(error, url));

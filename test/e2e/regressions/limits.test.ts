@@ -57,7 +57,7 @@ function storeOf(principals: readonly string[]) {
   const store = new SessionStore({ idleTimeoutMs: () => 60_000, onEnd: async (session) => void ended.push(session) });
   const create = (principal: string): Session =>
     store.create({
-      caller: { ...AGENT, subject: principal, issuer: 'agent-id' },
+      caller: { ...AGENT, subject: principal, credential: principal, issuer: 'agent-id' },
       route: { kind: 'server', server: 'web' },
       view: NOTHING,
       unified: false,

@@ -25,8 +25,25 @@ export interface CallClientOptions {
   /** Opens a connection; `done` is called once. */
   readonly connect: (done: (error: Error | null, socket: Socket | null) => void) => void;
   readonly maxConnections: number;
+  /** Calls beyond are refused at once. */
+  readonly maxWaiting: number;
   /** How long a free connection is kept, in ms. */
   readonly idleTimeoutMs: number;
+}
+
+/** Every connection is in use, and as many calls as may wait do so. */
+export class TooManyCallsError extends Error {
+  override readonly name = 'TooManyCallsError';
+
+  constructor() {
+    super('too many calls wait for a connection');
+  }
+}
+
+/** A call that no connection is free for. */
+interface WaitingCall {
+  readonly call: Call;
+  readonly onAbort: () => void;
 }
 
 /** Names and values were checked when the configuration was read, or are made by the gateway; a line break must never pass. */
@@ -37,9 +54,11 @@ export class CallClient implements ConnectionOwner {
   readonly #connections = new Set<CallConnection>();
   /** The one that became free last is used first, so that the others can end. */
   readonly #free: CallConnection[] = [];
-  readonly #queue: Call[] = [];
+  /** In the order in which they came. */
+  readonly #waiting = new Set<WaitingCall>();
   #opening = 0;
   #retired = false;
+  #destroyed = false;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: CallClientOptions) {
@@ -74,11 +93,17 @@ export class CallClient implements ConnectionOwner {
     for (const connection of [...this.#free]) connection.cut(new ConnectionEndedError(0));
   }
 
+  /** False once it is retired and nothing is under way any more. */
+  get inUse(): boolean {
+    return !this.#retired || this.#connections.size + this.#opening > 0;
+  }
+
   /** Cuts everything. */
   destroy(): void {
     this.retire();
+    this.#destroyed = true;
     const reason = new ConnectionEndedError(0);
-    for (const call of this.#queue.splice(0)) call.reject(reason);
+    for (let call = this.#next(); call !== undefined; call = this.#next()) call.reject(reason);
     for (const connection of [...this.#connections]) connection.cut(reason);
   }
 
@@ -110,7 +135,8 @@ export class CallClient implements ConnectionOwner {
     const now = performance.now();
     for (;;) {
       const connection = this.#free.pop();
-      if (connection === undefined || now - connection.freeSince < this.#lifetime(connection)) return connection;
+      if (connection === undefined) return undefined;
+      if (connection.usable && now - connection.freeSince < this.#lifetime(connection)) return connection;
       connection.cut(new ConnectionEndedError(0));
     }
   }
@@ -119,19 +145,36 @@ export class CallClient implements ConnectionOwner {
     return Math.min(this.#options.idleTimeoutMs, keepForMs ?? Number.POSITIVE_INFINITY);
   }
 
-  /** The call that waits longest and that somebody still wants. */
+  /** The call that waits longest. */
   #next(): Call | undefined {
-    for (;;) {
-      const call = this.#queue.shift();
-      if (call === undefined || !call.signal.aborted) return call;
-      call.reject(call.signal.reason);
+    for (const waiting of this.#waiting) {
+      this.#waiting.delete(waiting);
+      waiting.call.signal.removeEventListener('abort', waiting.onAbort);
+      return waiting.call;
     }
+    return undefined;
+  }
+
+  #await(call: Call): void {
+    if (this.#waiting.size >= this.#options.maxWaiting) {
+      call.reject(new TooManyCallsError());
+      return;
+    }
+    const waiting: WaitingCall = {
+      call,
+      onAbort: () => {
+        this.#waiting.delete(waiting);
+        call.reject(call.signal.reason);
+      },
+    };
+    this.#waiting.add(waiting);
+    call.signal.addEventListener('abort', waiting.onAbort, { once: true });
   }
 
   #openFor(call: Call | undefined): void {
     if (call === undefined) return;
     if (this.#connections.size + this.#opening >= this.#options.maxConnections) {
-      this.#queue.push(call);
+      this.#await(call);
       return;
     }
     this.#opening++;
@@ -151,7 +194,11 @@ export class CallClient implements ConnectionOwner {
       }
       const connection = new CallConnection(socket, this);
       this.#connections.add(connection);
-      if (wanted) connection.send(call);
+      if (this.#destroyed) {
+        const reason = new ConnectionEndedError(0);
+        if (wanted) call.reject(reason);
+        connection.cut(reason);
+      } else if (wanted) connection.send(call);
       else this.onFree(connection);
     });
   }

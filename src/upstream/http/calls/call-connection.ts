@@ -67,6 +67,8 @@ export class CallConnection implements BodySource {
   #failure: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
   #readBefore = 0;
+  /** Its reply has come whole; told when nothing is left of what came with it. */
+  #isDone = false;
   /** When it became free, by the clock of `performance.now()`. */
   freeSince = 0;
   /** How long it may be kept then, in ms, where the server says so. */
@@ -86,6 +88,11 @@ export class CallConnection implements BodySource {
     socket.on('error', (error) => (this.#failure ??= error));
     // The reason of an end may still be on its way when the end itself is told: only `close` knows it.
     socket.once('close', () => this.#closed());
+  }
+
+  /** False once either side has begun to end it: what is written then is never worked on. */
+  get usable(): boolean {
+    return this.#socket.writable && this.#socket.readable;
   }
 
   /** Sends a call. The connection must be free. */
@@ -132,12 +139,19 @@ export class CallConnection implements BodySource {
   }
 
   #receive(chunk: Buffer): void {
+    // A head that comes by and by must be there in time nevertheless.
+    if (this.#body !== undefined) this.#timer?.refresh();
     try {
       this.#parser.push(chunk);
     } catch (error) {
       this.#fail(error);
+      return;
     }
-    this.#timer?.refresh();
+    // Not before: what stands behind the reply in the same piece would be taken for the reply to the next call.
+    if (this.#isDone && !this.#gone) {
+      this.#isDone = false;
+      this.#owner.onFree(this);
+    }
   }
 
   #begin(head: ReplyHead): void {
@@ -158,10 +172,12 @@ export class CallConnection implements BodySource {
     this.#body = undefined;
     this.#rest();
     this.flow();
-    if (!this.#keepAlive) {
+    // A server that answers before it has read the call may never read the rest of it.
+    if (this.#keepAlive && !this.#socket.writableNeedDrain) this.#isDone = true;
+    else {
       this.#leave();
       this.#socket.destroy();
-    } else if (!this.#gone) this.#owner.onFree(this);
+    }
     body?.end();
   }
 

@@ -1,4 +1,4 @@
-/** What a tree of processes has cost so far, from /proc. */
+/** What trees of processes have cost so far, from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface ProcessorTime {
@@ -15,7 +15,7 @@ const TICK_US = 10_000;
 
 export function processorTime(pids: readonly number[]): ProcessorTime {
   const sum = { total: 0, user: 0, system: 0, memory: 0 };
-  for (const pid of pids.flatMap(tree)) {
+  for (const pid of new Set(pids.flatMap(processTree))) {
     for (const thread of list(`/proc/${pid}/task`)) {
       sum.total += Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]) / 1_000;
     }
@@ -29,6 +29,13 @@ export function processorTime(pids: readonly number[]): ProcessorTime {
   return sum;
 }
 
+/** Seconds that all processors of the machine have worked, from /proc/stat. */
+export function machineSeconds(): number {
+  const [, user, nice, system, , , interrupts, softInterrupts] = read('/proc/stat').split(/\s+/, 8).map(Number);
+  const ticks = [user, nice, system, interrupts, softInterrupts].reduce<number>((sum, one) => sum + (one ?? 0), 0);
+  return (ticks * TICK_US) / 1e6;
+}
+
 export function difference(before: ProcessorTime, after: ProcessorTime): ProcessorTime {
   return {
     total: after.total - before.total,
@@ -38,12 +45,12 @@ export function difference(before: ProcessorTime, after: ProcessorTime): Process
   };
 }
 
-/** The process and everything below it. */
-function tree(pid: number): number[] {
+/** The process and everything below it, parents first. */
+export function processTree(pid: number): number[] {
   const children = list(`/proc/${pid}/task`).flatMap((thread) =>
     read(`/proc/${pid}/task/${thread}/children`).trim().split(' ').filter(Boolean).map(Number),
   );
-  return [pid, ...children.flatMap(tree)];
+  return [pid, ...children.flatMap(processTree)];
 }
 
 function list(path: string): string[] {

@@ -1,25 +1,8 @@
-/** Builds the load generator and the server behind the contenders, and fetches nginx and haproxy where they are missing. */
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+/** The commands of nginx and haproxy: those of the machine, or unpacked from Debian's packages where one is missing. */
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PATHS } from './paths.ts';
 import { run } from './processes.ts';
-
-export interface Native {
-  readonly load: string;
-  readonly upstream: string;
-}
-
-export function buildNative(): Native {
-  mkdirSync(PATHS.cache, { recursive: true });
-  return { load: compile('load'), upstream: compile('upstream') };
-}
-
-function compile(name: string): string {
-  const [source, program] = [join(PATHS.native, `${name}.c`), join(PATHS.cache, name)];
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs)
-    run(['gcc', '-O2', '-Wall', '-Wextra', '-o', program, source]);
-  return program;
-}
 
 export interface Proxies {
   /** The command of each, without arguments. */
@@ -29,11 +12,15 @@ export interface Proxies {
 
 const PACKAGES = ['nginx', 'haproxy', 'liblua5.3-0', 'libopentracing1', 'libopentracing-c-wrapper0'];
 
-/**
- * Those of the machine. On Debian, where one is missing, its package is unpacked into the cache: installing it would
- * start a service on port 80.
- */
-export function findProxies(): Proxies {
+let known: Proxies | undefined;
+
+/** Looks once. Installing the packages would start a service on port 80, so they are only unpacked. */
+export function proxies(): Proxies {
+  known ??= findProxies();
+  return known;
+}
+
+function findProxies(): Proxies {
   if (found('nginx') && found('haproxy')) return { nginx: ['nginx'], haproxy: ['haproxy'] };
   const root = join(PATHS.cache, 'debian');
   if (!existsSync(join(root, 'usr/sbin/haproxy'))) {

@@ -1,0 +1,29 @@
+/** The programs in C, built when they are missing or older than their sources: load generators, and the server behind the contenders. */
+import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { PATHS } from './paths.ts';
+import { run } from './processes.ts';
+
+const PROGRAMS = {
+  load: { source: 'load.c', flags: [] },
+  handshakes: { source: 'handshakes.c', flags: ['-pthread', '-lssl', '-lcrypto'] },
+  upstream: { source: 'upstream.c', flags: [] },
+  /** The same for a container image that has nothing else. */
+  'upstream-static': { source: 'upstream.c', flags: ['-static'] },
+} as const;
+
+const HEADER = join(PATHS.native, 'exchange.h');
+
+/** Path of the program. Throws what the compiler says. */
+export function native(name: keyof typeof PROGRAMS): string {
+  const { source, flags } = PROGRAMS[name];
+  const [from, program] = [join(PATHS.native, source), join(PATHS.cache, name)];
+  mkdirSync(PATHS.cache, { recursive: true });
+  if (existsSync(program) && [from, HEADER].every((file) => statSync(file).mtimeMs < statSync(program).mtimeMs))
+    return program;
+  // Two runs may build at the same time.
+  const fresh = `${program}.${process.pid}`;
+  run(['gcc', '-O2', '-Wall', '-Wextra', '-o', fresh, from, ...flags]);
+  renameSync(fresh, program);
+  return program;
+}

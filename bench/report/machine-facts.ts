@@ -1,0 +1,39 @@
+/** On what was measured: the machine, its load, and the versions of the programs. */
+import { arch, cpus, loadavg, release, totalmem, type } from 'node:os';
+import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { PATHS } from '../machine/paths.ts';
+import { run } from '../machine/processes.ts';
+import { proxies } from '../machine/proxies.ts';
+
+type Facts = Readonly<Record<string, string>>;
+
+export function machineFacts(): Facts {
+  return {
+    processor: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    system: `${type()} ${release()} ${arch()}`,
+    load: `load average ${loadavg()[0]?.toFixed(2) ?? '?'} before`,
+  };
+}
+
+/** Of the programs; the proxies only where they are at hand. */
+export function versionFacts(withProxies: boolean): Facts {
+  const version = (command: readonly string[], pattern: RegExp): string =>
+    pattern.exec(run(['sh', '-c', '"$@" 2>&1', 'sh', ...command]))?.[1] ?? 'unknown';
+  const peers = JSON.parse(readFileSync(join(PATHS.peers, 'package.json'), 'utf8')) as { readonly dependencies: Facts };
+  return {
+    gatehouse: commit(),
+    node: process.versions.node,
+    ...(withProxies && {
+      nginx: version([...proxies().nginx, '-v'], /nginx\/([\d.]+)/),
+      haproxy: version([...proxies().haproxy, '-v'], /version ([\d.]+)/),
+    }),
+    ...peers.dependencies,
+  };
+}
+
+/** What is checked out; `-dirty` when files differ from it. */
+export function commit(): string {
+  return run(['git', 'describe', '--always', '--dirty', '--exclude', '*'], { cwd: PATHS.root }).trim();
+}
