@@ -90,7 +90,8 @@ describe('a worker that is killed', () => {
     await Promise.all(lines.all.map((line) => line.modern('/mcp/one', 'tools/call', { name: 'tool' })));
     const before = await sampleOf(lines.one, CALLS);
     process.kill(worker?.pid ?? 0, 'SIGKILL');
-    await untilGone(worker?.pid ?? 0);
+    // All of its threads, and with them its socket.
+    await gateway.until(({ stderr }) => (stderr.includes('a worker has ended') ? true : undefined));
     await using others = openLines(gateway);
     const now = await Promise.all(others.all.map((line) => line.modern('/mcp/one', 'tools/call', { name: 'tool' })));
     expect(now.filter(({ status }) => status !== 200)).toEqual([]);
