@@ -48,15 +48,14 @@ ${indent({ servers: entries })}
 Cursor (.cursor/mcp.json), and every other client that reads "mcpServers"
 ${indent({ mcpServers: entries })}
 
-The configuration is ${configFile}: change it, check it with \`npx gatehouse validate ${configFile}\`, and start again.
+The configuration is ${configFile}. Change it, and the change is loaded at once; \`npx gatehouse validate ${configFile}\` checks it.
 Ctrl-C ends everything that was started here.
 `;
 }
 
-/** One request that any MCP server answers without a session. */
+/** One request that the gateway answers for any MCP server without a session. */
 function curlLine(url: string, token: string): string {
-  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'curl', version: '1' } };
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
   const headers = [
     `Authorization: ${token}`,
     'Content-Type: application/json',

@@ -12,7 +12,11 @@ export function authorizationOf({ headers, rawHeaders }: RequestHead): string {
   const value = headers.authorization;
   if (value === undefined || value === '')
     throw new GatewayError('unauthorized', 'The Authorization header is missing.');
-  if (!WELL_FORMED.test(value) || /^bearer$/i.test(value) || isRepeated(rawHeaders))
+  if (/^bearer *$/i.test(value)) {
+    const message = 'The Authorization header holds nothing after Bearer: is the variable with the token empty?';
+    throw new GatewayError('malformed_authorization', message);
+  }
+  if (!WELL_FORMED.test(value) || isRepeated(rawHeaders))
     throw new GatewayError('malformed_authorization', 'The Authorization header is malformed.');
   return value;
 }

@@ -48,6 +48,16 @@ export async function runCommandLine(args: readonly string[], env: NodeJS.Proces
   const program = createProgram(env, (code) => {
     status = code;
   });
+  if (args.length === 0) {
+    // Whoever asks what this is gets an answer, not a gateway.
+    await writeText(program.helpInformation());
+    return EXIT_OK;
+  }
+  let command: string | undefined;
+  program.hook('preAction', (_program, action) => {
+    // What was mistyped has ended up with the default command, whose help is of no help.
+    command = action.name() === 'serve' && action.args.length > 0 ? undefined : fullName(action);
+  });
   try {
     await program.parseAsync(normalizeSwitches(args), { from: 'user' });
     return status;
@@ -62,7 +72,7 @@ export async function runCommandLine(args: readonly string[], env: NodeJS.Proces
     }
     if (!(error instanceof UsageError)) throw error;
     for (const problem of error.problems) process.stderr.write(`error: ${problem}\n`);
-    process.stderr.write("See 'gatehouse serve --help' for usage.\n");
+    process.stderr.write(`See '${command === undefined ? 'gatehouse' : `gatehouse ${command}`} --help' for usage.\n`);
     return EXIT_FAILURE;
   }
 }
@@ -76,7 +86,7 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
     .helpOption('-h, --help', 'print help')
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
-    .addHelpText('after', () => `\nWithout a command, flags mean those of serve.\n${exitCodeHelp()}`);
+    .addHelpText('after', () => `\nFlags without a command are those of serve.\n${exitCodeHelp()}`);
   addServe(program, env, done);
   addValidate(program, env, done);
   addPull(program, env, done);
@@ -89,6 +99,8 @@ export function createProgram(env: NodeJS.ProcessEnv, done: (status: number) => 
   addVersion(program);
   for (const command of commandsOf(program)) {
     const { [fullName(command)]: examples = [] } = EXAMPLES;
+    for (const option of command.options)
+      if (Array.isArray(option.defaultValue)) option.default(option.defaultValue, 'none');
     command
       .helpOption('-h, --help', 'print help')
       .showHelpAfterError(`See 'gatehouse ${fullName(command)} --help' for usage.`)

@@ -12,7 +12,7 @@ export function renderReference(): string {
   return `${[
     '# Command line',
     '',
-    `${program.description()} From a checkout, write \`npx gatehouse\` for \`gatehouse\`. Without a command, flags mean those of \`serve\`.`,
+    `${program.description()} From a checkout, write \`npx gatehouse\` for \`gatehouse\`. Flags without a command are those of \`serve\`.`,
     '',
     ...sections,
     '## Exit status',
@@ -60,7 +60,7 @@ function optionTable(command: Command): readonly string[] {
     ...command.registeredArguments.map((argument) => `| \`${argument.name()}\` | ${escape(argument.description)} |`),
     ...command.options.map(
       (option) =>
-        `| \`${escape(option.flags)}\` | ${escape(option.description)}${option.defaultValue === undefined ? '' : ` (default: ${String(option.defaultValue)})`} |`,
+        `| \`${escape(option.flags)}\` | ${escape(option.description)}${option.defaultValue === undefined ? '' : ` (default: ${option.defaultValueDescription ?? String(option.defaultValue)})`} |`,
     ),
   ];
   return rows.length === 0 ? [] : ['| argument or flag | meaning |', '|---|---|', ...rows, ''];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_BODY_BYTES, StrictHeads } from '../../src/proxy/fast/strict-head.ts';
+import { fuzzConnections } from './fuzz-connection.ts';
 import { fuzz } from './fuzz.ts';
 
 const head = (...lines: readonly string[]): Buffer => Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
@@ -88,4 +89,10 @@ test('what the fast path takes for a request, the parser of node:http takes for 
   const result = fuzz(20_260_728, 60_000);
   expect(result.disagreement).toBeUndefined();
   expect(result.taken).toBeGreaterThan(5_000);
+});
+
+test('B2 on a connection, however its bytes are cut, no request is lost, found twice or found where llhttp finds none', async () => {
+  const result = await fuzzConnections(20_260_728, 10_000);
+  expect(result.disagreement).toBeUndefined();
+  expect(result.taken).toBeGreaterThan(3_000);
 });

@@ -29,7 +29,17 @@ export interface GatewayProcess extends AsyncDisposable {
   stop(): Promise<Exit>;
 }
 
-/** Runs any `gatehouse` command. Inherits PATH, HOME and MCP_GATEWAY_WORKERS and nothing else. `input` is all of stdin. */
+/** What every program of a test gets of this process's environment: the switches let all tests run without the fast path, or with several processes. */
+export function inheritedEnvironment(): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const name of ['PATH', 'HOME', 'MCP_GATEWAY_FAST_PATH', 'MCP_GATEWAY_WORKERS']) {
+    const value = process.env[name];
+    if (value !== undefined) inherited[name] = value;
+  }
+  return inherited;
+}
+
+/** Runs any `gatehouse` command. Inherits PATH and HOME, the switches of `inheritedEnvironment` and nothing else. `input` is all of stdin. */
 export function runMain(
   args: readonly string[],
   input = '',
@@ -43,8 +53,7 @@ export function runScript(
   args: readonly string[],
   options: { readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
 ): GatewayProcess {
-  const inherited = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...workersOfThisRun() };
-  const env = { ...inherited, ...options.env };
+  const env = { ...inheritedEnvironment(), ...options.env };
   const child = spawn(process.execPath, args, { stdio: 'pipe', env, cwd: options.cwd });
   const output = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
@@ -101,12 +110,6 @@ export function runScript(
     [Symbol.asyncDispose]: async () => void (await self.stop()),
   };
   return self;
-}
-
-/** Every test can be run with gateways of several processes: `MCP_GATEWAY_WORKERS=2 npx vitest run …`. */
-function workersOfThisRun(): Readonly<Record<string, string>> {
-  const { MCP_GATEWAY_WORKERS: workers } = process.env;
-  return workers === undefined ? {} : { MCP_GATEWAY_WORKERS: workers };
 }
 
 function parseObject(line: string): Record<string, unknown>[] {

@@ -44,7 +44,7 @@ export async function startInProcess(given: InProcessConfig, store?: Store): Pro
       read: async () => ({ ok: true, config: await configOf(next), warnings: [] }),
     },
     watch: false,
-    fastPath: true,
+    fastPath: process.env['MCP_GATEWAY_FAST_PATH'] !== 'off',
   });
   const origin = `http://127.0.0.1:${gateway.address.port}`;
   return {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent, fetch, type RequestInit, type Response } from 'undici';
+import { inheritedEnvironment } from '../rig/gateway-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 export const AGENT_ID = 'test-agent-0123456789abcdef';
@@ -59,7 +60,7 @@ export async function startTlsGateway(options: TlsGatewayOptions): Promise<TlsGa
   const log = openSync(logFile, 'a');
   const listen = `127.0.0.1:${options.port ?? 0}`;
   const args = [MAIN, 'serve', '--config', configFile, '--listen', listen, '--watch', 'off', ...(options.args ?? [])];
-  const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
+  const env = inheritedEnvironment();
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log], env });
   closeSync(log);
   const exited = once(child, 'exit').then(([status]) => status as number | null);

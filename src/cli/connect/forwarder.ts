@@ -127,7 +127,7 @@ export class Forwarder {
       await wire.send(message.text);
       if (message.method === 'notifications/initialized') await wire.listen?.();
     } catch (error) {
-      this.#options.warn(error instanceof Error ? error.message : String(error));
+      this.#options.warn(ofGateway(error));
     }
   }
 
@@ -204,5 +204,16 @@ function failureText(id: string, error: unknown, modern: boolean): string {
   if (!(error instanceof GatewayError)) return errorText(id, { code: -32603, message: String(error) });
   const code = modern ? modernGatewayCode(error.rpcCode, error.status) : error.rpcCode;
   const data = { error: error.code, ...(error.detail === undefined ? {} : { detail: error.detail }) };
-  return errorText(id, { code, message: error.message, data });
+  return errorText(id, { code, message: ofGateway(error), data });
+}
+
+/** What the transport says of "the MCP server" is said of the gateway here, and its credentials are the user's. */
+function ofGateway(error: unknown): string {
+  if (!(error instanceof GatewayError)) return String(error);
+  const detail = error.detail === undefined ? '' : ` (${error.detail})`;
+  if (error.code === 'server_auth_required')
+    return `The gateway refused the credentials that were given to it; is MCP_GATEWAY_AGENT_ID right?${detail}`;
+  return error.message.replace(/\bthe MCP server\b/i, (words) =>
+    words.startsWith('T') ? 'The gateway' : 'the gateway',
+  );
 }

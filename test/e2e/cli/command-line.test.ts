@@ -49,6 +49,12 @@ describe('help and mistakes', () => {
     },
   );
 
+  it('says without any arguments what it is, and starts nothing', async () => {
+    const { status, stdout, stderr } = await run([]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('Usage: gatehouse [options] [command]');
+  });
+
   it.each([
     [['server'], "error: unknown command or argument 'server'"],
     [['serve', '--listne', ':1'], '(Did you mean --listen?)'],
@@ -60,7 +66,7 @@ describe('help and mistakes', () => {
     const { status, stdout, stderr } = await run(args);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(message);
-    expect(stderr).toMatch(/See 'gatehouse \w+ --help' for usage\.\n$/);
+    expect(stderr).toMatch(/See 'gatehouse( \w+)? --help' for usage\.\n$/);
   });
 });
 

@@ -213,7 +213,9 @@ export class CallClient implements ConnectionOwner {
 }
 
 function headOf({ path, host, headers }: CallRequest, length: number): string {
-  let head = `POST ${path} HTTP/1.1\r\nhost: ${headers['host'] ?? host}\r\nconnection: keep-alive\r\n`;
+  const own = headers['host'] ?? host;
+  if (FORBIDDEN.test(own)) throw new TypeError('the Host has characters that HTTP does not allow');
+  let head = `POST ${path} HTTP/1.1\r\nhost: ${own}\r\nconnection: keep-alive\r\n`;
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined || name === 'host') continue;

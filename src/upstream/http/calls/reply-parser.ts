@@ -27,6 +27,8 @@ export interface ReplyEvents {
 
 const MAX_HEAD_BYTES = 16 * 1024;
 const MAX_TRAILER_BYTES = 16 * 1024;
+/** A server tells that it works on a call once or twice, and not for ever. */
+const MAX_INTERIM_REPLIES = 16;
 /** A chunk line: eight digits of size, and an extension that nobody reads. */
 const MAX_CHUNK_LINE_BYTES = 1024;
 
@@ -46,6 +48,7 @@ export class ReplyParser {
   /** A head or line that has not ended yet. */
   #held: Buffer | undefined;
   #trailerBytes = 0;
+  #interimReplies = 0;
 
   constructor(events: ReplyEvents) {
     this.#events = events;
@@ -54,6 +57,7 @@ export class ReplyParser {
   /** A request was sent: its reply may come. */
   expect(): void {
     this.#expecting = 'head';
+    this.#interimReplies = 0;
   }
 
   /** Takes what arrived. Throws MalformedReplyError and ReplyHeadTooLargeError; the connection is of no further use then. */
@@ -130,10 +134,12 @@ export class ReplyParser {
     const headers = readFields(lines);
     if (status < 200) {
       if (status === 101) throw new MalformedReplyError('it switches to a protocol that nobody asked for');
-      // An interim reply: the real one follows.
+      if (++this.#interimReplies > MAX_INTERIM_REPLIES)
+        throw new MalformedReplyError('it sends interim answers without end');
       return;
     }
     const chunked = isChunked(headers);
+    if (chunked && minor === '0') throw new MalformedReplyError('it has Transfer-Encoding in HTTP/1.0');
     const length = headers.get('content-length');
     if (length !== undefined && (chunked || !LENGTH.test(length)))
       throw new MalformedReplyError(
@@ -192,12 +198,25 @@ function readFields(lines: readonly string[]): Map<string, string> {
     if (name === undefined || value === undefined) throw new MalformedReplyError('one of its header lines is wrong');
     const lower = name.toLowerCase();
     const known = headers.get(lower);
-    if (known === undefined) headers.set(lower, value.trim());
+    if (known === undefined) headers.set(lower, trimmed(value));
     else if (lower === 'content-length' || lower === 'transfer-encoding')
       throw new MalformedReplyError(`it has two ${lower} headers`);
     else if (lower === 'connection') headers.set(lower, `${known},${value}`);
   }
   return headers;
+}
+
+/** Without the white space of HTTP at both ends; JavaScript knows more of it. */
+function trimmed(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isSpace(value.charCodeAt(start))) start++;
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function isChunked(headers: ReadonlyMap<string, string>): boolean {
