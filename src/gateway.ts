@@ -222,9 +222,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log: telemetry.log,
       events: events.bus,
       currentPrincipal: (before) =>
-        current.runtime.authenticator.knows(before)
-          ? (authentication.principal(before) ?? before)
-          : undefined,
+        current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
       load: async () => {
         const { requestsInFlight } = await crew.sample();
         return { sessions: sessions.size, requestsInFlight: exchanges.size + requestsInFlight };
