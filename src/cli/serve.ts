@@ -8,9 +8,11 @@ import type { ReloadSource } from '../runtime/reload.ts';
 import { StartupFailure } from '../runtime/start-servers.ts';
 import type { Store } from '../store/store.ts';
 import { FIRST_ADMIN, mintFirstAdminToken } from '../auth/mint-token.ts';
-import { openStore } from '../store/open-store.ts';
+import { openStore, type StoreLocation } from '../store/open-store.ts';
+import { SetupError } from '../shared/setup-error.ts';
 import { StoreError } from '../store/store.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
+import { MaterialErrors } from '../tls/material-error.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/log.ts';
 import { schemaFetcher } from '../upstream/http/schema-fetcher.ts';
 import { buildInformation } from './build-information.ts';
@@ -39,8 +41,9 @@ export async function serve(given: Given, env: NodeJS.ProcessEnv): Promise<numbe
   try {
     return await run(options, env, telemetry, signals);
   } catch (error) {
-    // A store that cannot be opened says itself what to do; anything else is a fault.
-    const details = error instanceof StoreError ? {} : { err: error };
+    // These say themselves what to do; anything else is a fault.
+    const plain = error instanceof StoreError || error instanceof SetupError || error instanceof MaterialErrors;
+    const details = plain ? {} : { err: error };
     telemetry.log.fatal(details, error instanceof Error ? error.message : 'the gateway cannot go on');
     return EXIT_FAILURE;
   }
@@ -111,7 +114,7 @@ async function run(
     return EXIT_FAILURE;
   }
   tellWhereItServes(gateway, config, version, telemetry);
-  if (store !== undefined) await showFirstToken(store, telemetry);
+  if (store !== undefined) await showFirstToken(store, location, telemetry);
   using _hangup = onHangup(() => void gateway.reload('SIGHUP'));
   signals.onStop(
     () => gateway.stop({ timeoutMs: gateway.config.gateway.shutdownTimeoutMs }),
@@ -122,7 +125,7 @@ async function run(
 }
 
 /** Into a store that nobody has a key to yet, the operator is let in once. Past the log, which others read. */
-async function showFirstToken(store: Store, { log }: Telemetry): Promise<void> {
+async function showFirstToken(store: Store, location: StoreLocation | undefined, { log }: Telemetry): Promise<void> {
   if (store.engine !== 'sqlite') {
     if ((await store.users()).length === 0)
       log.warn('the store has no users yet: make a token with gatehouse token create --user EMAIL --role admin');
@@ -130,8 +133,9 @@ async function showFirstToken(store: Store, { log }: Telemetry): Promise<void> {
   }
   const minted = await mintFirstAdminToken(store);
   if (minted === undefined) return;
+  const where = location !== undefined && 'dataDir' in location ? ` --data-dir ${location.dataDir}` : '';
   process.stderr.write(
-    `\nThis is the first start with this store. Token of its administrator, shown only now:\n\n  ${minted.text}\n\nLost it? Make another with: gatehouse token create --user ${FIRST_ADMIN} --role admin\n\n`,
+    `\nThis is the first start with this store. Token of its administrator, shown only now:\n\n  ${minted.text}\n\nLost it? Make another with: gatehouse token create${where} --user ${FIRST_ADMIN} --role admin\n\n`,
   );
 }
 

@@ -66,7 +66,9 @@ export function addToken(program: Command, env: NodeJS.ProcessEnv, done: (status
       await using store = await openStore(storeOfCommand(options, env), { mustExist: true });
       const kind = await revokeToken(store, id, operator());
       await writeText(
-        kind === 'api-token' ? `API token ${id} is revoked.\n` : `JWTs with the jti ${id} are revoked.\n`,
+        kind === 'api-token'
+          ? `API token ${id} is revoked.\n`
+          : `No API token has this id. JWTs with the jti ${id} are revoked.\n`,
       );
       done(EXIT_OK);
     });
@@ -126,7 +128,10 @@ function lifetimeOf(text: string): number {
 }
 
 async function createApiToken(options: CreateOptions, wish: Wish, env: NodeJS.ProcessEnv): Promise<void> {
-  await using store = await openStore(storeOfCommand(options, env));
+  const location = storeOfCommand(options, env);
+  await using store = await openStore(location);
+  if ('dataDir' in location && (await store.users()).length === 0)
+    process.stderr.write(`The store in ${location.dataDir} has no users yet: this makes the first one.\n`);
   const { name, role } = options;
   const { text, record } = await mintToken(store, { ...wish, name, roles: role, hours: undefined }, operator());
   // Beside the token and not with it: what reads stdout wants nothing else.

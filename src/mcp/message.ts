@@ -136,6 +136,16 @@ export function cancelledId(message: Message): string | undefined {
   return span && sliceSpan(message.text, span);
 }
 
+/** True when two ids, as raw JSON text, are the same, however they are spelled. */
+export function sameId(given: string, expected: string): boolean {
+  if (given === expected) return true;
+  try {
+    return JSON.parse(given) === JSON.parse(expected);
+  } catch {
+    return false;
+  }
+}
+
 /** The text of the message with another id. `id` is raw JSON text. */
 export function withId(message: Message, id: string): string {
   return splice(message.text, idEdit(message, id));

@@ -20,9 +20,27 @@ export class SseEventTooLargeError extends Error {
   }
 }
 
+/** Takes the data of one event of the type `message` as it comes. */
+export interface LongEvent {
+  push(data: Buffer): void;
+  /** All of it has come. */
+  end(): void;
+}
+
+/** An event turned out to be of another type when its data had been passed on. */
+export class SseTypeError extends Error {
+  override readonly name = 'SseTypeError';
+
+  constructor() {
+    super('an event names its type behind its data');
+  }
+}
+
 export interface SseParserOptions {
   /** Most bytes that one event, or one line of it, may have. */
   readonly maxEventBytes: number;
+  /** Asked once for an event whose first data line has more bytes than `bytes`, with those that have come; undefined = it is reported whole. */
+  readonly long?: { readonly bytes: number; readonly onLongEvent: (data: Buffer) => LongEvent | undefined } | undefined;
   /** The last event id before this stream, when it goes on where another one broke off. */
   readonly lastEventId?: string | undefined;
 }
@@ -35,6 +53,7 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 /** What a data line costs beside its bytes, so that a flood of empty lines meets the size limit as well. */
 const LINE_COST = 16;
 const EMPTY = Buffer.alloc(0);
+const LINE_BREAK = Buffer.from('\n');
 
 /** Reads one stream, fed in pieces cut anywhere. An event that the stream breaks off is never reported. */
 export class SseParser {
@@ -50,11 +69,20 @@ export class SseParser {
   #dataBytes = 0;
   #id: string;
   #retry: number | undefined;
+  readonly #longOptions: SseParserOptions['long'];
+  /** The event whose data is passed on as it comes. */
+  #long: LongEvent | undefined;
+  /** The line that is being read is data of it. */
+  #inLong = false;
+  #mayBeLong = true;
+  /** Of its data, what is to be passed on next. */
+  #passing: Buffer[] = [];
 
   constructor(onEvent: (event: SseEvent) => void, options: SseParserOptions) {
     this.#onEvent = onEvent;
     this.#maxBytes = options.maxEventBytes;
     this.#id = options.lastEventId ?? '';
+    this.#longOptions = options.long;
   }
 
   /** What a client sends as `Last-Event-ID` when it comes back; undefined when the stream gave no id. */
@@ -89,6 +117,7 @@ export class SseParser {
       if (lf !== -1 && lf < at) lf = bytes.indexOf(LF, at);
     }
     if (at < bytes.length) this.#keep(bytes.subarray(at));
+    if (this.#long !== undefined) this.#flushLong();
   }
 
   /** A byte order mark at the very beginning is no part of the first line, however the pieces are cut. */
@@ -109,6 +138,7 @@ export class SseParser {
   }
 
   #keep(rest: Buffer): void {
+    if (this.#inLong) return this.#passOn(rest);
     const total = this.#heldBytes + rest.length;
     this.#checkSize(total);
     if (total > this.#held.length) {
@@ -118,9 +148,58 @@ export class SseParser {
     }
     rest.copy(this.#held, this.#heldBytes);
     this.#heldBytes = total;
+    if (this.#longOptions !== undefined && total > this.#longOptions.bytes) this.#lookAtLong(this.#longOptions);
+  }
+
+  /** A line is long: passes it on when it is data of an event that can be passed on. */
+  #lookAtLong({ onLongEvent }: NonNullable<SseParserOptions['long']>): void {
+    const held = this.#held.subarray(0, this.#heldBytes);
+    if (held.toString('latin1', 0, 5) !== 'data:') return;
+    const data = held.subarray(held[5] === SPACE ? 6 : 5);
+    if (this.#long !== undefined) this.#passOn(LINE_BREAK, data);
+    else if (!this.#beginLong(onLongEvent, data)) return;
+    this.#inLong = true;
+    this.#held = EMPTY;
+    this.#heldBytes = 0;
+  }
+
+  /** Offers the event, once; `rest` is the line that is being read. */
+  #beginLong(onLongEvent: (data: Buffer) => LongEvent | undefined, rest?: Buffer): boolean {
+    if (!this.#mayBeLong || (this.#type !== '' && this.#type !== 'message')) return false;
+    this.#mayBeLong = false;
+    const before = this.#data.map((line) => Buffer.from(line));
+    const lines = rest === undefined ? before : [...before, rest];
+    const data = lines.length === 1 ? rest : Buffer.concat(lines.flatMap((line) => [LINE_BREAK, line]).slice(1));
+    this.#long = data && onLongEvent(data);
+    if (data === undefined || this.#long === undefined) return false;
+    this.#data = [];
+    this.#dataBytes = data.length;
+    return true;
+  }
+
+  #passOn(...pieces: readonly Buffer[]): void {
+    for (const piece of pieces) {
+      this.#dataBytes += piece.length;
+      this.#checkSize(this.#dataBytes);
+      if (piece.length > 0) this.#passing.push(piece);
+    }
+  }
+
+  /** Thousands of short lines go on together. */
+  #flushLong(): void {
+    const pieces = this.#passing;
+    if (pieces.length === 0) return;
+    this.#passing = [];
+    const [first] = pieces;
+    this.#long?.push(first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces));
   }
 
   #endLine(rest: Buffer): void {
+    if (this.#inLong) {
+      this.#passOn(rest);
+      this.#inLong = false;
+      return;
+    }
     if (this.#heldBytes === 0) return this.#line(rest);
     this.#keep(rest);
     const whole = this.#held.subarray(0, this.#heldBytes);
@@ -135,13 +214,18 @@ export class SseParser {
     if (colon === 0) return;
     const field = line.toString('latin1', 0, colon === -1 ? line.length : colon);
     const start = colon === -1 ? line.length : colon + (line[colon + 1] === SPACE ? 2 : 1);
-    if (field === 'data') {
+    if (field === 'data' && this.#long !== undefined) {
+      this.#passOn(LINE_BREAK, line.subarray(start));
+    } else if (field === 'data') {
       this.#dataBytes += line.length - start + LINE_COST;
       this.#checkSize(this.#dataBytes);
       this.#data.push(line.toString('utf8', start));
+      const long = this.#longOptions;
+      if (long !== undefined && this.#dataBytes > long.bytes) this.#beginLong(long.onLongEvent);
     } else if (field === 'event') {
       this.#checkSize(line.length);
       this.#type = line.toString('utf8', start);
+      if (this.#long !== undefined && this.#type !== 'message' && this.#type !== '') throw new SseTypeError();
     } else if (field === 'id') {
       this.#checkSize(line.length);
       const id = line.toString('utf8', start);
@@ -156,6 +240,14 @@ export class SseParser {
     const lines = this.#data;
     const type = this.#type;
     this.#type = '';
+    this.#mayBeLong = true;
+    const long = this.#long;
+    if (long !== undefined) {
+      this.#flushLong();
+      this.#long = undefined;
+      this.#dataBytes = 0;
+      return long.end();
+    }
     if (lines.length === 0) return;
     this.#data = [];
     this.#dataBytes = 0;

@@ -12,12 +12,13 @@ export interface ClientResponse {
   readonly socket: Socket | null;
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
   flushHeaders(): void;
-  write(text: string): boolean;
+  /** False = wait for `drain`. What is given as bytes must not be changed any more. */
+  write(data: string | Buffer): boolean;
   end(text?: string): unknown;
   destroy(): unknown;
   setTimeout(ms: number, onTimeout: () => void): unknown;
-  /** `close`: the answer is out, or can no longer go out. */
-  once(event: 'close', listener: () => void): unknown;
+  /** `close`: the answer is out, or can no longer go out. `drain`: more can be written after `write` has said no. */
+  once(event: 'close' | 'drain', listener: () => void): unknown;
   /** `finish`: the answer is in the hands of the operating system. */
   prependOnceListener(event: 'finish', listener: () => void): unknown;
 }

@@ -14,6 +14,7 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Answer, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
+import { isUnread } from './dispatch.ts';
 import { Elsewhere } from './elsewhere.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
 import { passedHeaders } from './passed-headers.ts';
@@ -36,8 +37,12 @@ export interface ModernAnswer {
 /** Methods that the modern era replaced by something else. */
 const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
 
-/** The answer to a modern request. Rejects with a GatewayError. */
-export async function dispatchModern(front: Front, exchange: Exchange, modern: ModernRequest): Promise<ModernAnswer> {
+/** The answer to a modern request; undefined when it has been passed on. Rejects with a GatewayError. */
+export async function dispatchModern(
+  front: Front,
+  exchange: Exchange,
+  modern: ModernRequest,
+): Promise<ModernAnswer | undefined> {
   const { message, route, view } = exchange;
   const id = message.id ?? 'null';
   const pool = route.kind === 'server' ? solePool(view) : undefined;
@@ -150,7 +155,12 @@ async function findTarget({ bridge }: Front, exchange: Exchange): Promise<Target
   return { pool, message: opened.message, name: undefined };
 }
 
-async function forward(front: Front, exchange: Exchange, modern: ModernRequest, asked: Target): Promise<ModernAnswer> {
+async function forward(
+  front: Front,
+  exchange: Exchange,
+  modern: ModernRequest,
+  asked: Target,
+): Promise<ModernAnswer | undefined> {
   const { pool } = asked;
   const upstream = await pool.modern();
   if (upstream === undefined && front.leaves === true) throw new Elsewhere();
@@ -163,10 +173,14 @@ async function forward(front: Front, exchange: Exchange, modern: ModernRequest, 
   } else {
     const options = callOptions(exchange, pool);
     const headers = { ...options.headers, ...unexplained(modern, declared) };
+    // What only the caller may keep says so in its result; calls of tools have no such member.
+    const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
+    const passTo = isUntouched && isUnread(exchange, pool) ? exchange.reply : undefined;
     exchange.notes.sent = true;
     // Not before: until then the answer may be that of another process.
     if (front.leaves === true) exchange.reply.keepAlive(front.heartbeat);
-    const given = await upstream.call(target.message, { ...options, headers });
+    const given = await upstream.call(target.message, { ...options, headers, passTo });
+    if (given.passedOn === true) return undefined;
     text = ownOnly(exchange, given);
     read = given.message;
   }

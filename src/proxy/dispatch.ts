@@ -23,8 +23,8 @@ import { targetOf, type Target } from './target.ts';
 
 const MAX_SUBSCRIPTIONS = 1_000;
 
-/** The answer to a request as JSON-RPC text, whether result or the server's own error. Rejects with a GatewayError. */
-export async function dispatch(exchange: Exchange): Promise<string> {
+/** The answer to a request as JSON-RPC text, whether result or the server's own error; undefined when it has been passed on. Rejects with a GatewayError. */
+export async function dispatch(exchange: Exchange): Promise<string | undefined> {
   const { message } = exchange;
   const id = message.id ?? 'null';
   const row = listingOf(message.method ?? '');
@@ -42,24 +42,34 @@ export async function dispatch(exchange: Exchange): Promise<string> {
   }
 }
 
-async function forward(exchange: Exchange, found: Target): Promise<string> {
+async function forward(exchange: Exchange, found: Target): Promise<string | undefined> {
   const target = { ...found, message: await guardRequest(exchange, found) };
   const text = await callOnce(exchange, target).catch((error: unknown) => {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
     if (error instanceof GatewayError && error.code === 'server_session_lost') return callOnce(exchange, target);
     throw error;
   });
-  if (exchange.runtime.guards.length === 0 && exchange.route.kind === 'server') return text;
+  if (text === undefined || (exchange.runtime.guards.length === 0 && exchange.route.kind === 'server')) return text;
   const guarded = await guardResponse(exchange, target, text);
   return finished(exchange, target, guarded.text, guarded);
 }
 
-async function callOnce(exchange: Exchange, target: Target): Promise<string> {
+async function callOnce(exchange: Exchange, target: Target): Promise<string | undefined> {
   const { session } = exchange;
   const { pool, message } = target;
   const upstream = await (session === undefined ? pool.shared() : pool.for(session));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
-  return (await upstream.call(message, callOptions(exchange, pool))).text;
+  const options = callOptions(exchange, pool);
+  const answer = await upstream.call(
+    message,
+    isUnread(exchange, pool) ? { ...options, passTo: exchange.reply } : options,
+  );
+  return answer.passedOn === true ? undefined : answer.text;
+}
+
+/** True when nobody between server and client has to read the answer to a call. */
+export function isUnread({ runtime, route }: Exchange, { isRecorded }: UpstreamPool): boolean {
+  return route.kind === 'server' && runtime.guards.length === 0 && !isRecorded;
 }
 
 function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {

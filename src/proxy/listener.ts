@@ -5,6 +5,7 @@ import { createServer as createNetServer, type AddressInfo, type Server as NetSe
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
 import { GatewayError } from '../shared/errors.ts';
+import { SetupError } from '../shared/setup-error.ts';
 import { callerOf, endpointOf, messageRoute, pathOnly, refused } from './admission.ts';
 import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
@@ -331,7 +332,7 @@ function explained(error: NodeJS.ErrnoException, host: string, port: number): Er
     EADDRNOTAVAIL: `This machine has no address ${host}. Choose one that it has with --listen HOST:PORT.`,
   };
   const sentence = told[error.code ?? ''];
-  return sentence === undefined ? error : new Error(sentence, { cause: error });
+  return sentence === undefined ? error : new SetupError(sentence, { cause: error });
 }
 
 function refusalOf({ code }: NodeJS.ErrnoException): string {

@@ -188,13 +188,14 @@ export async function answerRequest(
   try {
     if (exchange.modern !== undefined) {
       const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort.signal);
-      reply.answer(answer.text, answer.status);
+      if (answer !== undefined) reply.answer(answer.text, answer.status);
     } else if (message.method === 'initialize') {
       const opened = await unlessAborted(initialize(front, exchange), exchange.abort.signal);
       onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
-      reply.answer(await unlessAborted(dispatch(exchange), exchange.abort.signal));
+      const text = await unlessAborted(dispatch(exchange), exchange.abort.signal);
+      if (text !== undefined) reply.answer(text);
     }
     return 'ok';
   } catch (error) {

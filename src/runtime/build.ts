@@ -246,6 +246,7 @@ export function servePool(
     clientInfo: JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version }),
     log,
     record: (direction, text) => telemetry.recordMessage(direction, server.name, text),
+    isRecorded: telemetry.recordsMessages,
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,
     onItems: onItems && ((items) => onItems(server.name, items)),
   });

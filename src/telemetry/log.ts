@@ -30,6 +30,8 @@ export interface Telemetry extends AsyncDisposable {
    */
   serverLog(server: string): Logger;
   /** One message to (`OUT`) or from (`IN`) a server, for rpc-messages.jsonl. Does nothing without a log directory. */
+  /** True when `recordMessage` writes anything. */
+  readonly recordsMessages: boolean;
   recordMessage(direction: Direction, server: string, text: string): void;
   /** One message of a client, as a line of severity `info`. */
   recordAccess(entry: AccessEntry): void;
@@ -112,6 +114,10 @@ class LogTelemetry implements Telemetry {
     });
     this.#servers.set(server, logger);
     return logger;
+  }
+
+  get recordsMessages(): boolean {
+    return this.#rpc !== undefined;
   }
 
   recordMessage(direction: Direction, server: string, text: string): void {

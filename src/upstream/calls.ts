@@ -3,8 +3,8 @@ import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
 import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
 import { Cancellation, type CancelSignal } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { Transport } from './transport.ts';
-import type { Answer, CallOptions, PendingCall } from './upstream.ts';
+import type { LargeAnswerWay, Transport } from './transport.ts';
+import { PASSED_ON, type Answer, type AnswerSink, type CallOptions, type PendingCall } from './upstream.ts';
 
 export interface CallsOptions {
   readonly server: string;
@@ -15,6 +15,8 @@ export interface CallsOptions {
   readonly onGivenUp: (upstreamId: string, method: string, reason: string) => void;
   /** As in ServerWires. */
   readonly onTrouble: () => void;
+  /** Told of an answer that the conversation does not see, because it is passed on while it comes. */
+  readonly onPassing: () => void;
 }
 
 export interface Pending extends PendingCall {
@@ -104,13 +106,16 @@ export class Calls {
       readonly headers: Readonly<Record<string, string>> | undefined;
     },
   ): Promise<Answer> {
-    const { signal, timeoutMs, owner, onMessage, onRequest, logLevel } = call.options;
+    const { signal, timeoutMs, owner, onMessage, onRequest, logLevel, passTo } = call.options;
     const { server, transport, record, onGivenUp, onTrouble } = this.#options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
     const wire = new Cancellation();
     const startedAt = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    /** Where the answer goes while it comes. */
+    let way: AnswerSink | undefined;
+    let isClientSlow = false;
 
     const giveUp = (error: GatewayError, reason: string): void => {
       if (!this.#pending.has(upstreamId)) return;
@@ -127,6 +132,8 @@ export class Calls {
       timeoutMs === undefined
         ? undefined
         : setTimeout(() => {
+            // Whoever waits for the client cannot be late.
+            if (isClientSlow) return void timer?.refresh();
             const elapsed = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
             const detail = `"${call.method}" on server "${server}" got no answer within ${elapsed}.`;
             giveUp(
@@ -138,6 +145,38 @@ export class Calls {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
       this.#pending.delete(upstreamId);
+      way?.cut();
+    };
+    const onLargeAnswer = (): LargeAnswerWay | undefined => {
+      const pending = this.#pending.get(upstreamId);
+      const sink = pending === undefined ? undefined : passTo?.passOn?.();
+      if (pending === undefined || sink === undefined) return undefined;
+      way = sink;
+      this.#options.onPassing();
+      const gone = new GatewayError('cancelled', 'The caller has left.');
+      sink.onGone = () => giveUp(gone, gone.message);
+      // From here on the deadline is for each piece: how long all of them take is up to the client as well.
+      timer?.refresh();
+      const following: AnswerSink = {
+        write: (bytes) => {
+          timer?.refresh();
+          isClientSlow = !sink.write(bytes);
+          return !isClientSlow;
+        },
+        end: () => {
+          sink.end();
+          pending.resolve(PASSED_ON);
+        },
+        cut: () => sink.cut(),
+        onReady: () => undefined,
+        onGone: () => undefined,
+      };
+      sink.onReady = () => {
+        isClientSlow = false;
+        timer?.refresh();
+        following.onReady();
+      };
+      return { id: call.originalId, sink: following };
     };
 
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -160,7 +199,12 @@ export class Calls {
       },
     });
     record('OUT', text);
-    const sending = { requestId: upstreamId, signal: wire.signal, ...(call.headers && { headers: call.headers }) };
+    const sending = {
+      requestId: upstreamId,
+      signal: wire.signal,
+      ...(call.headers && { headers: call.headers }),
+      ...(passTo && { onLargeAnswer }),
+    };
     transport.send(text, sending).catch((error: unknown) => {
       const pending = this.#pending.get(upstreamId);
       if (pending === undefined) return;

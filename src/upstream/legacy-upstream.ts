@@ -62,6 +62,7 @@ export class LegacyUpstream implements Upstream {
       transport: options.transport,
       record: options.record,
       onTrouble: options.onTrouble,
+      onPassing: () => void (this.lastReceivedAt = Date.now()),
       onGivenUp: (upstreamId, method, reason) => this.#cancel(upstreamId, method, reason),
     });
   }

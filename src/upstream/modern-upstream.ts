@@ -82,6 +82,7 @@ export class ModernUpstream implements Upstream {
       transport: options.transport,
       record: options.record,
       onTrouble: options.onTrouble,
+      onPassing: () => void (this.lastReceivedAt = Date.now()),
       onGivenUp: (upstreamId, _method, reason) => this.#giveUp(upstreamId, reason),
     });
     this.#watch = new Watch({

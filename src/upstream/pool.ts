@@ -20,6 +20,8 @@ export interface PoolOptions extends Omit<ServerWires, 'onTrouble'> {
   readonly clientInfo: string;
   /** Interval of pings to HTTP conversations of single sessions; undefined = off. */
   readonly keepaliveIntervalMs: number | undefined;
+  /** True when the messages of the server are written down, so that each must be read; default false. */
+  readonly isRecorded?: boolean;
   /** Takes everything that the server lists, whenever all of it was read; without it listings are read when clients ask. */
   readonly onItems?: ((items: readonly ListedItem[]) => void) | undefined;
 }
@@ -78,6 +80,10 @@ export class UpstreamPool implements AsyncDisposable {
   }
   get health(): Health {
     return this.#shared.health;
+  }
+  /** As in PoolOptions. */
+  get isRecorded(): boolean {
+    return this.#options.isRecorded === true;
   }
   /** False while the server counts as unreachable: its items have left listings, or are marked in them. */
   get listed(): boolean {

@@ -1,6 +1,10 @@
 /** The wire to one MCP server: it carries whole JSON-RPC messages and knows nothing of their meaning. */
 import type { CancelSignal } from '../shared/cancellation.ts';
 import type { GatewayError } from '../shared/errors.ts';
+import type { AnswerSink } from './upstream.ts';
+
+/** Larger answers are passed on while they come, where that is possible, in bytes. */
+export const LARGE_ANSWER_BYTES = 64 * 1024;
 
 /** Most bytes that one message of a server may have, on every wire: it must fit into memory many times over. */
 export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -26,6 +30,17 @@ export interface SendOptions {
   readonly signal?: CancelSignal;
   /** Further headers, by lower-case name, for wires that have headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * For wires that can pass on an answer of more than `LARGE_ANSWER_BYTES` while it comes: asked once at most, when it
+   * has begun. It is not told to `onMessage` then. undefined = it has to be.
+   */
+  readonly onLargeAnswer?: () => LargeAnswerWay | undefined;
+}
+
+export interface LargeAnswerWay {
+  /** Raw JSON text of the id that the answer is to have. */
+  readonly id: string;
+  readonly sink: AnswerSink;
 }
 
 export interface Transport {

@@ -48,15 +48,55 @@ export interface CallOptions {
   readonly logLevel?: string | undefined;
   /** Subject of the principal on whose behalf the call is made; undefined for calls of the gateway itself. */
   readonly principal?: string;
+  /** Who may be given a large answer while it comes; undefined = the answer must be read whole. */
+  readonly passTo?: AnswerTaker | undefined;
+}
+
+/** Whoever can pass a large answer on, piece by piece. */
+export interface AnswerTaker {
+  /** Called once at most, when there is such an answer. undefined = it has to be read whole after all. */
+  passOn?(): AnswerSink | undefined;
+}
+
+/** The way of one answer to its client. */
+export interface AnswerSink {
+  /** The next bytes; false = wait until `onReady` has been called before giving more. */
+  write(bytes: Buffer): boolean;
+  /** The answer is complete. */
+  end(): void;
+  /** The answer will not become complete: the client must see that. Does nothing after `end`. */
+  cut(): void;
+  /** Told each time that more can be taken after `write` has said no. */
+  onReady: () => void;
+  /** Told once when the client has left. */
+  onGone: () => void;
 }
 
 /** The answer to a call, whether result or error. */
 export interface Answer {
   /** The answer under the id of the request, ready for the client. */
   readonly text: string;
+  /** The client has the answer already (`passTo`): there is nothing left to read. */
+  readonly passedOn?: true;
   /** The same as the server sent it, under the id that the call had there: for reading. */
   readonly message: Message;
 }
+
+/** What a call resolves with whose answer has gone to `passTo`. */
+export const PASSED_ON: Answer = {
+  text: '',
+  passedOn: true,
+  message: {
+    kind: 'response',
+    text: '',
+    id: undefined,
+    method: undefined,
+    failed: false,
+    value: {},
+    members: new Map(),
+    params: new Map(),
+  },
+};
 
 export interface Upstream {
   readonly era: Era;

@@ -1,5 +1,7 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
+import type { AnswerSink } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
+import { passAsEvent } from './passed-answer.ts';
 import { cutWhenStalled } from './stalled-reader.ts';
 
 /** A client that reads so slowly that more than this is already waiting for it is cut off. */
@@ -39,6 +41,11 @@ export class EventStream {
     this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
     cutWhenStalled(this.#response);
     return true;
+  }
+
+  /** The way for a last message that is large; undefined when the client is gone. */
+  passOn(id?: string): AnswerSink | undefined {
+    return this.open ? passAsEvent(this.#response, id) : undefined;
   }
 
   /** A comment, which clients skip. */

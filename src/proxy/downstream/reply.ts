@@ -1,10 +1,12 @@
 /** The answer to one POST: plain JSON when the answer is all there is to say, an event stream as soon as something precedes it. */
 import { errorText } from '../../mcp/message.ts';
 import type { GatewayError } from '../../shared/errors.ts';
+import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
 import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import { passAsBody } from './passed-answer.ts';
 import type { LoggedStream, StreamLog } from './stream-log.ts';
 
 /** An answer that is longer in coming becomes a stream, which a client that loses it can come back for. */
@@ -14,6 +16,8 @@ export interface ReplyOptions {
   readonly requestId: string;
   /** False for clients that accept no event stream: what precedes the answer cannot reach them. */
   readonly mayStream: boolean;
+  /** True for clients that can tell the end of an answer from the end of a connection; default false. */
+  readonly mayPassOn?: boolean;
   /** With it the stream can be resumed, and what is sent meanwhile waits in it. */
   readonly log?: StreamLog | undefined;
 }
@@ -22,7 +26,8 @@ export interface ReplyOptions {
 export type ReplyChannel = Pick<
   Reply,
   'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'fail' | 'drop' | 'accept'
->;
+> &
+  AnswerTaker;
 
 export class Reply {
   readonly #response: ClientResponse;
@@ -77,6 +82,14 @@ export class Reply {
     else this.#stream.end(text);
   }
 
+  /** The way for a large answer, which ends the reply; undefined when it must be given whole, to `answer`. */
+  passOn(): AnswerSink | undefined {
+    if (this.#done || this.#options.mayPassOn !== true || this.#response.destroyed) return undefined;
+    const sink = this.#stream?.passOn() ?? (this.#stream === undefined ? this.#asBody() : undefined);
+    if (sink !== undefined) this.#finish();
+    return sink;
+  }
+
   /** Answers with an error: by HTTP status while nothing was sent, else as the answer on the stream. `rpcId` is raw JSON text. */
   fail(error: GatewayError, rpcId: string | undefined): void {
     if (this.#done) return;
@@ -115,6 +128,10 @@ export class Reply {
   /** True once the client has an id to come back with. */
   get #resumable(): boolean {
     return this.#log !== undefined && this.#stream !== undefined;
+  }
+
+  #asBody(): AnswerSink {
+    return passAsBody(this.#response, this.#headers);
   }
 
   #openEarly(): void {

@@ -1,5 +1,7 @@
 /** What the event streams of one session carried, for a client that loses one and comes back for the rest (2025-11-25, basic/transports, "Resumability and Redelivery"). */
+import type { AnswerSink } from '../../upstream/upstream.ts';
 import type { EventStream } from './event-stream.ts';
+import { KeptAnswer } from './kept-answer.ts';
 
 /** Per session; what is older is gone, and a stream that has lost events cannot be resumed. */
 const MAX_KEPT_BYTES = 256 * 1024;
@@ -50,6 +52,21 @@ export class LoggedStream {
 
   beat(): void {
     this.#sink?.beat();
+  }
+
+  /** The way for a last message that is large: it goes to the connection of now, and is kept when it is not too large for that. */
+  passOn(): AnswerSink | undefined {
+    const number = this.#next;
+    const connection = this.#sink;
+    const sink = connection?.passOn(this.#idOf(number));
+    return sink && new KeptAnswer({ sink, maxBytes: MAX_KEPT_BYTES, onEnd: (text) => this.#passed(connection, text) });
+  }
+
+  #passed(connection: EventStream | undefined, text: string | undefined): void {
+    // The client may have come back on another connection meanwhile.
+    if (this.#sink === connection) this.#sink = undefined;
+    if (text === undefined) this.#next++;
+    this.end(text);
   }
 
   /** Nothing will follow, but for a last message where there is one. */

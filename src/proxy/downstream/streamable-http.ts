@@ -22,7 +22,8 @@ export function openReply(request: RequestHead, response: ClientResponse, reques
   if (!mayStream && !accepts(request, 'application/json')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow application/json and text/event-stream.');
   }
-  return new Reply(response, { requestId, mayStream, log: resumption(session) });
+  const mayPassOn = !('httpVersion' in request) || request.httpVersion !== '1.0';
+  return new Reply(response, { requestId, mayStream, mayPassOn, log: resumption(session) });
 }
 
 export function sessionIdOf(request: RequestHead): string | undefined {

@@ -77,9 +77,10 @@ export class FastResponse implements ClientResponse {
     this.#send('');
   }
 
-  write(text: string): boolean {
+  write(text: string | Buffer): boolean {
     // Behind the end stands the answer to another request.
-    if (text === '' || this.#ended) return !this.#ended;
+    if (text.length === 0 || this.#ended) return !this.#ended;
+    if (typeof text !== 'string') return this.#sendBytes(text);
     return this.#send(this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text);
   }
 
@@ -108,8 +109,9 @@ export class FastResponse implements ClientResponse {
     this.#owner.socket.setTimeout(ms);
   }
 
-  once(_event: 'close', listener: () => void): void {
-    this.#onClose.push(listener);
+  once(event: 'close' | 'drain', listener: () => void): void {
+    if (event === 'close') this.#onClose.push(listener);
+    else this.#owner.socket.once('drain', listener);
   }
 
   prependOnceListener(_event: 'finish', listener: () => void): void {
@@ -173,6 +175,21 @@ export class FastResponse implements ClientResponse {
     const listeners = this.#onClose;
     this.#onClose = [];
     for (const listener of listeners) listener();
+  }
+
+  /** A piece of a large body, which is not copied. */
+  #sendBytes(bytes: Buffer): boolean {
+    const head = this.#head ?? '';
+    this.#head = undefined;
+    const { socket } = this.#owner;
+    if (this.#destroyed || !socket.writable) return false;
+    const before = this.#chunked ? `${head}${bytes.length.toString(16)}\r\n` : head;
+    socket.cork();
+    if (before !== '') socket.write(before, 'latin1');
+    const more = socket.write(bytes);
+    const all = this.#chunked ? socket.write('\r\n', 'latin1') : more;
+    socket.uncork();
+    return all;
   }
 
   #send(text: string, onWritten?: (error?: Error | null) => void): boolean {

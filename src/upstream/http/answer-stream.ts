@@ -1,9 +1,11 @@
 /** Follows the event stream that answers one request, until the response has come, across connections that break off. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SseEventTooLargeError } from '../../mcp/sse.ts';
+import { SseEventTooLargeError, type LongEvent } from '../../mcp/sse.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
 import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import type { SendOptions } from '../transport.ts';
+import { AnswerRelay } from './answer-relay.ts';
 import { answers, splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
 import { peerError } from './http-errors.ts';
@@ -15,6 +17,8 @@ export interface FollowOptions {
   readonly requestId: string;
   readonly maxEventBytes: number;
   readonly signal: CancelSignal;
+  /** As in SendOptions. */
+  readonly onLargeAnswer?: SendOptions['onLargeAnswer'];
   readonly deliver: (message: string) => void;
   /** Asks for the rest of the stream after an event. Rejects with a GatewayError. */
   readonly resume: (lastEventId: string) => Promise<OutboundResponse>;
@@ -61,24 +65,39 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
   let position = from;
   let gotEvents = false;
   let cut: NodeJS.Timeout | undefined;
+  let relay: AnswerRelay | undefined;
+  const { server, requestId, maxEventBytes, onLargeAnswer } = options;
   const end = (cause: unknown): void => {
     clearTimeout(cut);
-    if (cause instanceof SseEventTooLargeError) reject(cause);
+    // What the client has of an answer cannot be taken back, and another connection would begin the answer anew.
+    if (relay !== undefined) reject(cause ?? brokenOff(server, 'which was being passed on', undefined));
+    else if (cause instanceof SseEventTooLargeError) reject(cause);
     else resolve({ answered: false, gotEvents, position, cause });
   };
+  const answered = (): void => {
+    if (cut !== undefined) return;
+    // The rest is read in the background, so that the connection can be used again.
+    cut = setTimeout(() => response.body.destroy(), END_AFTER_RESPONSE_MS).unref();
+    resolve({ answered: true, gotEvents, position, cause: undefined });
+  };
+  const onLongEvent = (beginning: Buffer): LongEvent | undefined => {
+    if (cut !== undefined || onLargeAnswer === undefined) return undefined;
+    const { body } = response;
+    const begun = AnswerRelay.begin(beginning, { requestId, maxBytes: maxEventBytes, onLargeAnswer, body });
+    relay = begun;
+    return begun && { push: (bytes) => begun.push(bytes), end: () => (begun.end(), answered()) };
+  };
   readEvents(response, {
-    maxEventBytes: options.maxEventBytes,
+    maxEventBytes,
     from,
+    onLongEvent,
     onPosition: (at) => (position = at),
     onEvent: ({ event, data }) => {
       gotEvents = true;
       if (event !== 'message') return;
       for (const text of splitBatch(data)) {
         options.deliver(text);
-        if (cut !== undefined || !answers(text, options.requestId)) continue;
-        // The rest is read in the background, so that the connection can be used again.
-        cut = setTimeout(() => response.body.destroy(), END_AFTER_RESPONSE_MS).unref();
-        resolve({ answered: true, gotEvents, position, cause: undefined });
+        if (answers(text, requestId)) answered();
       }
     },
   }).then(() => end(undefined), end);

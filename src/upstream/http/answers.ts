@@ -1,6 +1,6 @@
 /** Finds out, without reading more than it must, whether what a server sent answers a request. */
 import { scanArray, scanObject, setMember, sliceSpan } from '../../mcp/json-text.ts';
-import { isObject } from '../../mcp/message.ts';
+import { isObject, sameId } from '../../mcp/message.ts';
 
 /**
  * The messages in a body or event. Versions up to 2025-03-26 may send several as an array; each is cut out as it is.
@@ -43,15 +43,6 @@ function readResponse(text: string): Response | undefined {
   } catch {
     // Not JSON, or a member twice: the reader of the message will say so.
     return undefined;
-  }
-}
-
-function sameId(given: string, expected: string): boolean {
-  if (given === expected) return true;
-  try {
-    return JSON.parse(given) === JSON.parse(expected);
-  } catch {
-    return false;
   }
 }
 

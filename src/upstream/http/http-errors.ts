@@ -1,5 +1,6 @@
 /** Says in plain words why an HTTP server could not be reached, could not be trusted, or did not answer with MCP. */
-import { SseEventTooLargeError } from '../../mcp/sse.ts';
+import { JsonScanError } from '../../mcp/json-scanner.ts';
+import { SseEventTooLargeError, SseTypeError } from '../../mcp/sse.ts';
 import { AddressRefusedError } from '../../shared/address-policy.ts';
 import { GatewayError, type ErrorCode } from '../../shared/errors.ts';
 import { MaterialError } from '../../tls/material-error.ts';
@@ -75,10 +76,16 @@ function classify(error: unknown, url: URL): Finding | undefined {
   if (
     error instanceof RedirectRefusedError ||
     error instanceof AnswerTooLargeError ||
-    error instanceof SseEventTooLargeError
+    error instanceof SseEventTooLargeError ||
+    error instanceof SseTypeError
   ) {
     return { code: 'server_protocol_error', detail: error.message };
   }
+  if (error instanceof JsonScanError)
+    return {
+      code: 'server_protocol_error',
+      detail: `the answer is wrong ${error.offset} bytes behind its beginning: ${error.message}`,
+    };
   if (error instanceof AddressRefusedError) return { code: 'server_address_refused', detail: error.message };
   if (error instanceof MaterialError) {
     return tls(`the gateway has no usable TLS material for it, ${error.where}: ${error.reason}`);

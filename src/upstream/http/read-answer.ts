@@ -1,5 +1,7 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
-import { SseParser, type SseEvent } from '../../mcp/sse.ts';
+import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
+import { LARGE_ANSWER_BYTES, type SendOptions } from '../transport.ts';
+import { AnswerRelay } from './answer-relay.ts';
 import type { OutboundResponse } from './connector.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
 
@@ -29,10 +31,65 @@ export function readText({ body }: OutboundResponse, maxBytes: number): Promise<
       reject(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
       body.destroy();
     },
-    onEnd: () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes))?.toString('utf8') ?? ''),
+    onEnd: () => resolve(textOf(chunks, bytes)),
     onError: reject,
   });
   return promise;
+}
+
+export interface ReadResponseOptions {
+  readonly maxBytes: number;
+  readonly requestId: string;
+  readonly onLargeAnswer: SendOptions['onLargeAnswer'];
+}
+
+/** The same for the answer to a request, which may be passed on while it comes: undefined when it has been. */
+export function readResponse(
+  { body }: OutboundResponse,
+  { maxBytes, requestId, onLargeAnswer }: ReadResponseOptions,
+): Promise<string | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  let relay: AnswerRelay | undefined;
+  let mayRelay = onLargeAnswer !== undefined;
+  const fail = (error: unknown): void => {
+    reject(error);
+    body.destroy();
+  };
+  const take = (chunk: Buffer): void => {
+    if (relay !== undefined) return relay.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+    if (!mayRelay || bytes <= LARGE_ANSWER_BYTES || onLargeAnswer === undefined) return;
+    mayRelay = false;
+    relay = AnswerRelay.begin(Buffer.concat(chunks), { requestId, maxBytes, onLargeAnswer, body });
+    if (relay !== undefined) chunks.length = 0;
+  };
+  body.read({
+    onData(chunk) {
+      try {
+        take(chunk);
+      } catch (error) {
+        fail(error);
+      }
+    },
+    onEnd() {
+      try {
+        relay?.end();
+      } catch (error) {
+        return fail(error);
+      }
+      resolve(relay === undefined ? textOf(chunks, bytes) : undefined);
+    },
+    onError: reject,
+  });
+  return promise;
+}
+
+function textOf(chunks: readonly Buffer[], bytes: number): string {
+  return (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes))?.toString('utf8') ?? '';
 }
 
 /** Where a stream of events stands: what is needed to go on after it broke off. */
@@ -48,13 +105,16 @@ export interface ReadEventsOptions {
   readonly onEvent: (event: SseEvent) => void;
   /** Told after every piece that arrived, also one with no whole event in it. */
   readonly onPosition: (position: StreamPosition) => void;
+  /** Asked what becomes of an event of more than `LARGE_ANSWER_BYTES`, with its beginning. */
+  readonly onLongEvent?: ((beginning: Buffer) => LongEvent | undefined) | undefined;
 }
 
 /** Reads events until the stream ends. Rejects when it breaks, or when an event is too large. */
 export function readEvents({ body }: OutboundResponse, options: ReadEventsOptions): Promise<void> {
-  const { maxEventBytes, from, onEvent, onPosition } = options;
+  const { maxEventBytes, from, onEvent, onPosition, onLongEvent } = options;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId });
+  const long = onLongEvent && { bytes: LARGE_ANSWER_BYTES, onLongEvent };
+  const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId, long });
   body.read({
     onData(chunk) {
       try {

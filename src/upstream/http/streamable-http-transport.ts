@@ -11,7 +11,7 @@ import { isSessionForgotten, statusError } from './http-status.ts';
 import type { HttpTransportOptions } from './http-transport-options.ts';
 import { listenStream } from './listen-stream.ts';
 import type { Outbound } from './outbound.ts';
-import { mediaType, readText } from './read-answer.ts';
+import { mediaType, readResponse, readText } from './read-answer.ts';
 
 /** A notification or a response of a client is taken, not worked on: the server has nothing to wait for. */
 const ACKNOWLEDGE_TIMEOUT_MS = 30_000;
@@ -58,14 +58,14 @@ export class StreamableHttpTransport implements Transport {
     this.#events = events;
   }
 
-  async send(text: string, { requestId, signal, headers }: SendOptions = {}): Promise<void> {
+  async send(text: string, { requestId, signal, headers, onLargeAnswer }: SendOptions = {}): Promise<void> {
     await this.#during(signal, async (wire) => {
       const response = await this.#post(text, requestId, wire, headers);
       if (response.status >= 400) return this.#failedPost(response, requestId);
       this.#everAnswered = true;
       if (requestId === undefined) return discard(response.body);
       this.#captureSession(response);
-      await this.#readAnswer(response, requestId, wire);
+      await this.#readAnswer(response, requestId, wire, onLargeAnswer);
     });
   }
 
@@ -205,14 +205,21 @@ export class StreamableHttpTransport implements Transport {
     this.#sessionId = id;
   }
 
-  async #readAnswer(response: OutboundResponse, requestId: string, signal: CancelSignal): Promise<void> {
+  async #readAnswer(
+    response: OutboundResponse,
+    requestId: string,
+    signal: CancelSignal,
+    onLargeAnswer: SendOptions['onLargeAnswer'],
+  ): Promise<void> {
+    const maxBytes = this.#options.maxMessageBytes;
     const type = mediaType(response);
     if (type === 'event-stream') {
       return followAnswer(response, {
         server: this.#outbound.server,
         requestId,
-        maxEventBytes: this.#options.maxMessageBytes,
+        maxEventBytes: maxBytes,
         signal,
+        onLargeAnswer,
         deliver: (message) => this.#deliver(message, requestId),
         resume: (lastEventId) => this.#resume(lastEventId, signal),
       });
@@ -226,7 +233,9 @@ export class StreamableHttpTransport implements Transport {
         response.status === 202 ? 'it took the request and gave no answer (HTTP 202)' : fault,
       );
     }
-    const messages = splitBatch(await readText(response, this.#options.maxMessageBytes));
+    const text = await readResponse(response, { maxBytes, requestId, onLargeAnswer });
+    if (text === undefined) return;
+    const messages = splitBatch(text);
     let answered = false;
     for (const message of messages) {
       this.#deliver(message, requestId);

@@ -1,0 +1,58 @@
+/** A large answer on a stream that its client may come back for: it is passed on, and kept for as long as it is not too large for that. */
+import type { AnswerSink } from '../../upstream/upstream.ts';
+
+export interface KeptAnswerOptions {
+  /** The connection of now. */
+  readonly sink: AnswerSink;
+  /** Larger ones are not kept: they are lost with their connection, in bytes. */
+  readonly maxBytes: number;
+  /** Told once: the text when the answer is complete and was kept. */
+  readonly onEnd: (text: string | undefined) => void;
+}
+
+export class KeptAnswer implements AnswerSink {
+  readonly #options: KeptAnswerOptions;
+  #pieces: Buffer[] | undefined = [];
+  #bytes = 0;
+  #isGone = false;
+  #over = false;
+  onReady: () => void = () => undefined;
+  onGone: () => void = () => undefined;
+
+  constructor(options: KeptAnswerOptions) {
+    this.#options = options;
+    options.sink.onReady = () => this.onReady();
+    options.sink.onGone = () => {
+      this.#isGone = true;
+      if (this.#pieces === undefined) this.onGone();
+      else this.onReady();
+    };
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#bytes += bytes.length;
+    this.#pieces?.push(bytes);
+    if (this.#bytes > this.#options.maxBytes && this.#pieces !== undefined) {
+      this.#pieces = undefined;
+      // Nobody waits for it any more, and nobody can come back for it.
+      if (this.#isGone) this.onGone();
+    }
+    return this.#isGone || this.#options.sink.write(bytes);
+  }
+
+  end(): void {
+    this.#options.sink.end();
+    this.#finish(this.#pieces && Buffer.concat(this.#pieces).toString('utf8'));
+  }
+
+  cut(): void {
+    this.#options.sink.cut();
+    this.#finish(undefined);
+  }
+
+  #finish(text: string | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#options.onEnd(text);
+  }
+}

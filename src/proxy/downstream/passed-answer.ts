@@ -1,0 +1,97 @@
+/** One large answer on its way to its client, piece by piece: as the body of the response, or as the last event of a stream. */
+import type { AnswerSink } from '../../upstream/upstream.ts';
+import type { ClientResponse } from '../client-response.ts';
+
+/** A client that takes nothing of what waits for it is cut off after so long. */
+const PATIENCE_MS = 30_000;
+
+/** So much may wait for a client before its server is made to wait, in bytes. */
+const MAX_WAITING_BYTES = 128 * 1024;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+
+/** The body of a response under HTTP 200, in chunks: its length is not known. */
+export function passAsBody(response: ClientResponse, headers: Readonly<Record<string, string>>): AnswerSink {
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  return new PassedAnswer(response, (bytes) => response.write(bytes), '');
+}
+
+/** The last event of a stream that has begun. */
+export function passAsEvent(response: ClientResponse, id?: string): AnswerSink {
+  response.write(`${id === undefined ? '' : `id: ${id}\n`}event: message\ndata: `);
+  return new PassedAnswer(response, (bytes) => response.write(oneLine(bytes)), '\n\n');
+}
+
+class PassedAnswer implements AnswerSink {
+  readonly #response: ClientResponse;
+  readonly #write: (bytes: Buffer) => boolean;
+  readonly #last: string;
+  #waiting = false;
+  #over = false;
+  #watched = false;
+  onReady: () => void = () => undefined;
+  onGone: () => void = () => undefined;
+
+  constructor(response: ClientResponse, write: (bytes: Buffer) => boolean, last: string) {
+    this.#response = response;
+    this.#write = write;
+    this.#last = last;
+    response.once('close', () => {
+      if (this.#over) return;
+      this.#over = true;
+      this.onGone();
+    });
+  }
+
+  write(bytes: Buffer): boolean {
+    const response = this.#response;
+    // Another connection may have taken the place of this one.
+    if (this.#over || response.writableEnded || response.destroyed) return true;
+    if (this.#write(bytes) || response.writableLength < MAX_WAITING_BYTES) return true;
+    if (!this.#waiting) {
+      this.#waiting = true;
+      response.once('drain', () => this.#drained());
+      this.#watch();
+    }
+    return false;
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#watched) this.#response.prependOnceListener('finish', () => this.#response.socket?.setTimeout(0));
+    this.#response.end(this.#last);
+  }
+
+  /** Without the end of the body the client knows that the answer is not complete. */
+  cut(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#response.destroy();
+  }
+
+  #drained(): void {
+    this.#waiting = false;
+    if (!this.#over) this.onReady();
+  }
+
+  #watch(): void {
+    if (this.#watched) return;
+    this.#watched = true;
+    this.#response.setTimeout(PATIENCE_MS, () => {
+      if (this.#response.writableLength > 0 || (this.#response.socket?.writableLength ?? 0) > 0)
+        this.#response.destroy();
+    });
+  }
+}
+
+/** In valid JSON a raw line break stands only between tokens, so that it may become a space. */
+function oneLine(bytes: Buffer): Buffer {
+  if (!bytes.includes(LF) && !bytes.includes(CR)) return bytes;
+  const line = Buffer.from(bytes);
+  for (const breaking of [LF, CR])
+    for (let at = line.indexOf(breaking); at !== -1; at = line.indexOf(breaking, at + 1)) line[at] = SPACE;
+  return line;
+}
