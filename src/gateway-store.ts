@@ -15,6 +15,11 @@ export interface OpenedStore {
 
 /** Rejects when the store cannot be read. What is in it and does not hold is left out, and said in the log. */
 export async function readStore(store: Store, file: Config, telemetry: Telemetry): Promise<OpenedStore> {
+  // Changes and refusals fail while it is away, which whoever reads the log must not have to find out by them.
+  store.onReach((failure) => {
+    if (failure === undefined) telemetry.log.info('the store answers again');
+    else telemetry.log.error({ reason: failure.message }, 'the store does not answer; what is configured is served on');
+  });
   const stored = new StoredConfig(store, process.env, (server) =>
     telemetry.addSecrets(configSecrets({ ...file, servers: [server] })),
   );

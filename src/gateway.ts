@@ -227,7 +227,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         const { requestsInFlight } = await crew.sample();
         return { sessions: sessions.size, requestsInFlight: exchanges.size + requestsInFlight };
       },
-      metrics: () => operations.metrics(),
+      refused: (code) => front.metrics.refusal(code),
+      metrics: (isVisible) => operations.metrics(isVisible),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
       setLogLevel,
     }),
@@ -249,8 +250,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
-    metrics: async () =>
-      front.metrics.text(metricSources({ front, webSockets, reloader, identities, workers: await crew.sample() })),
+    metrics: async (isVisible) => {
+      const workers = await crew.sample();
+      return front.metrics.text(metricSources({ front, webSockets, reloader, identities, workers }), isVisible);
+    },
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel,
     workers: async () => ({ status: crew.status, ...(await crew.sample()) }),

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Principal } from '../auth/authenticator.ts';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
+import type { ErrorCode } from '../shared/errors.ts';
 import type { Candidates } from '../runtime/candidates.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { StoredConfig } from '../runtime/stored-config.ts';
@@ -32,7 +33,9 @@ export interface ManagementContext {
   /** What clients have open at present. */
   readonly load: () => Promise<{ readonly sessions: number; readonly requestsInFlight: number }>;
   /** For Prometheus. */
-  readonly metrics: () => Promise<string>;
+  readonly metrics: (isVisible: (server: string) => boolean) => Promise<string>;
+  /** Counts a request that came to nothing. */
+  readonly refused: (code: ErrorCode) => void;
   readonly certificates: (isVisible: (server: string) => boolean) => Inventory;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;

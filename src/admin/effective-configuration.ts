@@ -11,11 +11,15 @@ const LIMITS = { depth: 32, entries: 10_000, text: 1_000_000 };
 /** Only these servers are shown. What stands where a secret may stand is masked whatever it is. */
 export function effectiveConfiguration(config: Config, servers: readonly ServerConfig[]): unknown {
   const { gateway } = config;
+  const names = new Set(servers.map(({ name }) => name));
   const redactor = createRedactor();
   redactor.addSecrets(configSecrets(config));
   const shown = {
     gateway: {
       ...gateway,
+      groups: Object.fromEntries(
+        Object.entries(gateway.groups).map(([name, members]) => [name, members.filter((member) => names.has(member))]),
+      ),
       agentIds: gateway.agentIds.map(() => MASK),
       hmacSecret: gateway.hmacSecret === undefined ? undefined : MASK,
       tls: gateway.tls && withoutKeys(gateway.tls),

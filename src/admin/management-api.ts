@@ -83,8 +83,13 @@ export class ManagementApi implements AsyncDisposable {
       const failure = expectedFailure(error, request.method);
       if (failure === undefined) throw error;
       outcome = failure.code;
+      this.#context.refused(failure.code);
       await this.#recordDenial(failure, action, incoming);
-      if (failure.cause !== undefined) log.info({ err: failure.cause, requestId }, 'why the request was refused');
+      if (failure.cause !== undefined) {
+        // Not the caller's doing: somebody has to look at it.
+        const level = failure.source === 'gateway' ? 'error' : 'info';
+        log[level]({ err: failure.cause, requestId }, 'why the request was refused');
+      }
       respondProblem(response, failure, requestId);
     } finally {
       const ms = Math.round(performance.now() - startedAt);
@@ -166,13 +171,14 @@ export class ManagementApi implements AsyncDisposable {
     action: string | undefined,
     { request, requestId, principal }: ManagementRequest,
   ): Promise<void> {
-    if (failure.code !== 'forbidden') return;
+    const denied = failure.cause instanceof DeniedObject ? failure.cause.object : undefined;
+    if (failure.code !== 'forbidden' && denied === undefined) return;
     try {
       await this.#context.store.recordDenial({
         actor: { subject: principal.subject, user: principal.user, requestId, address: request.socket.remoteAddress },
         action: action ?? 'unknown',
-        object: failure.cause instanceof DeniedObject ? failure.cause.object : undefined,
-        reason: failure.message,
+        object: denied,
+        reason: failure.code === 'forbidden' ? failure.message : 'It does not exist for this caller.',
       });
     } catch (error) {
       this.#context.log.error({ err: error, requestId }, 'a denial could not be written into the audit log');

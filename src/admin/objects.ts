@@ -5,12 +5,16 @@ import type { Permission } from '../auth/permissions.ts';
 import type { Access } from '../config/registration.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { ObjectReference } from '../store/store.ts';
-import type { Call } from './http/call.ts';
+import { DeniedObject, type Call } from './http/call.ts';
 import { invalidInput } from './http/problem.ts';
 
-/** The failure of a request for what is not there, and for what the caller may not know of: they look the same. */
-export function noSuchObject(kind: string, key: string): GatewayError {
-  return new GatewayError('no_such_object', `There is no ${kind} "${key.slice(0, 100)}".`);
+/**
+ * The failure of a request for what is not there, and for what the caller may not know of: they look the same. With
+ * `hidden`, which is there, the audit log knows better.
+ */
+export function noSuchObject(kind: string, key: string, hidden?: ObjectReference): GatewayError {
+  const cause = hidden && new DeniedObject(hidden);
+  return new GatewayError('no_such_object', `There is no ${kind} "${key.slice(0, 100)}".`, { cause });
 }
 
 export interface Owned {
@@ -42,8 +46,9 @@ export function admitted<T extends Owned>(
   object: T | undefined,
   { kind, key, permission, sees = seesByAccess }: Admission<T>,
 ): T {
-  if (object === undefined || !sees(call.principal, object)) throw noSuchObject(kind, key);
-  call.need(permission, object.access, { kind, id: object.id, name: object.name } satisfies ObjectReference);
+  const reference = object && ({ kind, id: object.id, name: object.name } satisfies ObjectReference);
+  if (object === undefined || !sees(call.principal, object)) throw noSuchObject(kind, key, reference);
+  call.need(permission, object.access, reference);
   return object;
 }
 

@@ -25,7 +25,8 @@ const KINDS: Readonly<Record<keyof SelectionInput, readonly ItemKind[]>> = {
 };
 
 /**
- * References to what is selected. A list that is left out keeps what `before` has of its kinds. Throws `invalid_input`
+ * References to what is selected. A list that is left out keeps what `before` has of its kinds, and every list what the
+ * caller does not see there: he could not have written it down. Throws `invalid_input`
  * with everything that the caller does not see or that is not there; a server that was never reached may have anything.
  */
 export async function resolveSelection(
@@ -64,6 +65,7 @@ export async function resolveSelection(
       }
       if (!result.some((other) => isSame(other, reference))) result.push(reference);
     }
+    result.push(...before.filter(({ kind, server }) => kinds.includes(kind) && !servers.has(server)));
   }
   const [first, ...rest] = errors;
   if (first !== undefined) throw invalidInput([first, ...rest]);

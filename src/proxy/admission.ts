@@ -3,6 +3,7 @@ import type { Principal } from '../auth/authenticator.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { RequestHead } from '../shared/request-head.ts';
+import { NOT_FOR_HIM } from './denial.ts';
 import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import { expected } from './respond.ts';
@@ -62,8 +63,13 @@ export async function endpointOf(
     return { route, view: views.view(principal, route) };
   } catch (error) {
     if (views.exists(route)) {
-      const reason = 'It does not exist for this caller.';
-      await front.recordDenial({ ...caller, action: 'open', server: routeKey(route), target: undefined, reason });
+      await front.recordDenial({
+        ...caller,
+        action: 'open',
+        server: routeKey(route),
+        target: undefined,
+        reason: NOT_FOR_HIM,
+      });
     }
     throw error;
   }

@@ -1,6 +1,7 @@
 /** Has a refusal of what somebody may not do written into the audit log, before the caller hears of it. */
 import type { Principal } from '../auth/authenticator.ts';
 import type { ErrorCode, GatewayError } from '../shared/errors.ts';
+import { HiddenTarget } from './hidden-target.ts';
 
 export interface Denied {
   readonly principal: Principal;
@@ -18,6 +19,9 @@ export interface Denied {
 /** Resolves when it is written, or when that is impossible; then the log has it. */
 export type RecordDenial = (denied: Denied) => Promise<void>;
 
+/** The reason why something is denied that exists for others: the caller hears that it does not exist. */
+export const NOT_FOR_HIM = 'It does not exist for this caller.';
+
 const DENIALS: ReadonlySet<ErrorCode> = new Set(['forbidden', 'tool_not_allowed']);
 
 /** Does nothing for other failures. Never rejects. */
@@ -26,5 +30,7 @@ export async function recordDenial(
   failure: GatewayError,
   asked: () => Omit<Denied, 'reason'>,
 ): Promise<void> {
-  if (DENIALS.has(failure.code)) await record({ ...asked(), reason: failure.message });
+  if (failure.cause instanceof HiddenTarget)
+    await record({ ...asked(), server: failure.cause.server, reason: NOT_FOR_HIM });
+  else if (DENIALS.has(failure.code)) await record({ ...asked(), reason: failure.message });
 }

@@ -4,6 +4,7 @@ import { isConfined, may, seesInApi } from '../auth/authorize.ts';
 import type { Permission } from '../auth/permissions.ts';
 import { GATEWAY_SPEC_VERSION } from '../mcp/versions.ts';
 import type { ReloadResult, ReloadStatus } from '../runtime/reload.ts';
+import { visibleReload } from '../runtime/visible-reload.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { CONTENT_TYPE } from '../telemetry/exposition.ts';
 import type { HealthState } from '../upstream/health.ts';
@@ -26,7 +27,7 @@ export interface OperationsDeps {
   readonly reload: () => Promise<ReloadResult>;
   readonly reloads: () => ReloadStatus;
   /** In the text format of Prometheus. */
-  readonly metrics: () => Promise<string>;
+  readonly metrics: (isVisible: (server: string) => boolean) => Promise<string>;
   /** The processes beside this one that serve the same port. */
   readonly workers: () => Promise<WorkersDocument>;
   /** Certificates, authorities and revocation lists, with who uses them. */
@@ -89,7 +90,7 @@ export async function handleOperation(
       return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller, await deps.workers())));
     case 'metrics':
       allow(request, 'GET', 'HEAD');
-      return respondText(response, CONTENT_TYPE, await deps.metrics());
+      return respondText(response, CONTENT_TYPE, await deps.metrics((server) => isVisible(deps.front, caller, server)));
     case 'certs':
       allow(request, 'GET', 'HEAD');
       return respondJson(
@@ -99,7 +100,7 @@ export async function handleOperation(
       );
     case 'log-level':
       allow(request, 'PUT');
-      return changeLogLevel(deps, request, response);
+      return changeLogLevel(deps, request, response, caller);
     case 'reload':
       allow(request, 'POST');
       return reload(deps, response, caller);
@@ -153,17 +154,12 @@ function isVisible({ runtime }: Front, { principal }: Caller, server: string): b
   return access !== undefined && seesInApi(principal, access);
 }
 
-/** Without the names of servers that do not exist for the caller; what sentences say goes only to those for whom all do. */
 function visibleResult(front: Front, caller: Caller, result: ReloadResult): ReloadResult {
-  if (!viewsOf(front.runtime()).restricted || may(caller.principal, 'visibility.all')) return result;
-  const visible = (names: readonly string[]): readonly string[] =>
-    names.filter((name) => isVisible(front, caller, name));
-  const { added, removed, changed, kept } = result.servers;
-  const servers = { added: visible(added), removed: visible(removed), changed: visible(changed), kept: visible(kept) };
-  return { ...result, servers, notes: [], errors: result.ok ? [] : [HIDDEN_REASON] };
+  return visibleReload(result, front.runtime().config, {
+    seesAll: may(caller.principal, 'visibility.all'),
+    isVisible: (server) => isVisible(front, caller, server),
+  });
 }
-
-const HIDDEN_REASON = 'The reason is in the log, and in this answer for those who may see all servers.';
 
 /** Of the servers only those that exist for the caller. */
 function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller, workers: WorkersDocument): object {
@@ -237,7 +233,12 @@ function close(deps: OperationsDeps, response: ServerResponse): void {
   respondJson(response, 200, JSON.stringify(body), { connection: 'close' });
 }
 
-async function changeLogLevel(deps: OperationsDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function changeLogLevel(
+  deps: OperationsDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+  caller: Caller,
+): Promise<void> {
   let body: unknown;
   try {
     body = JSON.parse(await readBody(request, 4_096));
@@ -249,7 +250,7 @@ async function changeLogLevel(deps: OperationsDeps, request: IncomingMessage, re
   if (typeof level !== 'string' || (server !== undefined && typeof server !== 'string')) {
     throw new GatewayError('invalid_params', 'The body must be {"level": "debug", "server": "name (optional)"}.');
   }
-  if (server !== undefined && !deps.front.runtime().pools.has(server)) {
+  if (server !== undefined && !isVisible(deps.front, caller, server)) {
     throw new GatewayError('unknown_server', `No server "${server}" is configured.`);
   }
   try {

@@ -6,6 +6,7 @@ import { resolveUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Exchange } from './exchange.ts';
+import { withHiddenTarget } from './hidden-target.ts';
 import { ambiguous, isReadable, offering, ownerOf, unknownResource, type Owner } from './resource-owner.ts';
 import { checkServer } from './permit.ts';
 import { upstreamForListing } from './server-listing.ts';
@@ -24,7 +25,7 @@ export interface Target {
 /** The target of a request. Throws `unknown_server`, `invalid_params`, `method_not_found`, `forbidden` or `tool_not_allowed`. */
 export async function targetOf(exchange: Exchange): Promise<Target> {
   const { route, message } = exchange;
-  const target = await (route.kind === 'server' ? routedTarget(exchange) : unifiedTarget(exchange));
+  const target = await (route.kind === 'server' ? routedTarget(exchange) : sharedTarget(exchange));
   if (route.kind !== 'server') checkServer(exchange, target.pool.name);
   if (message.method === 'tools/call' && target.name !== undefined) checkTool(target.pool, target.name);
   exchange.notes.server = target.pool.name;
@@ -86,6 +87,14 @@ async function ownUri(exchange: Exchange, pool: UpstreamPool, uri: string): Prom
 function ownTemplate({ message }: Exchange, shown: ServerView, pool: UpstreamPool, template: string): Target {
   if (!shown.shows('resource-template', template)) throw unknownResource(template);
   return { pool, message, name: template };
+}
+
+async function sharedTarget(exchange: Exchange): Promise<Target> {
+  try {
+    return await unifiedTarget(exchange);
+  } catch (error) {
+    throw withHiddenTarget(error, exchange);
+  }
 }
 
 async function unifiedTarget(exchange: Exchange): Promise<Target> {

@@ -46,6 +46,7 @@ export class SqlStore extends SqlReader implements Store {
   readonly #vault: Vault;
   readonly #denials = new DenialQueue(async (entries) => this.#writeLines(entries));
   readonly #listeners = new Set<(revision: number) => void>();
+  readonly #reachListeners = new Set<(failure: StoreError | undefined) => void>();
   readonly #sweep: NodeJS.Timeout;
   readonly #stopWatching: () => void;
   /** The newest revision that listeners know of. */
@@ -57,6 +58,7 @@ export class SqlStore extends SqlReader implements Store {
   /** Somebody has asked after the present look had begun. */
   #lookAgain = false;
   #closed = false;
+  #reached = true;
 
   private constructor(engine: Engine, vault: Vault, state: StoreState) {
     super(engine.read, vault);
@@ -158,6 +160,11 @@ export class SqlStore extends SqlReader implements Store {
     return this.run(async () => (await readState(this.#engine.read)).revision);
   }
 
+  onReach(listener: (failure: StoreError | undefined) => void): () => void {
+    this.#reachListeners.add(listener);
+    return () => this.#reachListeners.delete(listener);
+  }
+
   onChange(listener: (revision: number) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -253,12 +260,22 @@ export class SqlStore extends SqlReader implements Store {
       while (this.#lookAgain && !this.#closed) {
         this.#lookAgain = false;
         this.#tell(await this.revision());
+        this.#tellReach(undefined);
       }
-    } catch {
+    } catch (error) {
       // It is looked at again soon.
+      if (!this.#closed) this.#tellReach(asStoreError(error));
     } finally {
       this.#looking = false;
     }
+  }
+
+  /** Only turns are told. */
+  #tellReach(failure: StoreError | undefined): void {
+    const isReached = failure === undefined;
+    if (isReached === this.#reached) return;
+    this.#reached = isReached;
+    for (const listener of this.#reachListeners) listener(failure);
   }
 
   #tell(revision: number): void {

@@ -83,8 +83,8 @@ export class SqlWriter extends SqlReader implements contract.StoreWriter {
   async putOverride(override: ItemOverride, version: Version): Promise<contract.OverrideRecord> {
     return this.run(async () => putOverride(this.#tx, override, version));
   }
-  async deleteOverride(item: ItemReference): Promise<void> {
-    await this.run(async () => deleteOverride(this.#tx, item));
+  async deleteOverride(item: ItemReference, version?: number): Promise<void> {
+    await this.run(async () => deleteOverride(this.#tx, item, version));
   }
   async insertUser(record: contract.NewRecord<contract.UserRecord>): Promise<contract.UserRecord> {
     return this.run(async () => insert(this.#tx, USERS, record));

@@ -30,6 +30,8 @@ export interface Store extends StoreReader, AsyncDisposable {
   onChange(listener: (revision: number) => void): () => void;
   /** Another process is known to have made this revision: whoever listens is told, without a look of its own. */
   noticed(revision: number): void;
+  /** Calls when the store stops to answer, with the reason, and with undefined when it answers again. Returns how to end it. */
+  onReach(listener: (failure: StoreError | undefined) => void): () => void;
 }
 
 export interface ChangeIntent {
@@ -115,7 +117,7 @@ export interface StoreWriter extends StoreReader {
   ): Promise<VirtualServerRecord>;
   deleteVirtualServer(id: string, version?: number): Promise<VirtualServerRecord>;
   putOverride(override: ItemOverride, version: number | undefined): Promise<OverrideRecord>;
-  deleteOverride(item: ItemReference): Promise<void>;
+  deleteOverride(item: ItemReference, version?: number): Promise<void>;
   insertUser(record: NewRecord<UserRecord>): Promise<UserRecord>;
   updateUser(id: string, version: number | undefined, fields: Changes<UserRecord>): Promise<UserRecord>;
   /** Together with tokens, roles and memberships. */

@@ -22,7 +22,7 @@ export const METRICS = {
   gatehouse_refused_total: row(
     'counter',
     ['reason'],
-    'HTTP requests and WebSockets that were refused before any message was read; the reason is the code of the error.',
+    'HTTP requests and WebSockets that were refused before any message was read, and what the management API refused; the reason is the code of the error.',
   ),
   gatehouse_denied_total: row(
     'counter',

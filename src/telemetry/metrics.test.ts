@@ -11,6 +11,7 @@ const NOTHING: MetricSources = {
   certificates: [],
   workers: { serving: 0, exits: 0, counts: [] },
 };
+const everything = (): boolean => true;
 const server = (name: string): MetricSources['servers'][number] => ({
   name,
   state: 'healthy',
@@ -21,7 +22,7 @@ const server = (name: string): MetricSources['servers'][number] => ({
 
 it('every metric of the table is in the text, with its type', () => {
   using metrics = new Metrics('1.2.3');
-  const text = metrics.text(NOTHING);
+  const text = metrics.text(NOTHING, everything);
   const typed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]);
   const known = Object.entries(METRICS).map(([name, { type }]) => [name, type]);
   expect(Object.fromEntries(typed)).toEqual(Object.fromEntries(known));
@@ -34,7 +35,7 @@ it('requests are counted by route, server, method and outcome, and timed in cumu
   metrics.request('server', 'github', 'tools/call', 'ok', 3);
   metrics.request('server', 'github', 'tools/call', 'ok', 4);
   metrics.request('server', 'github', 'tools/call', 'server_timeout', 200_000);
-  const text = metrics.text({ ...NOTHING, servers: [server('github')] });
+  const text = metrics.text({ ...NOTHING, servers: [server('github')] }, everything);
   const labels = 'route="server",server="github",method="tools/call"';
   expect(text).toContain(`gatehouse_requests_total{${labels},outcome="ok"} 2\n`);
   expect(text).toContain(`gatehouse_requests_total{${labels},outcome="server_timeout"} 1\n`);
@@ -51,7 +52,7 @@ it('the number of series is bounded: unknown methods share one, and servers that
   for (let count = 0; count < 1_000; count++) metrics.request('unified', undefined, `made/up-${count}`, 'ok', 1);
   metrics.request('server', 'gone', 'ping', 'ok', 1);
   metrics.request('server', 'there', 'ping', 'ok', 1);
-  const text = metrics.text({ ...NOTHING, servers: [server('there')] });
+  const text = metrics.text({ ...NOTHING, servers: [server('there')] }, everything);
   expect(text.match(/^gatehouse_requests_total\{/gm)).toHaveLength(2);
   expect(text).toContain('method="other",outcome="ok"} 1000\n');
   expect(text).not.toContain('gone');
@@ -63,7 +64,7 @@ it('refusals are counted by their reason, and those for want of rights as denial
   metrics.refusal('not_found');
   metrics.request('server', 'a', 'tools/call', 'tool_not_allowed', 1);
   metrics.request('server', 'a', 'tools/call', 'server_timeout', 1);
-  const text = metrics.text({ ...NOTHING, servers: [server('a')] });
+  const text = metrics.text({ ...NOTHING, servers: [server('a')] }, everything);
   expect(text.match(/^gatehouse_refused_total.*$/gm)).toEqual([
     'gatehouse_refused_total{reason="unauthorized"} 1',
     'gatehouse_refused_total{reason="not_found"} 1',
@@ -76,20 +77,23 @@ it('refusals are counted by their reason, and those for want of rights as denial
 
 it('servers, reloads and certificates are told as they are at the moment of asking, and labels are escaped', () => {
   using metrics = new Metrics('1');
-  const text = metrics.text({
-    ...NOTHING,
-    servers: [server('one'), { ...server('two'), state: 'tls-error', up: false }],
-    reloads: { succeeded: 3, failed: 2, tlsFailures: 1, lastSuccess: 1_700_000_001_000 },
-    certificates: [
-      {
-        subject: 'CN="odd\\name"\nO=x',
-        fingerprint: 'AA:BB',
-        role: 'client-certificate',
-        user: 'server:one',
-        notAfter: new Date('2027-01-01T00:00:00Z'),
-      },
-    ],
-  });
+  const text = metrics.text(
+    {
+      ...NOTHING,
+      servers: [server('one'), { ...server('two'), state: 'tls-error', up: false }],
+      reloads: { succeeded: 3, failed: 2, tlsFailures: 1, lastSuccess: 1_700_000_001_000 },
+      certificates: [
+        {
+          subject: 'CN="odd\\name"\nO=x',
+          fingerprint: 'AA:BB',
+          role: 'client-certificate',
+          user: 'server:one',
+          notAfter: new Date('2027-01-01T00:00:00Z'),
+        },
+      ],
+    },
+    everything,
+  );
   expect(text).toContain('gatehouse_servers{state="healthy"} 1\n');
   expect(text).toContain('gatehouse_server_up{server="two"} 0\n');
   expect(text).toContain('gatehouse_server_state{server="two",state="tls-error"} 1\n');

@@ -87,18 +87,25 @@ export class Metrics implements Disposable {
     };
   }
 
-  /** The text format of Prometheus: this process and its workers as one. */
-  text(sources: MetricSources): string {
-    const servers = new Set(sources.servers.map(({ name }) => name));
-    const { workers } = sources;
-    const all = together([this.counts(servers), ...workers.counts]);
-    const requests = all.requests.filter(({ server }) => server === '' || servers.has(server));
+  /** The text format of Prometheus: this process and its workers as one, without the series of servers of which whoever asks may not know. */
+  text(all: MetricSources, isVisible: (server: string) => boolean): string {
+    const servers = new Set(all.servers.map(({ name }) => name));
+    const { workers } = all;
+    const counted = together([this.counts(servers), ...workers.counts]);
+    const requests = counted.requests.filter(
+      ({ server }) => server === '' || (servers.has(server) && isVisible(server)),
+    );
+    const sources = {
+      ...all,
+      servers: all.servers.filter(({ name }) => isVisible(name)),
+      certificates: all.certificates.filter(({ user }) => isVisibleUser(user, isVisible)),
+    };
     return [
       family('gatehouse_build_info', [{ labels: [this.#version], value: 1 }]),
       ...requestFamilies(requests),
       family('gatehouse_requests_in_flight', [plain(sources.requestsInFlight)]),
-      family('gatehouse_refused_total', samplesOf(all.refused)),
-      family('gatehouse_denied_total', samplesOf(all.denied)),
+      family('gatehouse_refused_total', samplesOf(counted.refused)),
+      family('gatehouse_denied_total', samplesOf(counted.denied)),
       family('gatehouse_sessions', [plain(sources.sessions)]),
       family('gatehouse_websockets', [plain(sources.webSockets)]),
       ...serverFamilies(sources.servers),
@@ -112,7 +119,7 @@ export class Metrics implements Disposable {
       ),
       family('gatehouse_workers', [plain(workers.serving)]),
       family('gatehouse_worker_exits_total', [plain(workers.exits)]),
-      ...processFamilies(all.process),
+      ...processFamilies(counted.process),
     ].join('');
   }
 
@@ -175,6 +182,11 @@ function reloadFamilies({ succeeded, failed, tlsFailures, lastSuccess }: ReloadS
     family('gatehouse_reload_last_success_timestamp_seconds', [plain((lastSuccess ?? 0) / 1000)]),
     family('gatehouse_tls_reload_failures_total', [plain(tlsFailures)]),
   ];
+}
+
+/** `server:NAME`, or somebody else. */
+function isVisibleUser(user: string, isVisible: (server: string) => boolean): boolean {
+  return !user.startsWith('server:') || isVisible(user.slice('server:'.length));
 }
 
 function isErrorCode(outcome: string): outcome is ErrorCode {

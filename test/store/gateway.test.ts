@@ -57,6 +57,14 @@ describe('a gateway', () => {
       expect(refused).toMatchObject({ status: 503, body: { code: 'storage_unavailable' } });
       expect(JSON.stringify(refused.body)).not.toContain(database.password);
       expect(gateway.stderr).not.toContain(database.password);
+      // Whoever watches the log hears of it, also when nobody wants to change anything.
+      await vi.waitFor(
+        () =>
+          expect(gateway.stderr).toMatch(
+            /"level":"error".*"reason":"The store cannot be used: .*"msg":"the store does not answer; what is configured/,
+          ),
+        { timeout: 30_000, interval: 200 },
+      );
     } finally {
       await gateway.stop();
     }

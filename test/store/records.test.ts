@@ -150,7 +150,12 @@ describeOnBothStores('records', (open) => {
     expect(two).toEqual({ ...item, ...NOTHING_SAID, ...rowOf(two), id: one.id, version: 2 });
     const stale = changed(store, async (tx) => tx.putOverride(override, 1));
     await expect(stale).rejects.toMatchObject({ code: 'stale' });
-    await changed(store, async (tx) => tx.deleteOverride(item));
+    // Nothing may have been said of it yet.
+    const late = changed(store, async (tx) => tx.putOverride(override, 0));
+    await expect(late).rejects.toMatchObject({ code: 'stale' });
+    const seen = changed(store, async (tx) => tx.deleteOverride(item, 1));
+    await expect(seen).rejects.toMatchObject({ code: 'stale' });
+    await changed(store, async (tx) => tx.deleteOverride(item, 2));
     expect(await store.overrides()).toEqual([]);
     await expect(changed(store, async (tx) => tx.deleteOverride(item))).rejects.toMatchObject({ code: 'missing' });
     const unseen = changed(store, async (tx) => tx.putOverride(override, 2));
@@ -271,6 +276,8 @@ describeOnBothStores('records', (open) => {
     await changed(store, async (tx) => tx.revoke('old', Date.now() - 3 * 86_400_000));
     await changed(store, async (tx) => tx.revoke('forever', undefined));
     await changed(store, async (tx) => tx.revoke('forever', undefined));
+    // Nothing that is revoked comes back because somebody revokes it once more.
+    await changed(store, async (tx) => tx.revoke('forever', Date.now() - 3 * 86_400_000));
     expect([await store.isRevoked('forever'), await store.isRevoked('old')]).toEqual([true, false]);
     expect(await store.revocations()).toEqual([{ jti: 'forever', expiresAt: undefined }]);
   });

@@ -20,6 +20,8 @@ export interface Audience {
   readonly permission: Permission;
   /** Of the object concerned; undefined = nobody's in particular: the permission must hold for everything. */
   readonly access: Access | undefined;
+  /** The server or virtual server that `access` is of. */
+  readonly of?: Pick<ObjectReference, 'kind' | 'id'> | undefined;
 }
 
 export interface NumberedEvent extends GatewayEvent {

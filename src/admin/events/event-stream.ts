@@ -2,6 +2,8 @@
 import type { ServerResponse } from 'node:http';
 import { may, seesInApi } from '../../auth/authorize.ts';
 import type { Principal } from '../../auth/authenticator.ts';
+import type { Access } from '../../config/registration.ts';
+import type { ObjectReference } from '../../store/store.ts';
 import type { EventBus, NumberedEvent } from './event-bus.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -12,6 +14,8 @@ export interface EventStreamOptions {
   readonly bus: EventBus;
   /** The caller as he is now; undefined once he may not call any more. */
   readonly principal: () => Principal | undefined;
+  /** Who may see a server or virtual server by now; undefined for one that is gone. */
+  readonly accessOf: (object: Pick<ObjectReference, 'kind' | 'id'>) => Access | undefined;
   /** Ends the stream. */
   readonly signal: AbortSignal;
   /** Types that are wanted, or what they begin with, such as `server.`; undefined = all. */
@@ -22,7 +26,7 @@ export interface EventStreamOptions {
 
 /** Resolves when the stream has ended. */
 export async function streamEvents(response: ServerResponse, options: EventStreamOptions): Promise<void> {
-  const { bus, principal, signal, types, lastEventId } = options;
+  const { bus, principal, accessOf, signal, types, lastEventId } = options;
   const ended = Promise.withResolvers<void>();
   const write = (text: string): void => {
     if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
@@ -33,7 +37,7 @@ export async function streamEvents(response: ServerResponse, options: EventStrea
     if (caller === undefined) return ended.resolve();
     if (event === undefined) return;
     const isWanted = types === undefined || types.some((type) => event.type === type || event.type.startsWith(type));
-    if (isWanted && mayHear(caller, event)) write(textOf(bus, event));
+    if (isWanted && mayHear(caller, event)) write(textOf(bus, event, may(caller, 'audit.read')));
   };
   response.writeHead(200, {
     'content-type': 'text/event-stream',
@@ -46,7 +50,7 @@ export async function streamEvents(response: ServerResponse, options: EventStrea
     write(`id: ${bus.latestId}\nevent: ${lastEventId === undefined ? 'hello' : 'reset'}\ndata: {}\n\n`);
   } else {
     response.flushHeaders();
-    for (const event of missed) deliver(event);
+    for (const event of missed) deliver(withAccess(event, accessOf));
   }
   const stop = bus.follow(deliver);
   const heartbeat = setInterval(() => {
@@ -72,8 +76,18 @@ function mayHear(principal: Principal, { audience: { permission, access } }: Num
   return seesInApi(principal, access) && may(principal, permission, access);
 }
 
-function textOf(bus: EventBus, event: NumberedEvent): string {
-  const { type, at, object, data } = event;
+/** What was for others when it happened is told to those who may see it now. */
+function withAccess(event: NumberedEvent, accessOf: EventStreamOptions['accessOf']): NumberedEvent {
+  const { of } = event.audience;
+  const access = of && accessOf(of);
+  return access === undefined ? event : { ...event, audience: { ...event.audience, access } };
+}
+
+/** Who has done it is for those who read the audit log. */
+function textOf(bus: EventBus, event: NumberedEvent, withActor: boolean): string {
+  const { type, at, object } = event;
+  const { by, ...others } = event.data;
+  const data = withActor && by !== undefined ? { ...others, by } : others;
   const body = JSON.stringify({
     type,
     at: new Date(at).toISOString(),

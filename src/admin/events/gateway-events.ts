@@ -18,7 +18,11 @@ export class GatewayEvents {
           at: Date.now(),
           object: { kind: 'gateway', id: registration.id, name },
           data: { state, reason: reason ?? null, since: new Date(since).toISOString() },
-          audience: { permission: 'status.read', access: registration.access },
+          audience: {
+            permission: 'status.read',
+            access: registration.access,
+            of: { kind: 'gateway', id: registration.id },
+          },
         });
     }
   }

@@ -5,7 +5,7 @@ import type { Access } from '../../config/registration.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { AuditRecord, Store } from '../../store/store.ts';
 import { isFields } from '../compatibility.ts';
-import type { EventBus } from './event-bus.ts';
+import type { Audience, EventBus } from './event-bus.ts';
 
 /** What one may have to be told of objects of this kind. */
 const PERMISSION_OF_KIND: Readonly<Record<string, Permission>> = {
@@ -81,27 +81,34 @@ export class StoreEvents implements AsyncDisposable {
         at,
         object,
         data: { audit: sequence, by: actor.subject },
-        audience: { permission: permissionOf(line), access: await this.#accessOf(line) },
+        audience: await this.#audienceOf(line),
       });
     }
   }
 
-  async #accessOf({ object, before, after }: AuditRecord): Promise<Access | undefined> {
+  /** Who may hear of it. What belongs to somebody, and of which nobody knows any more to whom, is for nobody in particular. */
+  async #audienceOf(line: AuditRecord): Promise<Audience> {
     const { store, runtime } = this.#options;
+    const { object, before, after } = line;
+    const permission = permissionOf(line);
+    if (object === undefined) return { permission, access: undefined };
+    if (object.kind === 'team')
+      return { permission, access: { visibility: 'team', owner: undefined, team: object.id } };
     const said = accessIn(after) ?? accessIn(before);
-    if (said !== undefined || object === undefined) return said;
-    if (object.kind === 'gateway') return (await store.gateway(object.id))?.access;
-    if (object.kind === 'server') return (await store.virtualServer(object.id))?.access;
-    if (object.kind === 'team') return { visibility: 'team', owner: undefined, team: object.id };
-    if (!['tool', 'resource', 'prompt'].includes(object.kind)) return undefined;
-    const server = (await store.item(object.id))?.server;
-    const configured = runtime().config.servers.find(({ name }) => name === server);
-    return (
-      configured?.registration.access ??
-      (server === undefined ? undefined : (await store.gatewayByName(server))?.access)
-    );
+    if (object.kind === 'gateway' || object.kind === 'server') {
+      const read = object.kind === 'gateway' ? store.gateway(object.id) : store.virtualServer(object.id);
+      return { permission, access: said ?? (await read)?.access ?? HIDDEN, of: object };
+    }
+    if (!['tool', 'resource', 'prompt'].includes(object.kind)) return { permission, access: undefined };
+    const name = (await store.item(object.id))?.server;
+    const configured = runtime().config.servers.find((server) => server.name === name)?.registration;
+    const server = configured ?? (name === undefined ? undefined : await store.gatewayByName(name));
+    const of = server && { kind: 'gateway', id: server.id };
+    return { permission, access: server?.access ?? HIDDEN, of };
   }
 }
+
+const HIDDEN: Access = { visibility: 'private', owner: undefined, team: undefined };
 
 function permissionOf({ object }: AuditRecord): Permission {
   return PERMISSION_OF_KIND[object?.kind ?? ''] ?? 'audit.read';

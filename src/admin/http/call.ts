@@ -8,7 +8,7 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { Actor, Changed, ObjectReference, StoreWriter } from '../../store/store.ts';
 import type { ManagementContext } from '../context.ts';
 import type { IdempotentRequest } from './idempotency.ts';
-import { readIfMatch, versionOf } from './etag.ts';
+import { readIfMatch, refuseIfNoneMatch, versionOf } from './etag.ts';
 import type { JsonAnswer, Route } from './route.ts';
 
 export interface CallOptions {
@@ -59,8 +59,17 @@ export class Call<P = unknown, Q = unknown, B = unknown> {
     this.#idempotent = options.idempotent;
   }
 
-  /** The entity tag that the object must have, without quotes; undefined = any. Throws `invalid_input`. */
+  /** Throws `stale_version` when the client wants that nothing is there yet (`If-None-Match: *`). To be called for what is there. */
+  refuseUnlessNew(): void {
+    refuseIfNoneMatch(this.headers['if-none-match']);
+  }
+
+  /**
+   * The entity tag that the object must have, without quotes; undefined = any. The object is there: throws as
+   * `refuseUnlessNew`, and `invalid_input`.
+   */
   get ifMatch(): string | undefined {
+    this.refuseUnlessNew();
     return readIfMatch(this.headers['if-match']);
   }
 

@@ -18,6 +18,23 @@ export function readIfMatch(header: string | undefined): string | undefined {
   ]);
 }
 
+/**
+ * Throws for a change with If-None-Match that finds what it is meant not to find: `stale_version` for `*`, and
+ * `invalid_input` for entity tags, which mean something for reading only.
+ */
+export function refuseIfNoneMatch(header: string | undefined): void {
+  if (header === undefined) return;
+  if (header.trim() === '*')
+    throw new GatewayError('stale_version', 'It is there already, and If-None-Match wants it not to be.');
+  throw invalidInput([
+    {
+      header: 'If-None-Match',
+      detail: 'can only be * with a change',
+      remedy: 'Send the ETag of what is to be changed in If-Match, or leave it out.',
+    },
+  ]);
+}
+
 /** True when the client has this state already. */
 export function isUnchanged(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;

@@ -1,5 +1,7 @@
 /** `/events`: what changes, as it happens. */
 import { z } from 'zod';
+import type { Config } from '../../config/config.ts';
+import type { Access } from '../../config/registration.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { eventSchema } from '../contract/events.ts';
 import { streamEvents } from '../events/event-stream.ts';
@@ -34,7 +36,7 @@ export const EVENT_ROUTES: readonly Route[] = [
     },
     errors: ['too_many_sessions'],
     async handle(call) {
-      const { events, currentPrincipal } = call.context;
+      const { events, currentPrincipal, runtime } = call.context;
       if (events.size >= MAX_STREAMS) {
         throw new GatewayError('too_many_sessions', `${MAX_STREAMS} clients follow events already; try again later.`);
       }
@@ -45,6 +47,7 @@ export const EVENT_ROUTES: readonly Route[] = [
           streamEvents(response, {
             bus: events,
             principal: () => currentPrincipal(call.principal),
+            accessOf: ({ kind, id }) => accessOf(runtime().config, kind, id),
             signal: call.signal,
             types: types === undefined ? undefined : types.split(',').map((type) => type.trim()),
             lastEventId: typeof last === 'string' ? last : undefined,
@@ -53,3 +56,9 @@ export const EVENT_ROUTES: readonly Route[] = [
     },
   }),
 ];
+
+function accessOf({ servers, virtualServers }: Config, kind: string, id: string): Access | undefined {
+  return kind === 'gateway'
+    ? servers.find(({ registration }) => registration.id === id)?.registration.access
+    : virtualServers.find((server) => server.id === id)?.access;
+}

@@ -175,8 +175,10 @@ async function find(call: Call, { kinds, singular }: Family, id: string, permiss
   const item = await call.context.store.item(id);
   const servers = await visibleServers(call);
   const server = item && servers.get(item.server);
-  if (item === undefined || server === undefined || !kinds.includes(item.kind)) throw noSuchObject(singular, id);
-  call.need(permission, server.access, { kind: singular, id, name: item.key });
+  if (item === undefined || !kinds.includes(item.kind)) throw noSuchObject(singular, id);
+  const reference = { kind: singular, id, name: item.key };
+  if (server === undefined) throw noSuchObject(singular, id, reference);
+  call.need(permission, server.access, reference);
   return { item, override: (await overridesByKey(call)).get(keyOf(item)), servers };
 }
 
@@ -226,8 +228,8 @@ async function putOrDelete(
   next: ItemOverride,
   before: OverrideRecord | undefined,
 ): Promise<OverrideRecord | undefined> {
-  if (!isNeutral(next)) return tx.putOverride(next, before?.version);
-  if (before !== undefined) await tx.deleteOverride(next);
+  if (!isNeutral(next)) return tx.putOverride(next, before?.version ?? 0);
+  if (before !== undefined) await tx.deleteOverride(next, before.version);
   return undefined;
 }
 

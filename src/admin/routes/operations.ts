@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { seesInApi } from '../../auth/authorize.ts';
 import { GATEWAY_SPEC_VERSION, ALL_VERSIONS } from '../../mcp/versions.ts';
 import type { ReloadResult } from '../../runtime/reload.ts';
+import { visibleReload } from '../../runtime/visible-reload.ts';
 import { CONTENT_TYPE } from '../../telemetry/exposition.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
 import { certificatesSchema, reloadSchema, statusSchema, versionSchema } from '../contract/operations.ts';
@@ -77,9 +78,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
       200: { description: 'The certificates that the listener and visible servers use.', schema: certificatesSchema },
     },
     async handle(call) {
-      const visible = new Set(
-        [...call.context.runtime().pools.values()].filter((pool) => isVisible(call, pool)).map(({ name }) => name),
-      );
+      const visible = visibleNames(call);
       return { body: call.context.certificates((server) => visible.has(server)) };
     },
   }),
@@ -91,10 +90,12 @@ export const OPERATION_ROUTES: readonly Route[] = [
     requires: { permission: 'status.read' },
     tag: TAG,
     summary: 'Metrics for Prometheus, the same as /metrics',
+    description: 'The series of servers are those that the caller sees.',
     answers: { 200: { description: 'Text in the exposition format.', schema: z.string(), contentType: CONTENT_TYPE } },
     async handle(call) {
       call.need('status.read');
-      return { text: await call.context.metrics(), contentType: CONTENT_TYPE };
+      const visible = visibleNames(call);
+      return { text: await call.context.metrics((server) => visible.has(server)), contentType: CONTENT_TYPE };
     },
   }),
   route({
@@ -166,6 +167,11 @@ export const OPERATION_ROUTES: readonly Route[] = [
   }),
 ];
 
+function visibleNames(call: Call): ReadonlySet<string> {
+  const pools = [...call.context.runtime().pools.values()];
+  return new Set(pools.filter((pool) => isVisible(call, pool)).map(({ name }) => name));
+}
+
 /** By what the configuration of now says: a pool may be older than the words about who sees it. */
 function isVisible(call: Call, { name }: UpstreamPool): boolean {
   const server = call.context.runtime().config.servers.find((one) => one.name === name);
@@ -196,27 +202,24 @@ function statusOf({ context }: Call, pool: UpstreamPool): z.infer<typeof statusS
   };
 }
 
-/** Names and errors may be of servers that the caller does not see. */
 function presentReload(call: Call, result: ReloadResult): z.infer<typeof reloadSchema> {
-  const { ok, trigger, at, ms, servers, notes, errors } = result;
-  const all = call.may('visibility.all');
   const { config } = call.context.runtime();
   const seen = new Set(
     config.servers.filter(({ registration }) => seesInApi(call.principal, registration.access)).map(({ name }) => name),
   );
-  const only = (names: readonly string[]): string[] => (all ? [...names] : names.filter((name) => seen.has(name)));
+  const { ok, trigger, at, ms, servers, notes, errors } = visibleReload(result, config, {
+    seesAll: call.may('visibility.all'),
+    isVisible: (server) => seen.has(server),
+  });
+  const { added, removed, changed, kept } = servers;
+  const mayOperate = call.may('gateway.operate');
   return {
     ok,
     trigger,
     at,
     ms,
-    servers: {
-      added: only(servers.added),
-      removed: only(servers.removed),
-      changed: only(servers.changed),
-      kept: only(servers.kept),
-    },
-    notes: all || call.may('gateway.operate') ? [...notes] : [],
-    errors: all || call.may('gateway.operate') ? [...errors] : [],
+    servers: { added: [...added], removed: [...removed], changed: [...changed], kept: [...kept] },
+    notes: mayOperate ? [...notes] : [],
+    errors: mayOperate ? [...errors] : [],
   };
 }

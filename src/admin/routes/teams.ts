@@ -155,6 +155,7 @@ export const TEAM_ROUTES: readonly Route[] = [
         throw invalidInput([{ parameter: 'email', detail: 'is no user', remedy: 'Create the user first.' }]);
       }
       const before = await membership(call, team, user.email);
+      if (before !== undefined) call.refuseUnlessNew();
       const next: MembershipRecord = { team: team.id, user: user.email, role: call.body?.role ?? 'member' };
       return call.change(
         async (tx) => {
@@ -195,7 +196,8 @@ export const TEAM_ROUTES: readonly Route[] = [
 async function find(call: Call, key: string, permission: 'teams.read' | 'teams.write'): Promise<TeamRecord> {
   const { store } = call.context;
   const team = (await store.team(key)) ?? (await store.teams()).find(({ name }) => name === key);
-  if (team === undefined || !call.may('teams.read', { team: team.id })) throw noSuchObject('team', key);
+  if (team === undefined) throw noSuchObject('team', key);
+  if (!call.may('teams.read', { team: team.id })) throw noSuchObject('team', key, referenceTo(team));
   call.need(permission, { team: team.id }, referenceTo(team));
   return team;
 }

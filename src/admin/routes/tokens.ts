@@ -198,9 +198,9 @@ export const TOKEN_ROUTES: readonly Route[] = [
 
 async function find(call: Call, id: string, permission: 'tokens.read' | 'tokens.write'): Promise<TokenRecord> {
   const token = await call.context.store.token(id);
-  const isVisible =
-    token !== undefined && (isOwn(call, token, permission) || call.may('tokens.read') || call.may(permission));
-  if (!isVisible) throw noSuchObject('token', id);
+  if (token === undefined) throw noSuchObject('token', id);
+  const isVisible = isOwn(call, token, permission) || call.may('tokens.read') || call.may(permission);
+  if (!isVisible) throw noSuchObject('token', id, referenceTo(token));
   if (!isOwn(call, token, permission)) call.need(permission, undefined, referenceTo(token));
   return token;
 }

@@ -173,6 +173,9 @@ export const USER_ROUTES: readonly Route[] = [
     answers: { 204: { description: 'The user has the role.' } },
     async handle(call) {
       const binding = await checkedBinding(call, call.params, call.query.team);
+      const { user, role, team } = binding;
+      const held = await call.context.store.roleBindings({ user });
+      if (held.some((had) => had.role === role && had.team === team)) call.refuseUnlessNew();
       return call.change(
         async (tx) => {
           await tx.putRoleBinding(binding);

@@ -71,6 +71,7 @@ export async function exportAll(call: Call, { parts, secrets }: ExportWish): Pro
         : joinSecrets(record, () => MASK)) as Transfer['gateways'][number]['entry'],
     }));
   }
+  const visible = await visibleServers(call);
   if (parts.has('servers')) {
     document.servers = listable(call, await store.virtualServers(), 'config.export').map((record) => ({
       name: record.name,
@@ -78,11 +79,12 @@ export async function exportAll(call: Call, { parts, secrets }: ExportWish): Pro
       ...accessOf(record.access),
       tags: [...record.tags],
       enabled: record.enabled,
-      items: record.items.map(({ server, kind, key }) => ({ server, kind, key })),
+      items: record.items
+        .filter(({ server }) => visible.has(server))
+        .map(({ server, kind, key }) => ({ server, kind, key })),
     }));
   }
   if (parts.has('items')) {
-    const visible = await visibleServers(call);
     document.items = (await store.overrides())
       .filter(({ server }) => {
         const known = visible.get(server);

@@ -4,6 +4,7 @@ import { seesInApi } from '../../auth/authorize.ts';
 import type { Permission } from '../../auth/permissions.ts';
 import { canonicalEntry, joinSecrets, separateSecrets, type Entry } from '../../config/entry-secrets.ts';
 import type { ItemKind, ItemOverride } from '../../config/registration.ts';
+import type { GatewayError } from '../../shared/errors.ts';
 import { newRowId } from '../../store/row-id.ts';
 import { MASK } from '../contract/gateways.ts';
 import type { Transfer } from '../contract/transfer.ts';
@@ -83,6 +84,7 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
   const { store } = call.context;
   const teams = await teamIds(store);
   const present = new Map((await store.virtualServers()).map((server) => [server.name, server]));
+  const visible = await visibleServers(call);
   for (const [index, wanted] of document.servers.entries()) {
     const before = present.get(wanted.name);
     const about = {
@@ -91,6 +93,8 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
       items: wanted.items,
       enabled: wanted.enabled,
     };
+    const shown = (before?.items ?? []).filter(({ server }) => visible.has(server));
+    const hidden = (before?.items ?? []).filter(({ server }) => !visible.has(server));
     await plan.add({
       kind: 'server',
       name: wanted.name,
@@ -102,15 +106,23 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
           {
             description: before.description,
             tags: before.tags,
-            items: before.items.map(({ server, kind, key }) => ({ server, kind, key })),
+            items: shown.map(({ server, kind, key }) => ({ server, kind, key })),
             enabled: before.enabled,
             access: before.access,
           },
         ),
       },
-      check: () => checkAccess(plan, wanted, 'servers.write', before?.access),
+      async check() {
+        await checkAccess(plan, wanted, 'servers.write', before?.access);
+        for (const [place, { server }] of wanted.items.entries()) {
+          if (!visible.has(server) && !document.gateways.some(({ name }) => name === server))
+            throw noSuchServer(server, `/items/${place}/server`);
+        }
+      },
       async apply(tx) {
-        const fields = { name: wanted.name, ...about, access: accessWith(await teamIds(tx), wanted) };
+        // What the caller does not see stays as it was: he could not have written it down.
+        const items = [...wanted.items, ...hidden];
+        const fields = { name: wanted.name, ...about, items, access: accessWith(await teamIds(tx), wanted) };
         if (before === undefined) await tx.insertVirtualServer(fields);
         else await tx.updateVirtualServer(before.id, before.version, fields);
       },
@@ -152,22 +164,21 @@ export async function planItems(plan: Plan): Promise<void> {
       before: before && { isKnown, isSame: isDeepStrictEqual(overrideOf(before), next) },
       check() {
         if (!isKnown) {
-          throw invalidInput([
-            {
-              pointer: '/server',
-              detail: `there is no server "${wanted.server}"`,
-              remedy: 'Import it as well, or take this out.',
-            },
-          ]);
+          throw noSuchServer(wanted.server, '/server');
         }
         call.need(PERMISSION[wanted.kind], server?.access);
       },
       async apply(tx) {
-        if (!isNeutral(next)) await tx.putOverride(next, before?.version);
-        else if (before !== undefined) await tx.deleteOverride(next);
+        if (!isNeutral(next)) await tx.putOverride(next, before?.version ?? 0);
+        else if (before !== undefined) await tx.deleteOverride(next, before.version);
       },
     });
   }
+}
+
+function noSuchServer(name: string, pointer: string): GatewayError {
+  const detail = `there is no server "${name}"`;
+  return invalidInput([{ pointer, detail, remedy: 'Import it as well, or take this out.' }]);
 }
 
 type Wanted = Omit<Transfer['items'][number], 'name' | 'title' | 'description' | 'annotations' | 'tags'> & {

@@ -3,7 +3,7 @@ import type { ItemKind, ItemOverride, ItemReference } from '../../config/registr
 import type { Db, Tx } from '../engine/engine.ts';
 import { type ItemRecord, type OverrideRecord, type SeenItem, StoreError } from '../store.ts';
 import { ITEMS, keyHash, OVERRIDES } from './entities.ts';
-import { findAll, insert, recordOf, update } from './entity.ts';
+import { findAll, insert, recordOf, remove, update } from './entity.ts';
 
 export async function readItems(
   db: Db,
@@ -44,7 +44,7 @@ export async function applyItems(tx: Tx, server: string, { added, changed, gone 
   for (const id of gone) await update(tx, ITEMS, id, undefined, { present: false });
 }
 
-/** Replaces what was said of the item before. With a version it must be there, at that version. */
+/** Replaces what was said of the item before. With a version it must be there, at that version; 0 = nothing may have been said. */
 export async function putOverride(
   tx: Tx,
   override: ItemOverride,
@@ -52,14 +52,15 @@ export async function putOverride(
 ): Promise<OverrideRecord> {
   const before = await findOverride(tx, override);
   if (before !== undefined) return update(tx, OVERRIDES, before.id, version, override);
-  if (version !== undefined) throw notChanged(override);
+  if (version !== undefined && version !== 0) throw notChanged(override);
   return insert(tx, OVERRIDES, override, { key_hash: keyHash(override.key) });
 }
 
-export async function deleteOverride(tx: Tx, item: ItemReference): Promise<void> {
+/** With a version it must be there at that version. */
+export async function deleteOverride(tx: Tx, item: ItemReference, version: number | undefined): Promise<void> {
   const before = await findOverride(tx, item);
   if (before === undefined) throw notChanged(item);
-  await tx.deleteFrom('overrides').where('id', '=', before.id).execute();
+  await remove(tx, OVERRIDES, before.id, version);
 }
 
 async function findOverride(db: Db, { server, kind, key }: ItemReference): Promise<OverrideRecord | undefined> {

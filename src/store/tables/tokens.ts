@@ -44,12 +44,20 @@ export async function revoke(tx: Tx, record: RevocationRecord): Promise<void> {
     .deleteFrom('revocations')
     .where('expires_at', '<', Date.now() - DAY_MS)
     .execute();
-  const row = toRow(REVOCATION, record);
+  const known = await tx.selectFrom('revocations').selectAll().where('jti', '=', record.jti).executeTakeFirst();
+  const before = known === undefined ? record : fromRow(REVOCATION, known);
+  const row = toRow(REVOCATION, { ...record, expiresAt: laterOf(before, record) });
   await tx
     .insertInto('revocations')
     .values(row)
     .onConflict((conflict) => conflict.column('jti').doUpdateSet({ expires_at: row['expires_at'] ?? null }))
     .execute();
+}
+
+/** What is revoked cannot be taken back, also not by revoking it once more for a shorter time. */
+function laterOf(one: RevocationRecord, other: RevocationRecord): number | undefined {
+  if (one.expiresAt === undefined || other.expiresAt === undefined) return undefined;
+  return Math.max(one.expiresAt, other.expiresAt);
 }
 
 export async function readAnswer(db: Db, key: IdempotencyKey): Promise<IdempotencyRecord | undefined> {

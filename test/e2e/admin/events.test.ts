@@ -39,12 +39,12 @@ it('changes are told to those who may read what has changed, and to nobody else'
     expect(namesOf(some)).toEqual(['hello', 'server.create public one', 'reload']);
     expect(namesOf(few)).toEqual(['hello', 'user.create new@example.com']);
   });
-  const [, change] = some.events;
-  expect(change?.data).toMatchObject({
-    type: 'server.create',
-    object: { kind: 'server' },
-    data: { by: expect.any(String) as string },
-  });
+  const shown = { type: 'server.create', object: { kind: 'server', name: 'public one' } };
+  expect(some.events[1]?.data).toMatchObject(shown);
+  // Who it was is in the audit log, and for those who may read that.
+  expect(some.events[1]?.data['data']).toEqual({ audit: expect.any(Number) as number });
+  const told = all.events.find(({ data }) => (data['object'] as { name?: string } | null)?.name === 'public one');
+  expect(told?.data).toMatchObject({ ...shown, data: { by: expect.any(String) as string } });
 });
 
 it('who comes back hears what he has missed, and is told when that cannot be known', async () => {
