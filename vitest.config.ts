@@ -2,6 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 const shared = { testTimeout: 60_000, hookTimeout: 120_000 };
 
+/** For all gateways that a test starts: every request takes the way through node:http. */
+const WITHOUT_FAST_PATH = { MCP_GATEWAY_FAST_PATH: 'off' };
+
 export default defineConfig({
   test: {
     globalSetup: ['test/rig/global-setup.ts'],
@@ -18,10 +21,39 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: 'fast-path-off',
+          // A second time: the suites in which clients post messages, except those that mostly wait for containers or servers.
+          include: [
+            'test/e2e/{client-requests,concurrency,federation-elicitation,http,metrics,restart-notices,resumption,routed}.test.ts',
+            'test/e2e/{auth,eras,intermediary,regressions,views,websocket}/**/*.test.ts',
+            'test/e2e/upstream-http/streamable-*.test.ts',
+          ],
+          exclude: [
+            'test/e2e/auth/{api-matrix,token-commands}.test.ts',
+            'test/e2e/eras/{connect,container}.test.ts',
+            'test/e2e/regressions/sizes.test.ts',
+            'test/e2e/views/health.test.ts',
+          ],
+          env: WITHOUT_FAST_PATH,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: 'conformance',
           // The suite gives some answers one second: it has the machine for itself.
           include: ['test/conformance/**/*.test.ts'],
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'conformance-fast-path-off',
+          include: ['test/conformance/official-suite.test.ts'],
+          env: WITHOUT_FAST_PATH,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -7,6 +7,7 @@ import { run } from '../../scripts/setup/run.ts';
 import { connectV1, connectV2 } from './clients.ts';
 import { dockerMissing } from './docker.ts';
 import { busyboxImage, fixtureImage } from './images.ts';
+import { runScript } from './gateway-process.ts';
 import { spawnHttpFixture, startHttpFixture, startSseFixture } from './servers.ts';
 
 const newClient = (): Client => new Client({ name: 'rig-test', version: '1.0.0' });
@@ -97,4 +98,18 @@ describe.skipIf(dockerMissing())('images', () => {
     const ran = await run('docker', ['run', '--rm', await busyboxImage(), 'sh', '-c', 'echo $((40 + 2))']);
     expect(ran).toEqual({ status: 0, stdout: '42\n', stderr: '' });
   });
+});
+
+it('gateways get the switch of the fast path, and nothing else that was not meant for them', async () => {
+  await using program = runScript(['-e', 'process.stdout.write(JSON.stringify(process.env))'], { env: { A: 'b' } });
+  await program.exited;
+  const names = [
+    'A',
+    'HOME',
+    'PATH',
+    ...(process.env['MCP_GATEWAY_FAST_PATH'] === undefined ? [] : ['MCP_GATEWAY_FAST_PATH']),
+  ];
+  const given = JSON.parse(program.stdout) as Record<string, string>;
+  expect(Object.keys(given).sort()).toEqual(names.sort());
+  expect(given['MCP_GATEWAY_FAST_PATH']).toBe(process.env['MCP_GATEWAY_FAST_PATH']);
 });
