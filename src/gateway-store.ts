@@ -2,7 +2,9 @@
 import type { Config } from './config/config.ts';
 import type { OnItems } from './runtime/build.ts';
 import { StoredConfig } from './runtime/stored-config.ts';
+import { AuditRetention } from './store/audit/audit-retention.ts';
 import type { Actor, Store } from './store/store.ts';
+import type { StoreStatus } from './store/store-status.ts';
 import { configSecrets } from './telemetry/config-secrets.ts';
 import type { Telemetry } from './telemetry/log.ts';
 
@@ -15,11 +17,6 @@ export interface OpenedStore {
 
 /** Rejects when the store cannot be read. What is in it and does not hold is left out, and said in the log. */
 export async function readStore(store: Store, file: Config, telemetry: Telemetry): Promise<OpenedStore> {
-  // Changes and refusals fail while it is away, which whoever reads the log must not have to find out by them.
-  store.onReach((failure) => {
-    if (failure === undefined) telemetry.log.info('the store answers again');
-    else telemetry.log.error({ reason: failure.message }, 'the store does not answer; what is configured is served on');
-  });
   const stored = new StoredConfig(store, process.env, (server) =>
     telemetry.addSecrets(configSecrets({ ...file, servers: [server] })),
   );
@@ -50,6 +47,42 @@ export function itemKeeper(
     keep(server, items).catch((error: unknown) =>
       log.warn({ err: error, server }, 'what the server lists could not be kept'),
     );
+  };
+}
+
+/** What has to be seen to while the gateway runs; to be disposed before the store. */
+export function tendStore(store: Store, log: Telemetry['log'], gateway: () => Config['gateway']): AsyncDisposable {
+  const retention = new AuditRetention({
+    store,
+    log,
+    limits() {
+      const { auditKeepDays: keepDays, auditKeepLines: keepLines } = gateway();
+      return { keepDays, keepLines };
+    },
+  });
+  // Changes and refusals fail meanwhile, which whoever reads the log must not have to find out by them.
+  const stop = store.onStatus(({ reachable, writable }, failure) => {
+    const reason = failure?.message;
+    if (!reachable) log.error({ reason }, 'the store does not answer; what is configured is served on');
+    else if (!writable) log.error({ reason }, 'the store takes no changes; what is configured is served on');
+    else log.info('the store answers and takes changes again');
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop();
+      await retention[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** How the store is, for `/status`. */
+export function storeDocument({ lastError, since, lastAnswer, ...status }: StoreStatus): object {
+  const time = (ms: number): string => new Date(ms).toISOString();
+  return {
+    ...status,
+    since: time(since),
+    lastAnswer: time(lastAnswer),
+    ...(lastError === undefined ? {} : { lastError: { ...lastError, at: time(lastError.at) } }),
   };
 }
 

@@ -9,7 +9,7 @@ import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { clientUrl, HEARTBEAT_MS, HostChecks } from './gateway-parts.ts';
-import { itemKeeper, readStore } from './gateway-store.ts';
+import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
 import { newSecret, openCrew, type Crew, type WorkersNeeds } from './gateway-workers.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
@@ -139,6 +139,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const current = stack.use(new CurrentRuntime(first, telemetry.log));
   place.current = current;
+  authentication.use(first.authenticator);
+  if (options.store !== undefined)
+    stack.use(tendStore(options.store, telemetry.log, () => current.runtime.config.gateway));
   const atBoot = bootServers(first, 'file');
   if (config.gateway.startup === 'strict') await startStrictly(first, atBoot, { telemetry, signal: options.signal });
   if (options.signal?.aborted === true)
@@ -191,6 +194,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onBegin: () => watch.acknowledge(),
     onEnd: () => {
       void watch.look();
+      authentication.use(current.runtime.authenticator);
       events.followRuntime(current.runtime);
       events.reloaded(reloader.status);
     },
@@ -250,9 +254,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => gateway.beginClose(),
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
+    store: () => options.store && storeDocument(options.store.status()),
     metrics: async (isVisible) => {
-      const workers = await crew.sample();
-      return front.metrics.text(metricSources({ front, webSockets, reloader, identities, workers }), isVisible);
+      const looked = { front, webSockets, reloader, identities, store: options.store, workers: await crew.sample() };
+      return front.metrics.text(metricSources(looked), isVisible);
     },
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
     setLogLevel,

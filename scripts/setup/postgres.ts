@@ -1,8 +1,8 @@
 /** Finds an installed PostgreSQL and runs one for a test: a server of its own, in a folder that is gone afterwards. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
-import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -19,6 +19,10 @@ export interface PostgresServer extends AsyncDisposable {
   /** `postgres://…` for a database of this name. */
   url(database: string): string;
   log(): Promise<string>;
+  /** Ends the server and leaves its data; `hard` is a crash of it. */
+  halt(how?: 'hard'): Promise<void>;
+  /** Starts it again, at the same port with the same data. */
+  resume(): Promise<void>;
 }
 
 /** Debian keeps it out of the path, by version. */
@@ -26,6 +30,8 @@ const DEBIAN_VERSIONS = '/usr/lib/postgresql';
 const ATTEMPTS = 3;
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 20_000;
+const QUIT_DEADLINE_MS = 5_000;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The folder of `initdb` and `postgres`; undefined when it is not installed. */
 export function postgresPrograms(): string | undefined {
@@ -44,20 +50,23 @@ export async function startPostgres(dataParent?: string): Promise<PostgresServer
   const programs = postgresPrograms();
   if (programs === undefined) throw new Error('PostgreSQL is not installed');
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-postgres-'));
-  const data = dataParent === undefined ? join(folder, 'data') : await mkdtemp(join(dataParent, 'data-'));
+  // From here on whatever ends this process takes everything along.
+  const leftovers = new Leftovers(folder);
   try {
+    const data = dataParent === undefined ? join(folder, 'data') : await mkdtemp(join(dataParent, 'data-'));
     const user = await unprivilegedUser();
     if (user !== undefined) for (const path of [folder, data]) await giveTo(user, path);
-    const password = randomBytes(12).toString('hex');
-    await initialize(programs, { folder, data, password, user });
+    const cluster = { programs, folder, data, password: randomBytes(12).toString('hex'), user, leftovers };
+    await initialize(cluster);
     for (let attempt = 1; ; attempt += 1) {
-      const started = await start(programs, { folder, data, password, user });
-      if (started !== undefined) return started;
+      const port = await freePort();
+      const started = await start(cluster, port);
+      if (started !== undefined) return serverOf(cluster, port, started);
       // Somebody else was faster to take the port that was free.
-      if (attempt === ATTEMPTS) throw new Error(`PostgreSQL does not start:\n${await readLog(folder)}`);
+      if (attempt === ATTEMPTS) throw new Error(`PostgreSQL does not start:\n${leftovers.log}`);
     }
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await leftovers[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -78,18 +87,21 @@ async function unprivilegedUser(): Promise<Unprivileged | undefined> {
 }
 
 interface Cluster {
+  /** Folder of `initdb` and `postgres`. */
+  readonly programs: string;
   /** Holds everything that is not said otherwise. */
   readonly folder: string;
   readonly data: string;
   readonly password: string;
   readonly user: Unprivileged | undefined;
+  readonly leftovers: Leftovers;
 }
 
 async function giveTo({ uid, gid }: Unprivileged, path: string): Promise<void> {
   if (existsSync(path)) await chown(path, uid, gid);
 }
 
-async function initialize(programs: string, { folder, data, password, user }: Cluster): Promise<void> {
+async function initialize({ programs, folder, data, password, user, leftovers }: Cluster): Promise<void> {
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (user !== undefined) await giveTo(user, passwordFile);
@@ -97,48 +109,120 @@ async function initialize(programs: string, { folder, data, password, user }: Cl
   const places = [`--waldir=${join(folder, 'wal')}`, data];
   const done = await run(join(programs, 'initdb'), [...args, '--locale=C', '--no-sync', ...places], {
     cwd: folder,
+    signal: leftovers.ended,
+    group: true,
     ...user,
   });
   if (done.status !== 0) throw new Error(`initdb failed: ${done.stderr}`);
   await rm(passwordFile);
 }
 
-async function start(programs: string, { folder, data, password, user }: Cluster): Promise<PostgresServer | undefined> {
-  const port = await freePort();
+interface Running {
+  readonly server: ChildProcess;
+  readonly exited: Promise<void>;
+}
+
+/** undefined when it does not come up. */
+async function start({ programs, folder, data, user, leftovers }: Cluster, port: number): Promise<Running | undefined> {
   const args = ['-D', data, '-h', '127.0.0.1', '-p', `${port}`, '-k', folder];
   const server = spawn(join(programs, 'postgres'), [...args, '-c', 'logging_collector=off'], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
     ...user,
   });
-  let text = '';
-  server.stderr.setEncoding('utf8').on('data', (piece: string) => {
-    text += piece;
-  });
-  // Whoever ends this process in a hurry does not leave the server behind.
-  const onExit = (): void => void server.kill('SIGQUIT');
-  process.once('exit', onExit);
+  leftovers.owns(server);
+  server.stderr.setEncoding('utf8').on('data', (piece: string) => leftovers.note(piece));
   const exited = new Promise<void>((resolve) => {
     server.once('close', () => resolve()).once('error', () => resolve());
   });
-  void exited.then(() => process.off('exit', onExit));
-  if (!(await ready(programs, port, server))) {
-    await stop(server, exited);
-    await writeFile(join(folder, 'log'), text);
-    return undefined;
-  }
+  if (await ready(programs, port, server)) return { server, exited };
+  await stop(server, exited);
+  return undefined;
+}
+
+function serverOf(cluster: Cluster, port: number, first: Running): PostgresServer {
+  const { password, folder, leftovers } = cluster;
+  let running = first;
   return {
     port,
     password,
-    pid: server.pid ?? 0,
     folder,
+    get pid() {
+      return running.server.pid ?? 0;
+    },
     url: (database) => `postgres://gatehouse:${password}@127.0.0.1:${port}/${database}`,
-    log: async () => Promise.resolve(text),
+    log: async () => Promise.resolve(leftovers.log),
+    async halt(how) {
+      if (how === 'hard') running.server.kill('SIGQUIT');
+      await stop(running.server, running.exited);
+    },
+    async resume() {
+      const again = await start(cluster, port);
+      if (again === undefined) throw new Error(`PostgreSQL does not start again:\n${leftovers.log}`);
+      running = again;
+    },
     async [Symbol.asyncDispose]() {
-      await stop(server, exited);
-      await rm(folder, { recursive: true, force: true });
+      await stop(running.server, running.exited);
+      await leftovers[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Sees to it that neither server nor folder stays behind, also when a signal ends this process in the middle. */
+class Leftovers implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #ended = new AbortController();
+  #server: ChildProcess | undefined;
+  #text = '';
+  readonly #onExit = (): void => this.#cleanUp();
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.#cleanUp();
+    this.#stopListening();
+    // Nobody else who listens wants more time: the signal does what it would have done.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    process.once('exit', this.#onExit);
+    for (const signal of SIGNALS) process.once(signal, this.#onSignal);
+  }
+
+  /** Ends what is being run on the way to a server. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  get log(): string {
+    return this.#text;
+  }
+
+  note(text: string): void {
+    this.#text += text;
+  }
+
+  owns(server: ChildProcess): void {
+    this.#server = server;
+    // It may have been on its way when the signal came.
+    if (this.#ended.signal.aborted) server.kill('SIGQUIT');
+  }
+
+  /** Without a turn of the event loop: there may be none any more. The server gives up at once. */
+  #cleanUp(): void {
+    this.#ended.abort();
+    if (this.#server?.kill('SIGQUIT') === true) waitForEnd(this.#server.pid ?? 0);
+    removeNow(this.#folder);
+  }
+
+  #stopListening(): void {
+    process.off('exit', this.#onExit);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
 }
 
 async function ready(programs: string, port: number, server: ChildProcess): Promise<boolean> {
@@ -153,14 +237,38 @@ async function ready(programs: string, port: number, server: ChildProcess): Prom
 
 /** SIGINT ends it at once, but tidily (pg_ctl calls it "fast"). */
 async function stop(server: ChildProcess, exited: Promise<void>): Promise<void> {
-  server.kill('SIGINT');
+  if (server.exitCode === null && server.signalCode === null) server.kill('SIGINT');
   const force = setTimeout(() => server.kill('SIGQUIT'), STOP_DEADLINE_MS);
   await exited;
   clearTimeout(force);
 }
 
-async function readLog(folder: string): Promise<string> {
-  return readFile(join(folder, 'log'), 'utf8').catch(() => '');
+/** Those who were killed may have a write under way. */
+function removeNow(folder: string): void {
+  const deadline = Date.now() + QUIT_DEADLINE_MS;
+  for (;;) {
+    try {
+      return rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
+/** What it writes in its last moments would stay behind. */
+function waitForEnd(pid: number): void {
+  const deadline = Date.now() + QUIT_DEADLINE_MS;
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  while (isAlive(pid) && Date.now() < deadline) Atomics.wait(pause, 0, 0, 10);
+}
+
+/** Its parent, which is waiting here, has not taken note of its end: it is a zombie then. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 async function freePort(): Promise<number> {

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly show?: boolean;
   /** Kills the program (SIGKILL) when aborted. */
   readonly signal?: AbortSignal;
+  /** Gives it a process group of its own, of which all are killed: for programs that start others. */
+  readonly group?: true;
 }
 
 /** Never rejects: a program that cannot be started has no status, and its error text in `stderr`. */
@@ -33,8 +35,14 @@ export async function run(command: string, args: readonly string[], options: Run
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       killSignal: 'SIGKILL',
+      detached: options.group === true,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    const { pid } = child;
+    const onAbort = (): void => {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    };
+    if (options.group === true) options.signal?.addEventListener('abort', onAbort, { once: true });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -46,6 +54,7 @@ export async function run(command: string, args: readonly string[], options: Run
       if (options.show === true) process.stderr.write(text);
     });
     child.once('error', (error) => resolve({ status: undefined, stdout, stderr: `${stderr}${error.message}` }));
+    child.once('exit', () => options.signal?.removeEventListener('abort', onAbort));
     child.once('close', (code) => resolve({ status: code ?? undefined, stdout, stderr }));
     // A program that exits before it has read its input closes the pipe; its status says enough.
     child.stdin.on('error', () => {});

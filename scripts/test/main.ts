@@ -1,5 +1,6 @@
 /** Sets up what the tests need, runs all of them, cleans up, and closes with one line that counts. */
 import { busyboxImage, fixtureImage } from '../../test/rig/images.ts';
+import { smallDiskMissing } from '../../test/store/small-disk.ts';
 import { installDebianPackages } from '../setup/debian.ts';
 import { obtainDocker } from '../setup/install-docker.ts';
 import { postgresPrograms } from '../setup/postgres.ts';
@@ -48,6 +49,8 @@ async function runEverything(count: Tally, vitestArgs: readonly string[]): Promi
   const packagesMissing = await installDebianPackages(PACKAGES);
   if (packagesMissing !== undefined) console.log(`Not every program that tests use may be there: ${packagesMissing}.`);
   if (postgresPrograms() === undefined) console.log(`Without PostgreSQL: ${NO_POSTGRES}.`);
+  const noDisk = smallDiskMissing();
+  if (noDisk !== '') console.log(`Without tests of a full disk: ${noDisk}.`);
   const docker = await obtainDocker();
   await using parts = new AsyncDisposableStack();
   const noDocker = 'reason' in docker ? docker.reason : undefined;
@@ -63,7 +66,7 @@ async function runEverything(count: Tally, vitestArgs: readonly string[]): Promi
 
   const status = await runVitest(vitestArgs, stopping.signal);
   const outcomes = (await readOutcomes()) ?? [];
-  countTests(count, outcomes, noDocker);
+  countTests(count, outcomes, noDocker, noDisk);
   if (status !== 0 && !outcomes.some((test) => test.status === 'failed')) {
     console.log('✗ vitest ended with an error that belongs to no test; its message stands above');
     count.failed += 1;
@@ -74,11 +77,17 @@ async function runEverything(count: Tally, vitestArgs: readonly string[]): Promi
   }
 }
 
-function countTests(count: Tally, outcomes: readonly TestOutcome[], noDocker: string | undefined): void {
+function countTests(
+  count: Tally,
+  outcomes: readonly TestOutcome[],
+  noDocker: string | undefined,
+  noDisk: string,
+): void {
   const reason = noDocker === undefined ? 'its own condition is not met' : `no containers: ${noDocker}`;
   for (const test of outcomes) {
     const noPostgres = test.name.includes('(PostgreSQL)') && postgresPrograms() === undefined;
-    const why = noPostgres ? `no PostgreSQL: ${NO_POSTGRES}` : reason;
+    const isOfDisk = test.name.includes('a full disk') && noDisk !== '';
+    const why = noPostgres ? `no PostgreSQL: ${NO_POSTGRES}` : isOfDisk ? noDisk : reason;
     if (test.status === 'skipped') count.leftOut.push(`${test.file}: ${test.name} (${why})`);
     else count[test.status] += 1;
   }

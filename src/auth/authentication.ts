@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { JwtIssuerConfig } from '../config/auth-config.ts';
 import type { Store } from '../store/store.ts';
+import { GatewayError } from '../shared/errors.ts';
 import { createAgentIds } from './agent-id.ts';
 import { createApiTokenVerifier } from './api-token.ts';
 import type { Authenticator, Principal } from './authenticator.ts';
@@ -11,11 +12,14 @@ import { createCertificateAuthenticator } from './client-certificate.ts';
 import { createCredentialAuthenticator } from './credentials.ts';
 import { failClosed } from './fail-closed.ts';
 import { KeySet, type FetchJson } from './jwt/key-set.ts';
-import { createJwtVerifier } from './jwt/verifier.ts';
+import { createJwtVerifier, type JwtVerifier } from './jwt/verifier.ts';
 import { createProtectedResource } from './protected-resource.ts';
 import { Standings } from './standings.ts';
 import { TokenUses } from './token-uses.ts';
 import type { Verifier } from './verified.ts';
+
+/** How often it is asked whether published keys are due. */
+const RENEWAL_MS = 60_000;
 
 export interface AuthenticationOptions {
   /** undefined = there are neither accounts nor API tokens. */
@@ -37,6 +41,10 @@ export class Authentication implements AsyncDisposable {
   readonly #uses: TokenUses | undefined;
   /** By what makes them: an issuer that stays over a reload keeps its keys. */
   readonly #keySets = new Map<string, KeySet>();
+  /** What each authenticator is made of that outlives its requests. */
+  readonly #parts = new WeakMap<Authenticator, Parts>();
+  readonly #renewal: NodeJS.Timeout;
+  #inUse: Authenticator | undefined;
   #last: { readonly madeFrom: unknown; readonly authenticator: Authenticator } | undefined;
 
   constructor(options: AuthenticationOptions) {
@@ -44,6 +52,7 @@ export class Authentication implements AsyncDisposable {
     this.#options = options;
     this.#now = now;
     this.#standings = new Standings({ store, log, now });
+    this.#renewal = setInterval(() => void this.renewKeys(), RENEWAL_MS).unref();
     this.#uses = store && new TokenUses({ store, log });
   }
 
@@ -64,9 +73,10 @@ export class Authentication implements AsyncDisposable {
     const madeFrom = { agentIds, tls, auth, resource };
     const isSame = this.#last !== undefined && isDeepStrictEqual(this.#last.madeFrom, madeFrom);
     if (this.#last !== undefined && isSame && !auth.issuers.some(readsFiles)) return this.#last.authenticator;
+    const verifiers = await this.#verifiers(auth.issuers, resource);
     const credentials = createCredentialAuthenticator({
       agents: createAgentIds(agentIds, this.#options.subjectKey),
-      verifiers: await this.#verifiers(auth.issuers, resource),
+      verifiers,
       standings: this.#standings,
       now: this.#now,
     });
@@ -75,10 +85,25 @@ export class Authentication implements AsyncDisposable {
       createProtectedResource(resource, auth),
       this.#options.log,
     );
+    this.#parts.set(authenticator, { jwt: verifiers.find(isJwtVerifier), graceMs: auth.offlineGraceMs });
     this.#last = { madeFrom, authenticator };
     const needed = new Set(auth.issuers.map(keySetName));
     for (const name of this.#keySets.keys()) if (!needed.has(name)) this.#keySets.delete(name);
     return authenticator;
+  }
+
+  /** From now on this one decides: whoever was let in by another is looked at again. */
+  use(authenticator: Authenticator): void {
+    if (this.#inUse === authenticator) return;
+    const isFirst = this.#inUse === undefined;
+    this.#inUse = authenticator;
+    this.#standings.graceMs = this.#parts.get(authenticator)?.graceMs;
+    if (!isFirst) this.#standings.lookAgain();
+  }
+
+  /** Gets published keys again when it is time. Called now and then; never rejects. */
+  async renewKeys(): Promise<void> {
+    await Promise.all([...this.#keySets.values()].map((keySet) => keySet.renew()));
   }
 
   async #verifiers(issuers: readonly JwtIssuerConfig[], resource: string): Promise<readonly Verifier[]> {
@@ -89,9 +114,17 @@ export class Authentication implements AsyncDisposable {
       verifiers.push(createApiTokenVerifier({ store, uses: this.#uses, now }));
     if (issuers.length > 0) {
       const keySetOf = (issuer: JwtIssuerConfig): KeySet => this.#keySetOf(issuer);
-      verifiers.push(await createJwtVerifier({ issuers, resource, keySetOf, store, now }));
+      verifiers.push(
+        await createJwtVerifier({ issuers, resource, keySetOf, store, now, inUse: () => this.#jwtInUse() }),
+      );
     }
     return verifiers;
+  }
+
+  #jwtInUse(): Pick<JwtVerifier, 'again'> | undefined {
+    if (this.#inUse === undefined) return undefined;
+    // Without any issuer nobody's tokens count.
+    return this.#parts.get(this.#inUse)?.jwt ?? NO_ISSUER;
   }
 
   #keySetOf(config: JwtIssuerConfig): KeySet {
@@ -101,16 +134,31 @@ export class Authentication implements AsyncDisposable {
       const { issuer, keys } = config;
       const { fetchJson, log } = this.#options;
       const from = keys.kind === 'jwks' ? { url: keys.url } : { issuer };
-      keySet = new KeySet({ from, fetchJson, log, now: this.#now });
+      keySet = new KeySet({ from, fetchJson, log, now: this.#now, onLoss: () => this.#standings.lookAgain() });
       this.#keySets.set(name, keySet);
     }
     return keySet;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#renewal);
     this.#standings[Symbol.dispose]();
     await this.#uses?.[Symbol.asyncDispose]();
   }
+}
+
+interface Parts {
+  readonly jwt: JwtVerifier | undefined;
+  readonly graceMs: number | undefined;
+}
+
+const NO_ISSUER: Pick<JwtVerifier, 'again'> = {
+  again: () =>
+    Promise.reject(new GatewayError('unauthorized', 'The issuer of the token is not trusted here any more.')),
+};
+
+function isJwtVerifier(verifier: Verifier): verifier is JwtVerifier {
+  return 'again' in verifier;
 }
 
 /** The file may have changed, whatever the configuration says. */

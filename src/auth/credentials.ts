@@ -70,6 +70,8 @@ export function createCredentialAuthenticator(
     }
     const known = standings.add(found);
     remember(key, { verified: known, epoch });
+    // Everybody may have been looked at before this one was there.
+    if (epoch !== standings.epoch) void standings.check();
     return admitted(known, request);
   }
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Principal } from './authenticator.ts';
+import type { StoreStatus } from '../store/store-status.ts';
 import { Standings } from './standings.ts';
 import type { Verified } from './verified.ts';
 
@@ -70,4 +71,45 @@ describe('who is in standing', () => {
     expect(standings.has({ credential: 'token 0' })).toBe(false);
     expect(standings.has({ credential: 'token 50000' })).toBe(true);
   });
+
+  it.each([
+    ['an hour', undefined, HOUR],
+    ['as long as the configuration says', 10_000, 10_000],
+  ])('go by the word of a store that does not answer for %s, and then have to be looked at', async (_, graceMs, ms) => {
+    const [recheck, lastAnswer] = [vi.fn<Verified['recheck']>(), now];
+    recheck.mockRejectedValue(new Error('connect ECONNREFUSED'));
+    let reachable = true;
+    const status = (): StoreStatus => ({ ...ANSWERING, reachable, lastAnswer });
+    using watched = new Standings({
+      store: { onChange: () => () => undefined, status },
+      log: { error: vi.fn() },
+      now: () => now,
+    });
+    watched.graceMs = graceMs;
+    const { principal } = watched.add(verifiedFor('one', { recheck }));
+    now += 10 * HOUR;
+    watched.sweep();
+    // One that answers is asked by those who change something.
+    expect([watched.epoch, recheck.mock.calls.length]).toEqual([0, 0]);
+    now = lastAnswer + ms;
+    reachable = false;
+    watched.sweep();
+    expect([watched.epoch, watched.has(principal)]).toEqual([0, true]);
+    now += 1;
+    watched.sweep();
+    watched.sweep();
+    await watched.check();
+    expect([watched.epoch, watched.has(principal)]).toEqual([1, false]);
+  });
 });
+
+const ANSWERING: StoreStatus = {
+  engine: 'postgres',
+  reachable: true,
+  writable: true,
+  since: 0,
+  lastAnswer: 0,
+  schema: '',
+  revision: 0,
+  lastError: undefined,
+};

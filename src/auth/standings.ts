@@ -8,10 +8,12 @@ import type { Verified } from './verified.ts';
 
 const MAX_CREDENTIALS = 50_000;
 const SWEEP_MS = 15_000;
+/** Nobody can be locked out meanwhile. */
+const GRACE_MS = 3_600_000;
 
 export interface StandingsOptions {
   /** undefined = nothing changes but the time. */
-  readonly store: Pick<Store, 'onChange'> | undefined;
+  readonly store: Pick<Store, 'onChange' | 'status'> | undefined;
   readonly log: Pick<Logger, 'error'>;
   /** ms since the epoch. */
   readonly now: () => number;
@@ -26,6 +28,9 @@ export class Standings implements Disposable {
   readonly #listeners = new Set<() => void>();
   readonly #unsubscribe: (() => void) | undefined;
   readonly #sweep: NodeJS.Timeout;
+  /** How long the word of a store that does not answer counts; undefined = the default. */
+  graceMs: number | undefined;
+  #isOverdue = false;
   #epoch = 0;
   #ended = false;
   #checking: Promise<void> | undefined;
@@ -33,12 +38,27 @@ export class Standings implements Disposable {
   constructor(options: StandingsOptions) {
     this.#options = options;
     this.#unsubscribe = options.store?.onChange(() => {
-      // At once, for the requests; the sessions follow when everybody was looked at.
-      this.#epoch++;
-      void this.check();
+      this.lookAgain();
     });
-    this.#sweep = setInterval(() => this.#dropExpired(), SWEEP_MS);
+    this.#sweep = setInterval(() => this.sweep(), SWEEP_MS);
     this.#sweep.unref();
+  }
+
+  /** What was verified before has to be looked at again: at once for requests, and for what is open when everybody was. */
+  lookAgain(): void {
+    this.#epoch++;
+    void this.check();
+  }
+
+  /** What time alone brings about. Called now and then. */
+  sweep(): void {
+    this.#dropExpired();
+    const { store, now } = this.#options;
+    const status = store?.status();
+    const isOverdue = status?.reachable === false && now() - status.lastAnswer > (this.graceMs ?? GRACE_MS);
+    // Once: whoever cannot be looked at is not let in any more, and is asked for each time.
+    if (isOverdue && !this.#isOverdue) this.lookAgain();
+    this.#isOverdue = isOverdue;
   }
 
   /** Moves with each change in the store: what was verified in an earlier one must be looked at again. */

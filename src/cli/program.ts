@@ -1,6 +1,7 @@
 /** The command line: every command with its flags, examples and help, and what each of them leads to. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { configurationJsonSchema } from '../config/json-schema.ts';
+import { addAudit, AUDIT_EXAMPLES } from './audit-commands.ts';
 import { buildInformation } from './build-information.ts';
 import { StoreError } from '../store/store.ts';
 import { loadEnvFile } from './env-file.ts';
@@ -8,7 +9,7 @@ import { EXIT_CODES, EXIT_FAILURE, EXIT_OK } from './exit-codes.ts';
 import type { Given } from './serve/flag-values.ts';
 import { type Flag, isSwitch, longName, SERVE_FLAGS } from './serve/flags.ts';
 import { writeDocument, writeText } from './stdout-document.ts';
-import { addAudit, addSecrets, STORE_EXAMPLES } from './store-commands.ts';
+import { addSecrets, STORE_EXAMPLES } from './store-commands.ts';
 import { addToken, TOKEN_EXAMPLES } from './token-commands.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -38,6 +39,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'gatehouse certs --url https://gateway.example.com:8443 --ca ca.crt',
   ],
   ...STORE_EXAMPLES,
+  ...AUDIT_EXAMPLES,
   ...TOKEN_EXAMPLES,
   version: ['gatehouse version', 'gatehouse version --json'],
 };

@@ -204,6 +204,8 @@ function overridesOf(options: ServeOptions): GatewayOverrides {
     payloadDir: options.payloadDir,
     payloadPathPrefix: options.payloadPathPrefix,
     payloadSizeThreshold: options.payloadSizeThreshold,
+    auditKeepDays: options.auditKeepDays,
+    auditKeepLines: options.auditKeepLines,
   };
 }
 

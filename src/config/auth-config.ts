@@ -6,6 +6,8 @@ export interface AuthConfig {
    * undefined = the one that clients are told at the start.
    */
   readonly resource: string | undefined;
+  /** How long tokens that were verified before count while the store does not answer; undefined = one hour. */
+  readonly offlineGraceMs: number | undefined;
   /** Each `issuer` once. */
   readonly issuers: readonly JwtIssuerConfig[];
 }

@@ -67,6 +67,9 @@ export interface GatewayConfig {
   readonly requireDigests: boolean;
   /** Where the embedded store keeps its file and its key; undefined = nothing is stored here. */
   readonly dataDir: string | undefined;
+  /** Lines of the audit log that are older, or beyond this number, are removed; undefined = they stay. */
+  readonly auditKeepDays: number | undefined;
+  readonly auditKeepLines: number | undefined;
   /** undefined = the listener speaks plain HTTP. */
   readonly tls: ListenerTlsConfig | undefined;
   /** Requests to /mcp must be signed with it; undefined = they need not be. Secret. */

@@ -30,3 +30,8 @@ export const MIN_MEMORY_BYTES = 6 * 1024 * 1024;
 export const DEFAULT_CPUS = 1;
 export const DEFAULT_PIDS = 256;
 export const DEFAULT_OPEN_FILES = 4096;
+
+/** A hundred years. */
+export const MAX_AUDIT_DAYS = 36_500;
+/** Fewer would be gone before anybody has read them. */
+export const MIN_AUDIT_LINES = 1_000;

@@ -26,6 +26,8 @@ export interface OperationsDeps {
   /** Reads configuration and certificates again; resolves with what became of it. */
   readonly reload: () => Promise<ReloadResult>;
   readonly reloads: () => ReloadStatus;
+  /** How the store is, as it is shown; undefined = there is none. */
+  readonly store: () => object | undefined;
   /** In the text format of Prometheus. */
   readonly metrics: (isVisible: (server: string) => boolean) => Promise<string>;
   /** The processes beside this one that serve the same port. */
@@ -162,7 +164,12 @@ function visibleResult(front: Front, caller: Caller, result: ReloadResult): Relo
 }
 
 /** Of the servers only those that exist for the caller. */
-function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Caller, workers: WorkersDocument): object {
+function statusDocument(
+  { front, ready, reloads, store }: OperationsDeps,
+  caller: Caller,
+  workers: WorkersDocument,
+): object {
+  const stored = store();
   const runtime = front.runtime();
   const { config } = runtime;
   const status = reloads();
@@ -196,6 +203,7 @@ function statusDocument({ front, ready, reloads }: OperationsDeps, caller: Calle
     parkedCalls: front.bridge.parked.size,
     requestsInFlight: front.exchanges.size + workers.requestsInFlight,
     ...(workers.status.length === 0 ? {} : { workers: workers.status }),
+    ...(stored === undefined ? {} : { store: stored }),
     reloads: { ...status, last: status.last && visibleResult(front, caller, status.last) },
     servers,
   };

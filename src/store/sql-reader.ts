@@ -1,5 +1,7 @@
 /** Everything that can be read, outside of a transaction or within one. */
-import { queryAudit, verifyAudit } from './audit/audit-log.ts';
+import { readChain } from './audit/audit-export.ts';
+import { queryAudit } from './audit/audit-log.ts';
+import { verifyAudit } from './audit/verify-audit.ts';
 import { asStoreError } from './engine/database-error.ts';
 import type { Db } from './engine/engine.ts';
 import type { Vault } from './secrets/vault.ts';
@@ -103,7 +105,10 @@ export class SqlReader implements contract.StoreReader {
   async audit(query: contract.AuditQuery): Promise<readonly contract.AuditRecord[]> {
     return this.run(async () => queryAudit(this.#db, query));
   }
+  async auditChain(from: number, limit: number): Promise<readonly contract.ChainedAuditRecord[]> {
+    return this.run(async () => readChain(this.#db, this.#vault, from, limit));
+  }
   async verifyAudit(): Promise<contract.AuditVerdict> {
-    return this.run(async () => verifyAudit(this.#db));
+    return this.run(async () => verifyAudit(this.#db, this.#vault));
   }
 }

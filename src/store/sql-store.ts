@@ -1,14 +1,24 @@
 /** The store over an engine: one change at a time, each with its line in the audit log, and word of it to whoever listens. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEntry } from './audit/audit-line.ts';
 import { appendLines, lockState, readState, type StoreState } from './audit/audit-log.ts';
+import { removedLines, resealCheckpoint } from './audit/audit-checkpoint.ts';
+import type { AuditLimits, PrunedAudit } from './audit/audit-limits.ts';
 import { DenialQueue } from './audit/denial-queue.ts';
+import { pruneAudit } from './audit/prune-audit.ts';
+import { ChangeNews } from './change-news.ts';
+import { ChangeQueue } from './change-queue.ts';
 import { asStoreError } from './engine/database-error.ts';
 import type { Engine, Tx } from './engine/engine.ts';
+import { SCHEMA_VERSION } from './migrations/migrate.ts';
 import type { Vault } from './secrets/vault.ts';
 import { finished, Refusal } from './finished-work.ts';
 import { SqlReader } from './sql-reader.ts';
 import { SqlWriter } from './sql-writer.ts';
+import { StoreHealth } from './store-health.ts';
+import type { StoreMeasures, StoreStatus } from './store-status.ts';
 import {
+  type Actor,
   type ChangeIntent,
   type Changed,
   type Denial,
@@ -21,8 +31,6 @@ import { hasExpiredLease, removeExpiredLeases, resealGateways } from './tables/g
 import { applyItems, compareItems } from './tables/items.ts';
 import { touchTokens } from './tables/tokens.ts';
 
-/** Each of them has a caller that waits. */
-const MAX_QUEUED = 1_000;
 const SWEEP_INTERVAL_MS = 30_000;
 
 const STORE_ITSELF = { subject: 'gatehouse', user: undefined, requestId: undefined, address: undefined };
@@ -45,29 +53,26 @@ export class SqlStore extends SqlReader implements Store {
   readonly #engine: Engine;
   readonly #vault: Vault;
   readonly #denials = new DenialQueue(async (entries) => this.#writeLines(entries));
-  readonly #listeners = new Set<(revision: number) => void>();
-  readonly #reachListeners = new Set<(failure: StoreError | undefined) => void>();
+  readonly #news: ChangeNews;
   readonly #sweep: NodeJS.Timeout;
   readonly #stopWatching: () => void;
-  /** The newest revision that listeners know of. */
-  #announced: number;
-  /** Changes stand in line behind this. */
-  #tail: Promise<unknown> = Promise.resolve();
-  #queued = 0;
-  #looking = false;
-  /** Somebody has asked after the present look had begun. */
-  #lookAgain = false;
+  readonly #changes = new ChangeQueue();
+  readonly #health: StoreHealth;
+  readonly #followers = new Set<(status: StoreStatus, failure: StoreError | undefined) => void>();
+  #auditLines: number;
+  #size: StoreMeasures['size'];
   #closed = false;
-  #reached = true;
+  readonly #closing = new AbortController();
 
   private constructor(engine: Engine, vault: Vault, state: StoreState) {
     super(engine.read, vault);
     this.#engine = engine;
     this.#vault = vault;
-    this.#announced = state.revision;
-    this.#stopWatching = engine.watch(() => void this.#look());
-    // A database that is away now is looked at again later.
-    this.#sweep = setInterval(() => void this.#endLeases().catch(() => undefined), SWEEP_INTERVAL_MS).unref();
+    this.#news = new ChangeNews(state.revision, async () => this.revision());
+    this.#auditLines = state.auditLines;
+    this.#health = new StoreHealth((failure) => this.#tellStatus(failure));
+    this.#stopWatching = engine.watch(() => void this.#news.look());
+    this.#sweep = setInterval(() => void this.#sweepUp(), SWEEP_INTERVAL_MS).unref();
   }
 
   /** The schema must be there. Rejects with a StoreError when the keys are not those of the store. */
@@ -77,8 +82,7 @@ export class SqlStore extends SqlReader implements Store {
     const state = before.keyId === undefined ? await SqlStore.#nameKey(engine, vault) : before;
     await vault.require(keyOf(state));
     const store = new SqlStore(engine, vault, state);
-    // What cannot be written now does not keep the gateway from starting with what is there.
-    await store.#endLeases().catch(() => undefined);
+    await store.#sweepUp();
     return store;
   }
 
@@ -121,6 +125,7 @@ export class SqlStore extends SqlReader implements Store {
       await this.#vault.reload();
       const to = this.#vault.target;
       const gateways = await resealGateways(tx, this.#vault, to);
+      await resealCheckpoint(tx, this.#vault, to);
       await tx.updateTable('store_state').set({ key_id: to }).where('id', '=', 1).execute();
       return {
         result: { from, to, gateways },
@@ -160,18 +165,47 @@ export class SqlStore extends SqlReader implements Store {
     return this.run(async () => (await readState(this.#engine.read)).revision);
   }
 
-  onReach(listener: (failure: StoreError | undefined) => void): () => void {
-    this.#reachListeners.add(listener);
-    return () => this.#reachListeners.delete(listener);
+  async pruneAudit(limits: AuditLimits, actor: Actor, until?: AbortSignal): Promise<PrunedAudit | undefined> {
+    const signal = AbortSignal.any([this.#closing.signal, ...(until === undefined ? [] : [until])]);
+    const work = {
+      db: this.#engine.read,
+      vault: this.#vault,
+      transact: async <T>(part: (tx: Tx) => Promise<T>) => this.#alone(async () => this.#engine.transact(part)),
+      pause: async (ms: number) => sleep(ms, undefined, { signal }),
+      now: Date.now(),
+    };
+    return this.run(async () => pruneAudit(work, limits, actor));
+  }
+
+  status(): StoreStatus {
+    const { engine } = this;
+    return { engine, schema: SCHEMA_VERSION, revision: this.#news.newest, ...this.#health.state };
+  }
+
+  measures(): StoreMeasures {
+    return {
+      changes: this.#changes.durations,
+      changesWaiting: this.#changes.waiting,
+      denialsWaiting: this.#denials.waiting,
+      denialsLost: this.#denials.lost,
+      errors: this.#health.errors,
+      auditLines: this.#auditLines,
+      size: this.#size,
+      connections: this.#engine.connections(),
+    };
+  }
+
+  onStatus(listener: (status: StoreStatus, failure: StoreError | undefined) => void): () => void {
+    this.#followers.add(listener);
+    return () => this.#followers.delete(listener);
   }
 
   onChange(listener: (revision: number) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.follow(listener);
   }
 
   noticed(revision: number): void {
-    this.#tell(revision);
+    this.#news.tell(revision);
   }
 
   /** Lets what was begun end; everything after is refused. */
@@ -180,8 +214,10 @@ export class SqlStore extends SqlReader implements Store {
     this.#closed = true;
     clearInterval(this.#sweep);
     this.#stopWatching();
+    this.#news.end();
+    this.#closing.abort();
     await this.#denials.settled();
-    await this.#tail;
+    await this.#changes.settled();
     await this.#engine[Symbol.asyncDispose]();
   }
 
@@ -196,7 +232,7 @@ export class SqlStore extends SqlReader implements Store {
         return { result: changed.result, revision: revised };
       }),
     );
-    this.#tell(revision);
+    this.#news.tell(revision);
     return result;
   }
 
@@ -230,20 +266,26 @@ export class SqlStore extends SqlReader implements Store {
   /** Runs one after the other what changes something. */
   async #alone<T>(work: () => Promise<T>, when: 'while open' | 'also when closing' = 'while open'): Promise<T> {
     if (when === 'while open') this.#refuseWhenClosed();
-    if (this.#queued >= MAX_QUEUED)
-      throw new StoreError('unavailable', 'Too many changes wait for the store; nothing was changed. Try again.');
-    this.#queued += 1;
-    const before = this.#tail;
-    const mine = Promise.withResolvers<void>();
-    this.#tail = mine.promise;
-    await before;
     try {
-      return await work();
+      const done = await this.#changes.run(work);
+      this.#health.changed();
+      return done;
     } catch (error) {
-      throw error instanceof Refusal ? error.reason : asStoreError(error);
-    } finally {
-      this.#queued -= 1;
-      mine.resolve();
+      const failure = error instanceof Refusal ? error.reason : asStoreError(error);
+      if (failure instanceof StoreError) this.#health.failed(failure, 'change');
+      throw failure;
+    }
+  }
+
+  /** Every read outside of transactions goes through here. */
+  protected override async run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const found = await super.run(work);
+      this.#health.answered();
+      return found;
+    } catch (error) {
+      if (error instanceof StoreError) this.#health.failed(error, 'read');
+      throw error;
     }
   }
 
@@ -251,38 +293,21 @@ export class SqlStore extends SqlReader implements Store {
     if (this.#closed) throw new StoreError('unavailable', 'The store is closed.');
   }
 
-  /** Another process may have changed something. */
-  async #look(): Promise<void> {
-    this.#lookAgain = true;
-    if (this.#looking) return;
-    this.#looking = true;
+  /** What has to be done now and then. Never rejects: a database that is away, or a full disk, is looked at again later. */
+  async #sweepUp(): Promise<void> {
     try {
-      while (this.#lookAgain && !this.#closed) {
-        this.#lookAgain = false;
-        this.#tell(await this.revision());
-        this.#tellReach(undefined);
-      }
-    } catch (error) {
-      // It is looked at again soon.
-      if (!this.#closed) this.#tellReach(asStoreError(error));
-    } finally {
-      this.#looking = false;
+      this.#size = await this.#engine.size();
+      const [{ auditLines }, removed] = [await readState(this.#engine.read), await removedLines(this.#engine.read)];
+      this.#auditLines = auditLines - removed;
+      await this.#endLeases();
+    } catch {
+      // Whoever asks for something is told.
     }
   }
 
-  /** Only turns are told. */
-  #tellReach(failure: StoreError | undefined): void {
-    const isReached = failure === undefined;
-    if (isReached === this.#reached) return;
-    this.#reached = isReached;
-    for (const listener of this.#reachListeners) listener(failure);
-  }
-
-  #tell(revision: number): void {
-    if (revision <= this.#announced) return;
-    this.#announced = revision;
-    // On their own: what goes wrong in one is no failure of the change, which is written.
-    for (const listener of this.#listeners) queueMicrotask(() => listener(revision));
+  #tellStatus(failure: StoreError | undefined): void {
+    const status = this.status();
+    for (const listener of this.#followers) queueMicrotask(() => listener(status, failure));
   }
 }
 

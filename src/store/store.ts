@@ -1,5 +1,7 @@
 /** What is kept between starts: registered servers and whatever is said of them, accounts, tokens, and the audit log. */
 import type { Access, ItemKind, ItemOverride, ItemReference } from '../config/registration.ts';
+import type { AuditLimits, PrunedAudit } from './audit/audit-limits.ts';
+import type { StoreErrorCode, StoreMeasures, StoreStatus } from './store-status.ts';
 
 /**
  * Everything that changes something goes through `change`, so that no change is without its line in the audit log: both
@@ -24,14 +26,24 @@ export interface Store extends StoreReader, AsyncDisposable {
   /** Counts up with each change, also with those of other processes. */
   revision(): Promise<number>;
   /**
+   * Takes the oldest lines out of the audit log, some ten thousand at most in one call, slowly enough for others to go
+   * first. undefined when none is beyond a limit, or another process does it. Rejects without having removed anything
+   * when these lines are not as they were written, or `through` has another hash. `signal` ends it early.
+   */
+  pruneAudit(limits: AuditLimits, actor: Actor, signal?: AbortSignal): Promise<PrunedAudit | undefined>;
+  /** How the store is, without asking it. */
+  status(): StoreStatus;
+  /** What the store has counted and measured so far, without asking it. */
+  measures(): StoreMeasures;
+  /** Called when the store stops to answer, or to take changes, with the reason, and when it does again. Returns how to end it. */
+  onStatus(listener: (status: StoreStatus, failure: StoreError | undefined) => void): () => void;
+  /**
    * Called after each change that this process has made, or has noticed of another one; of several at once only the last
    * may be told. Never called within `change`. Returns how to end it.
    */
   onChange(listener: (revision: number) => void): () => void;
   /** Another process is known to have made this revision: whoever listens is told, without a look of its own. */
   noticed(revision: number): void;
-  /** Calls when the store stops to answer, with the reason, and with undefined when it answers again. Returns how to end it. */
-  onReach(listener: (failure: StoreError | undefined) => void): () => void;
 }
 
 export interface ChangeIntent {
@@ -97,6 +109,8 @@ export interface StoreReader {
   revocations(): Promise<readonly RevocationRecord[]>;
   idempotent(key: IdempotencyKey): Promise<IdempotencyRecord | undefined>;
   audit(query: AuditQuery): Promise<readonly AuditRecord[]>;
+  /** Lines from number `from` on, in their order, each with the hash that it goes on from. */
+  auditChain(from: number, limit: number): Promise<readonly ChainedAuditRecord[]>;
   /** Checks the whole chain; resolves with the first line that is wrong. */
   verifyAudit(): Promise<AuditVerdict>;
 }
@@ -315,11 +329,24 @@ export interface AuditRecord {
   readonly hash: string;
 }
 
-export type AuditVerdict =
-  | { readonly ok: true; readonly lines: number; readonly head: string }
-  | { readonly ok: false; readonly lines: number; readonly sequence: number; readonly reason: string };
+/** A line with everything that its hash covers. */
+export interface ChainedAuditRecord extends AuditRecord {
+  /** Hash of the line before; empty for the first. */
+  readonly previous: string;
+}
 
-export type StoreErrorCode = 'conflict' | 'missing' | 'stale' | 'full' | 'unavailable';
+export type AuditVerdict =
+  | {
+      readonly ok: true;
+      /** How many are there. */
+      readonly lines: number;
+      /** Number and hash of the newest. */
+      readonly newest: number;
+      readonly head: string;
+      /** Lines 1 to this one were removed; the log knows of it. */
+      readonly removed: number;
+    }
+  | { readonly ok: false; readonly lines: number; readonly sequence: number; readonly reason: string };
 
 export class StoreError extends Error {
   override readonly name = 'StoreError';

@@ -59,6 +59,45 @@ export const METRICS = {
     [],
     'Reloads that failed because of certificates, keys or revocation lists; the old ones serve on.',
   ),
+  gatehouse_store_up: row('gauge', ['engine'], '1 while the store answers, else 0. No series without a store.'),
+  gatehouse_store_writable: row(
+    'gauge',
+    ['engine'],
+    '1 while the store takes changes, 0 when the last one failed: away, full disk, read-only.',
+  ),
+  gatehouse_store_last_answer_timestamp_seconds: row(
+    'gauge',
+    ['engine'],
+    'When the store last answered, in seconds since the epoch; it is asked every 1 s (SQLite) or 5 s (PostgreSQL).',
+  ),
+  gatehouse_store_errors_total: row(
+    'counter',
+    ['code'],
+    'What the store refused or could not do: `conflict`, `missing`, `stale`, `full` or `unavailable`.',
+  ),
+  gatehouse_store_size_bytes: row(
+    'gauge',
+    ['part'],
+    'Size of the store, looked at every 30 s. `part` is `database` or, with SQLite, `log` (the write-ahead log).',
+  ),
+  gatehouse_store_connections: row(
+    'gauge',
+    ['state'],
+    'Connections to PostgreSQL: `open`, of which `idle`; `waiting` are statements that have none; `listening` is 1 while changes of other gateways are heard at once.',
+  ),
+  gatehouse_store_change_duration_seconds: row(
+    'histogram',
+    [],
+    'How long changes took from being asked for to being durable, or failed; denials that share a transaction are one.',
+  ),
+  gatehouse_store_changes_waiting: row('gauge', [], 'Changes that are asked for and have not ended.'),
+  gatehouse_audit_lines: row('gauge', [], 'Lines of the audit log, looked at every 30 s.'),
+  gatehouse_audit_denials_waiting: row('gauge', [], 'Denials on their way into the audit log.'),
+  gatehouse_audit_denials_lost_total: row(
+    'counter',
+    [],
+    'Denials that could not be written into the audit log; they are in the log of the gateway only.',
+  ),
   gatehouse_certificate_expiry_timestamp_seconds: row(
     'gauge',
     ['subject', 'fingerprint', 'role', 'user'],

@@ -10,6 +10,20 @@ const NOTHING: MetricSources = {
   reloads: { succeeded: 0, failed: 0, tlsFailures: 0, lastSuccess: undefined },
   certificates: [],
   workers: { serving: 0, exits: 0, counts: [] },
+  store: {
+    engine: 'sqlite',
+    up: true,
+    writable: true,
+    lastAnswer: 1_000,
+    errors: new Map([['full', 2]]),
+    sizes: new Map([['database', 4_096]]),
+    connections: new Map<string, number>(),
+    changes: { bounds: [1, 5], buckets: [1, 2, 0], sum: 9 },
+    changesWaiting: 0,
+    auditLines: 3,
+    denialsWaiting: 0,
+    denialsLost: 0,
+  },
 };
 const everything = (): boolean => true;
 const server = (name: string): MetricSources['servers'][number] => ({

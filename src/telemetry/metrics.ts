@@ -14,6 +14,28 @@ export interface MetricSources {
   readonly reloads: ReloadSample;
   readonly certificates: readonly CertificateSample[];
   readonly workers: WorkersSample;
+  /** undefined = there is none. */
+  readonly store: StoreSample | undefined;
+}
+
+export interface StoreSample {
+  readonly engine: string;
+  readonly up: boolean;
+  readonly writable: boolean;
+  /** In ms since the epoch. */
+  readonly lastAnswer: number;
+  /** By code. */
+  readonly errors: ReadonlyMap<string, number>;
+  /** Bytes by part. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** By state. */
+  readonly connections: ReadonlyMap<string, number>;
+  /** Upper ends and sum in ms. */
+  readonly changes: { readonly bounds: readonly number[]; readonly buckets: readonly number[]; readonly sum: number };
+  readonly changesWaiting: number;
+  readonly auditLines: number;
+  readonly denialsWaiting: number;
+  readonly denialsLost: number;
 }
 
 /** The processes beside this one that serve the same port. */
@@ -120,6 +142,7 @@ export class Metrics implements Disposable {
       family('gatehouse_workers', [plain(workers.serving)]),
       family('gatehouse_worker_exits_total', [plain(workers.exits)]),
       ...processFamilies(counted.process),
+      ...(sources.store === undefined ? [] : storeFamilies(sources.store)),
     ].join('');
   }
 
@@ -181,6 +204,27 @@ function reloadFamilies({ succeeded, failed, tlsFailures, lastSuccess }: ReloadS
     ]),
     family('gatehouse_reload_last_success_timestamp_seconds', [plain((lastSuccess ?? 0) / 1000)]),
     family('gatehouse_tls_reload_failures_total', [plain(tlsFailures)]),
+  ];
+}
+
+function storeFamilies(store: StoreSample): readonly string[] {
+  const { engine, changes } = store;
+  const of = (value: number): readonly Sample[] => [{ labels: [engine], value }];
+  const bounds = changes.bounds.map((ms) => ms / 1000);
+  return [
+    family('gatehouse_store_up', of(store.up ? 1 : 0)),
+    family('gatehouse_store_writable', of(store.writable ? 1 : 0)),
+    family('gatehouse_store_last_answer_timestamp_seconds', of(store.lastAnswer / 1000)),
+    family('gatehouse_store_errors_total', samplesOf(store.errors)),
+    family('gatehouse_store_size_bytes', samplesOf(store.sizes)),
+    family('gatehouse_store_connections', samplesOf(store.connections)),
+    histogram('gatehouse_store_change_duration_seconds', bounds, [
+      { labels: [], buckets: changes.buckets, sum: changes.sum / 1000 },
+    ]),
+    family('gatehouse_store_changes_waiting', [plain(store.changesWaiting)]),
+    family('gatehouse_audit_lines', [plain(store.auditLines)]),
+    family('gatehouse_audit_denials_waiting', [plain(store.denialsWaiting)]),
+    family('gatehouse_audit_denials_lost_total', [plain(store.denialsLost)]),
   ];
 }
 

@@ -30,7 +30,7 @@ export interface Asked {
 
 export class AuthenticationRig implements AsyncDisposable {
   readonly authentication: Authentication;
-  readonly #config: Config;
+  #config: Config;
 
   constructor(authentication: Authentication, config: Config) {
     this.authentication = authentication;
@@ -40,7 +40,15 @@ export class AuthenticationRig implements AsyncDisposable {
   /** Rejects with what a client would be told. */
   async ask(asked: Asked): Promise<Principal> {
     const authenticator = await this.authentication.authenticatorFor(this.#config);
+    this.authentication.use(authenticator);
     return authenticator.authenticate(requestOf(asked));
+  }
+
+  /** What a reload does that trusts these issuers, and no others. */
+  async trust(issuers: readonly Partial<JwtIssuerConfig>[]): Promise<void> {
+    const { gateway } = this.#config;
+    this.#config = { ...this.#config, gateway: { ...gateway, auth: authOf(issuers) } };
+    this.authentication.use(await this.authentication.authenticatorFor(this.#config));
   }
 
   /** `accepted`, or the code of the refusal. */
@@ -69,8 +77,11 @@ export async function startRig({ issuers = [], agentIds = [], store, fetchJson, 
     baseUrl: () => RESOURCE,
     ...(now && { now }),
   });
-  const auth: AuthConfig = { resource: undefined, issuers: issuers.map(issuerOf) };
-  return new AuthenticationRig(authentication, await configWith(auth, agentIds));
+  return new AuthenticationRig(authentication, await configWith(authOf(issuers), agentIds));
+}
+
+function authOf(issuers: readonly Partial<JwtIssuerConfig>[]): AuthConfig {
+  return { resource: undefined, offlineGraceMs: undefined, issuers: issuers.map(issuerOf) };
 }
 
 function issuerOf(given: Partial<JwtIssuerConfig>): JwtIssuerConfig {

@@ -36,7 +36,7 @@ describeOnBothStores('the audit log', (open) => {
     });
     expect(done?.at).toBeGreaterThanOrEqual(before);
     expect(denied).toMatchObject({ sequence: 2, outcome: 'denied', ...DENIAL, before: undefined, after: undefined });
-    expect(await store.verifyAudit()).toEqual({ ok: true, lines: 2, head: denied?.hash });
+    expect(await store.verifyAudit()).toEqual({ ok: true, lines: 2, newest: 2, head: denied?.hash, removed: 0 });
   });
 
   it('writes every denial before its caller is told, many of them together, without a change of the configuration', async () => {

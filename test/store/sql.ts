@@ -1,5 +1,8 @@
 /** SQL past the store, as somebody with access to the database could send it. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import pg from 'pg';
+import type { StoreLocation } from '../../src/store/open-store.ts';
 
 /** Runs one statement on a connection of its own. */
 export async function querySql(url: string, statement: string): Promise<readonly Record<string, unknown>[]> {
@@ -11,4 +14,14 @@ export async function querySql(url: string, statement: string): Promise<readonly
   } finally {
     await client.end();
   }
+}
+
+/** Runs a statement past the store, as somebody with access to the database could. `TABLE.` stands before the name of a table. */
+export async function changeTables(
+  { location }: { readonly location: StoreLocation },
+  statement: string,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  if ('databaseUrl' in location) return querySql(location.databaseUrl, statement.replaceAll('TABLE.', 'gatehouse.'));
+  using database = new DatabaseSync(join(location.dataDir, 'gatehouse.db'));
+  return database.prepare(statement.replaceAll('TABLE.', '')).all();
 }

@@ -52,6 +52,25 @@ const serverStatusSchema = z.object({
   lastWords: z.array(z.string()).meta({ description: 'The last lines that a container wrote to its stderr.' }),
 });
 
+const storeStatusSchema = z
+  .object({
+    engine: z.enum(['sqlite', 'postgres']),
+    reachable: z.boolean().meta({ description: 'It has answered when it was asked last.' }),
+    writable: z.boolean().meta({ description: 'It has taken the last change: false on a full or read-only disk.' }),
+    since: timeSchema.meta({ description: 'When this became so.' }),
+    lastAnswer: timeSchema,
+    schema: z.string().meta({ description: 'Version of its tables.' }),
+    revision: z.int().meta({ description: 'Counts changes; the newest that is known.' }),
+    lastError: z
+      .object({
+        at: timeSchema,
+        code: z.string(),
+        reason: z.string().meta({ description: 'How the database or the system calls it.' }),
+      })
+      .nullable(),
+  })
+  .meta({ id: 'StoreStatus' });
+
 export const statusSchema = z
   .object({
     phase: z.enum(['starting', 'ready', 'draining']),
@@ -59,7 +78,7 @@ export const statusSchema = z
     mode: z.enum(['routed', 'unified', 'both']),
     sessions: z.int(),
     requestsInFlight: z.int(),
-    store: z.object({ engine: z.enum(['sqlite', 'postgres']), revision: z.int() }),
+    store: storeStatusSchema,
     reloads: z.object({ succeeded: z.int(), failed: z.int(), last: reloadSchema.nullable() }),
     servers: z.array(serverStatusSchema).meta({ description: 'Those that the caller sees.' }),
   })
@@ -107,7 +126,7 @@ const actorSchema = z.object({
 
 export const auditSchema = z
   .object({
-    sequence: z.int().meta({ description: 'From 1, without gaps.' }),
+    sequence: z.int().meta({ description: 'From 1, without gaps; the oldest may have been removed.' }),
     at: timeSchema,
     outcome: z.enum(['done', 'denied']),
     actor: actorSchema,
@@ -124,7 +143,9 @@ export const auditVerdictSchema = z
   .object({
     ok: z.boolean(),
     lines: z.int(),
+    newest: z.int().optional().meta({ description: 'Number of the newest line.' }),
     head: z.string().optional().meta({ description: 'Hash of the newest line, when all is well.' }),
+    removed: z.int().optional().meta({ description: 'Lines 1 to this one were removed as the settings say.' }),
     sequence: z.int().optional().meta({ description: 'The first line that is wrong.' }),
     reason: z.string().optional(),
   })

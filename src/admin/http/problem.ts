@@ -1,7 +1,8 @@
 /** Failures as problem details (RFC 9457): one shape for every error of the management API. */
 import { z } from 'zod';
 import { ERRORS, GatewayError, type ErrorCode } from '../../shared/errors.ts';
-import { StoreError, type StoreErrorCode } from '../../store/store.ts';
+import { StoreError } from '../../store/store.ts';
+import type { StoreErrorCode } from '../../store/store-status.ts';
 
 /** One thing that is wrong with a request. */
 export const fieldErrorSchema = z

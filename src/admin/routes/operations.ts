@@ -5,6 +5,7 @@ import { GATEWAY_SPEC_VERSION, ALL_VERSIONS } from '../../mcp/versions.ts';
 import type { ReloadResult } from '../../runtime/reload.ts';
 import { visibleReload } from '../../runtime/visible-reload.ts';
 import { CONTENT_TYPE } from '../../telemetry/exposition.ts';
+import type { StoreStatus } from '../../store/store-status.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
 import { certificatesSchema, reloadSchema, statusSchema, versionSchema } from '../contract/operations.ts';
 import { effectiveConfiguration } from '../effective-configuration.ts';
@@ -38,7 +39,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
           version,
           mode: config.gateway.mode,
           ...(await load()),
-          store: { engine: store.engine, revision: await store.revision() },
+          store: presentStore(store.status()),
           reloads: { succeeded, failed, last: last === undefined ? null : presentReload(call, last) },
           servers: visible.map((pool) => statusOf(call, pool)),
         } satisfies z.infer<typeof statusSchema>,
@@ -166,6 +167,15 @@ export const OPERATION_ROUTES: readonly Route[] = [
     },
   }),
 ];
+
+function presentStore({ since, lastAnswer, lastError, ...status }: StoreStatus): z.infer<typeof statusSchema>['store'] {
+  return {
+    ...status,
+    since: iso(since),
+    lastAnswer: iso(lastAnswer),
+    lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
+  };
+}
 
 function visibleNames(call: Call): ReadonlySet<string> {
   const pools = [...call.context.runtime().pools.values()];

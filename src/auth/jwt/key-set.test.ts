@@ -1,7 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RESOURCE, startRig, type AuthenticationRig } from '../../../test/rig/authentication.ts';
+import type { Principal } from '../authenticator.ts';
 import type { FetchJson } from './key-set.ts';
 
 const ISSUER = 'https://issuer.example.com';
@@ -32,13 +33,13 @@ class Issuer {
   }
 
   /** A fresh one at each call, so that nothing is remembered of it. */
-  async token(kid: 'one' | 'two'): Promise<string> {
+  async token(kid: 'one' | 'two', seconds = 600): Promise<string> {
     const token = new SignJWT({ nonce: Math.random() })
       .setProtectedHeader({ alg: 'EdDSA', kid })
       .setIssuer(ISSUER)
       .setAudience(RESOURCE)
       .setSubject('ann')
-      .setExpirationTime(this.now / 1000 + 600);
+      .setExpirationTime(this.now / 1000 + seconds);
     return `Bearer ${await token.sign(kid === 'one' ? one.privateKey : two.privateKey)}`;
   }
 }
@@ -131,3 +132,110 @@ describe('the keys of an issuer', () => {
     expect(issuer.fetched.at(-1)).toBe(`https://169.254.169.254/keys, named by ${ISSUER}/`);
   });
 });
+
+describe('a token that was verified', () => {
+  const DAY_SECONDS = 30 * 24 * 3600;
+
+  /** What is open for it ends when its principal is gone; a request with it is told by `outcome`. */
+  async function isGone(rig: AuthenticationRig, authorization: string, principal: Principal): Promise<void> {
+    await expect.poll(() => rig.authentication.principal(principal)).toBeUndefined();
+    expect(await rig.outcome({ authorization })).toBe('unauthorized');
+  }
+
+  it('counts no longer than its key is published, also when nobody comes with another', async () => {
+    const issuer = new Issuer();
+    await using rig = await issuer.start();
+    const ended = vi.fn<() => void>();
+    rig.authentication.onChange(ended);
+    const authorization = await issuer.token('one', DAY_SECONDS);
+    const principal = await rig.ask({ authorization });
+    issuer.keys.push({ kid: 'two', key: two.publicKey });
+    issuer.now += 11 * MINUTE;
+    await rig.authentication.renewKeys();
+    // Further keys change nothing for it: not even its principal is another.
+    expect(await rig.ask({ authorization })).toBe(principal);
+    const asked = issuer.fetched.length;
+    issuer.keys.shift();
+    issuer.now += 5 * MINUTE;
+    await rig.authentication.renewKeys();
+    expect([issuer.fetched.length, rig.authentication.principal(principal)]).toEqual([asked, principal]);
+    issuer.now += 6 * MINUTE;
+    await rig.authentication.renewKeys();
+    await isGone(rig, authorization, principal);
+    expect(ended).toHaveBeenCalled();
+  });
+
+  it('goes when another key has the name of its own', async () => {
+    const issuer = new Issuer();
+    await using rig = await issuer.start();
+    const authorization = await issuer.token('one', DAY_SECONDS);
+    const principal = await rig.ask({ authorization });
+    issuer.keys = [{ kid: 'one', key: two.publicKey }];
+    issuer.now += 11 * MINUTE;
+    await rig.authentication.renewKeys();
+    await isGone(rig, authorization, principal);
+  });
+
+  it('goes when its key could not be confirmed for a day, and counts again when it can', async () => {
+    const issuer = new Issuer();
+    await using rig = await issuer.start();
+    const authorization = await issuer.token('one', DAY_SECONDS);
+    const principal = await rig.ask({ authorization });
+    issuer.isDown = true;
+    issuer.now += 23 * HOUR;
+    await rig.authentication.renewKeys();
+    expect(await rig.ask({ authorization })).toBe(principal);
+    issuer.now += 2 * HOUR;
+    await rig.authentication.renewKeys();
+    await isGone(rig, authorization, principal);
+    issuer.isDown = false;
+    issuer.now += MINUTE;
+    expect(await rig.outcome({ authorization })).toBe('accepted');
+  });
+
+  it.each([
+    ['its issuer is not trusted any more', []],
+    ['its algorithm is not accepted any more', [{ issuer: ISSUER, algorithms: ['RS256' as const] }]],
+    ['its keys come from a file with another key', [{ issuer: ISSUER, keys: publicKey(two.publicKey) }]],
+    [
+      'its issuer signs with a secret now',
+      [{ issuer: ISSUER, keys: { kind: 'secret', secret: 'x'.repeat(40) } as const }],
+    ],
+  ])('goes when %s', async (_, issuers) => {
+    const issuer = new Issuer();
+    await using rig = await issuer.start();
+    const authorization = await issuer.token('one', DAY_SECONDS);
+    const principal = await rig.ask({ authorization });
+    await rig.trust(issuers);
+    await isGone(rig, authorization, principal);
+  });
+
+  it('goes with the key that is taken out of the configuration, and not with the one beside it', async () => {
+    const issuer = new Issuer();
+    await using rig = await issuer.start();
+    const both = { issuer: ISSUER, keys: publicKey(one.publicKey, two.publicKey) };
+    await rig.trust([both]);
+    const [gone, stays] = [await issuer.token('one', DAY_SECONDS), await issuer.token('two', DAY_SECONDS)];
+    const [lost, kept] = [await rig.ask({ authorization: gone }), await rig.ask({ authorization: stays })];
+    await rig.trust([{ issuer: ISSUER, keys: publicKey(two.publicKey) }]);
+    await isGone(rig, gone, lost);
+    expect(rig.authentication.principal(kept)).toBe(kept);
+    expect(await rig.ask({ authorization: stays })).toBe(kept);
+  });
+
+  it('has the rights that the configuration of now gives it', async () => {
+    const issuer = new Issuer();
+    await using rig = await issuer.start();
+    const authorization = await issuer.token('one', DAY_SECONDS);
+    const principal = await rig.ask({ authorization });
+    expect(principal.grants.some(({ permissions }) => permissions.has('status.read'))).toBe(false);
+    await rig.trust([{ issuer: ISSUER, roles: ['operator'] }]);
+    await expect.poll(() => rig.authentication.principal(principal)).not.toBe(principal);
+    const now = rig.authentication.principal(principal);
+    expect(now?.grants.some(({ permissions }) => permissions.has('status.read'))).toBe(true);
+  });
+});
+
+function publicKey(...keys: readonly KeyObject[]): { readonly kind: 'public'; readonly keys: readonly string[] } {
+  return { kind: 'public', keys: keys.map((key) => key.export({ type: 'spki', format: 'pem' })) };
+}

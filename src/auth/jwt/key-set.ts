@@ -1,7 +1,9 @@
 /** The public keys of an issuer, fetched when needed, and kept over an outage of the issuer. */
+import { createPublicKey } from 'node:crypto';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, type LocalJWKSet } from 'jose';
 import type { Logger } from 'pino';
 import { keySetLocation } from './discovery.ts';
+import { fingerprintOf, type SigningKey } from './signing-key.ts';
 
 /**
  * GET of a URL, parsed as JSON. Rejects when that fails for any reason. `namedBy` is whose answer held the URL, where no
@@ -16,6 +18,8 @@ export interface KeySetOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
   /** ms since the epoch. */
   readonly now: () => number;
+  /** Called when a key does not count any more that did before. */
+  readonly onLoss: () => void;
 }
 
 /** After so long they are fetched again, beside the requests that go on with those at hand. */
@@ -29,6 +33,8 @@ const KEY_TYPES = new Set(['RSA', 'EC', 'OKP']);
 
 interface Fetched {
   readonly keys: LocalJWKSet;
+  /** Names under which each key is there, by its fingerprint. */
+  readonly names: ReadonlyMap<string, ReadonlySet<string | undefined>>;
   /** When it was confirmed. */
   readonly at: number;
 }
@@ -36,6 +42,8 @@ interface Fetched {
 export class KeySet {
   readonly #options: KeySetOptions;
   #fetched: Fetched | undefined;
+  /** It was told that the keys at hand do not count any more. */
+  #isOver = false;
   #triedAt = Number.NEGATIVE_INFINITY;
   /** The one fetch that everybody waits for. */
   #fetching: Promise<void> | undefined;
@@ -59,11 +67,30 @@ export class KeySet {
     }
   };
 
+  /** True while the key is among those that the issuer publishes, under the name that the token gives it. */
+  holds({ fingerprint, kid }: SigningKey): boolean {
+    const names = this.#current()?.names.get(fingerprint);
+    return names !== undefined && (kid === undefined || names.has(kid));
+  }
+
+  /** Looks at the keys when it is time, for tokens that were verified long ago: they ask for none. Never rejects. */
+  async renew(): Promise<void> {
+    if (this.#fetched === undefined) return;
+    if (this.#options.now() - this.#fetched.at > REFRESH_AFTER_MS) await this.#refresh();
+    if (this.#current() !== undefined || this.#isOver) return;
+    this.#isOver = true;
+    this.#options.onLoss();
+  }
+
   #usable(): LocalJWKSet {
+    const current = this.#current();
+    if (current === undefined) throw new Error('the keys of the issuer cannot be fetched');
+    return current.keys;
+  }
+
+  #current(): Fetched | undefined {
     const { now } = this.#options;
-    if (this.#fetched === undefined || now() - this.#fetched.at > LAST_GOOD_MS)
-      throw new Error('the keys of the issuer cannot be fetched');
-    return this.#fetched.keys;
+    return this.#fetched !== undefined && now() - this.#fetched.at <= LAST_GOOD_MS ? this.#fetched : undefined;
   }
 
   /** Never rejects; keeps what there is when the issuer does not answer. */
@@ -76,13 +103,16 @@ export class KeySet {
   }
 
   async #fetch(): Promise<void> {
-    const { from, fetchJson, log, now } = this.#options;
+    const { from, fetchJson, log, now, onLoss } = this.#options;
     const issuer = 'issuer' in from ? from.issuer : from.url;
     try {
       const url = 'url' in from ? new URL(from.url) : await keySetLocation(from.issuer, fetchJson);
       const keys = publicKeys(await fetchJson(url, 'url' in from ? undefined : new URL(from.issuer)));
-      this.#fetched = { keys: createLocalJWKSet(keys), at: now() };
+      const before = this.#fetched;
+      this.#fetched = { keys: createLocalJWKSet(keys), names: namesOf(keys), at: now() };
+      this.#isOver = false;
       log.info({ issuer, keys: keys.keys.length }, 'the keys of the token issuer were fetched');
+      if (before !== undefined && lacks(this.#fetched.names, before.names)) onLoss();
     } catch (error) {
       log.warn(
         { err: error, issuer, lastGood: this.#fetched && new Date(this.#fetched.at).toISOString() },
@@ -90,6 +120,30 @@ export class KeySet {
       );
     }
   }
+}
+
+function namesOf({ keys }: JSONWebKeySet): Fetched['names'] {
+  const names = new Map<string, Set<string | undefined>>();
+  for (const jwk of keys) {
+    const fingerprint = fingerprintOfJwk(jwk);
+    if (fingerprint === undefined) continue;
+    const known = names.get(fingerprint) ?? new Set();
+    names.set(fingerprint, known.add(jwk.kid));
+  }
+  return names;
+}
+
+/** undefined for a key that nobody here can verify with. */
+function fingerprintOfJwk(jwk: JSONWebKeySet['keys'][number]): string | undefined {
+  try {
+    return fingerprintOf(createPublicKey({ key: { ...jwk }, format: 'jwk' }));
+  } catch {
+    return undefined;
+  }
+}
+
+function lacks(now: Fetched['names'], before: Fetched['names']): boolean {
+  return [...before].some(([fingerprint, kids]) => [...kids].some((kid) => now.get(fingerprint)?.has(kid) !== true));
 }
 
 /** A published key can only be a public one: what says otherwise would let anybody sign with it. */

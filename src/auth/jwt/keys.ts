@@ -1,13 +1,21 @@
 /** The keys that tokens of one issuer may be signed with, and how a signature is checked with them. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
 import type { JwtAlgorithm, JwtIssuerConfig } from '../../config/auth-config.ts';
 import type { KeySet } from './key-set.ts';
+import { fingerprintOf, type SigningKey } from './signing-key.ts';
 
 export interface IssuerKeys {
   /** The claims of a token that is signed with one of the keys and passes `options`. Rejects with a JOSEError, or an Error. */
-  verify(token: string, options: JWTVerifyOptions): Promise<JWTPayload>;
+  verify(token: string, options: JWTVerifyOptions): Promise<SignedClaims>;
+  /** True while a token that was signed with this key, and names it like this, would be accepted. */
+  holds(key: SigningKey): boolean;
+}
+
+export interface SignedClaims {
+  readonly payload: JWTPayload;
+  readonly key: SigningKey;
 }
 
 /** Rejects when a key cannot be read, or is none. */
@@ -18,43 +26,57 @@ export async function keysOf(
   switch (keys.kind) {
     case 'secret': {
       const secret = Buffer.from(keys.secret);
+      const fingerprint = fingerprintOf(secret);
+      const allowed = algorithmNames(algorithms ?? ['HS256']);
       return {
         verify: async (token, options) =>
-          (await jwtVerify(token, secret, { ...options, algorithms: algorithmNames(algorithms ?? ['HS256']) })).payload,
+          signedClaims(await jwtVerify(token, secret, { ...options, algorithms: allowed }), fingerprint),
+        holds: (key) => key.fingerprint === fingerprint && allowed.includes(key.algorithm),
       };
     }
     case 'public': {
       const known = await Promise.all(keys.keys.map(publicKey));
-      return { verify: (token, options) => verifyWithAny(token, known, algorithms, options) };
+      const isAllowed = ({ algorithm }: PublicKey): boolean => algorithms?.includes(algorithm) !== false;
+      return {
+        verify: (token, options) => verifyWithAny(token, known.filter(isAllowed), options),
+        holds: (key) => known.some((one) => one.fingerprint === key.fingerprint && isAllowed(one)),
+      };
     }
     case 'jwks':
     case 'discovery': {
       const set = keySet();
       const allowed = algorithmNames(algorithms ?? ['RS256', 'ES256', 'EdDSA']);
       return {
-        verify: async (token, options) =>
-          (await jwtVerify(token, set.get, { ...options, algorithms: allowed })).payload,
+        verify: async (token, options) => {
+          const result = await jwtVerify(token, set.get, { ...options, algorithms: allowed });
+          return signedClaims(result, fingerprintOf(result.key));
+        },
+        holds: (key) => allowed.includes(key.algorithm) && set.holds(key),
       };
     }
   }
 }
 
+function signedClaims({ payload, protectedHeader: { kid, alg } }: JWTVerifyResult, fingerprint: string): SignedClaims {
+  return { payload, key: { fingerprint, kid, algorithm: alg } };
+}
+
 interface PublicKey {
   readonly key: KeyObject;
+  readonly fingerprint: string;
   readonly algorithm: JwtAlgorithm;
 }
 
 async function verifyWithAny(
   token: string,
   keys: readonly PublicKey[],
-  algorithms: readonly JwtAlgorithm[] | undefined,
   options: JWTVerifyOptions,
-): Promise<JWTPayload> {
+): Promise<SignedClaims> {
   let failure: unknown = new errors.JWKSNoMatchingKey();
-  for (const { key, algorithm } of keys) {
-    if (algorithms?.includes(algorithm) === false) continue;
+  for (const { key, fingerprint, algorithm } of keys) {
     try {
-      return (await jwtVerify(token, key, { ...options, algorithms: algorithmNames([algorithm]) })).payload;
+      const result = await jwtVerify(token, key, { ...options, algorithms: algorithmNames([algorithm]) });
+      return signedClaims(result, fingerprint);
     } catch (error) {
       // Another key may fit; a token that is out of date is so under every key.
       if (!isAboutTheKey(error)) throw error;
@@ -78,7 +100,7 @@ async function publicKey(text: string): Promise<PublicKey> {
     throw new Error(
       `a public key of type ${key.asymmetricKeyType ?? 'unknown'} cannot be used; RSA (2048 bits or more), P-256 and Ed25519 can`,
     );
-  return { key, algorithm };
+  return { key, fingerprint: fingerprintOf(key), algorithm };
 }
 
 function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): JwtAlgorithm | undefined {

@@ -8,7 +8,7 @@ import { clientCertificateOf } from '../../tls/client-certificate.ts';
 import { narrowed, permissionsOf, readAccount, type AccountStore } from '../account.ts';
 import type { Verified, Verifier } from '../verified.ts';
 import { readClaims, subjectPrefix, type TokenClaims } from './claims.ts';
-import { keysOf, type IssuerKeys } from './keys.ts';
+import { keysOf, type IssuerKeys, type SignedClaims } from './keys.ts';
 import type { KeySet } from './key-set.ts';
 
 export type JwtStore = AccountStore & Pick<StoreReader, 'isRevoked'>;
@@ -20,6 +20,8 @@ export interface JwtVerifierOptions {
   readonly keySetOf: (issuer: JwtIssuerConfig) => KeySet;
   /** undefined = there are no accounts, and nothing can be revoked. */
   readonly store: JwtStore | undefined;
+  /** The one of the configuration in use: it decides about tokens that another one has verified. */
+  readonly inUse: () => Pick<JwtVerifier, 'again'> | undefined;
   /** ms since the epoch. */
   readonly now: () => number;
 }
@@ -31,6 +33,17 @@ const FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 /** Other types are other things, which the same issuer may have signed with the same key. */
 const TYPES = new Set(['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt']);
 
+/** What a signature has proved, without the token itself. */
+export interface JwtProof extends SignedClaims {
+  /** `Principal.credential` */
+  readonly credential: string;
+}
+
+export interface JwtVerifier extends Verifier {
+  /** Looks again at a token that was verified before: issuer, key, claims, revocation, account. Rejects like `verify`. */
+  again(proof: JwtProof): Promise<Verified>;
+}
+
 interface Issuer {
   readonly config: JwtIssuerConfig;
   readonly keys: IssuerKeys;
@@ -38,8 +51,8 @@ interface Issuer {
 }
 
 /** Rejects when the keys of an issuer cannot be read. */
-export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Verifier> {
-  const { resource, keySetOf, store, now } = options;
+export async function createJwtVerifier(options: JwtVerifierOptions): Promise<JwtVerifier> {
+  const { resource, keySetOf, store, now, inUse } = options;
   const issuers = new Map<string, Issuer>();
   for (const config of options.issuers) {
     const keys = await keysOf(config, () => keySetOf(config)).catch((error: unknown) => {
@@ -49,7 +62,8 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
     issuers.set(config.issuer, { config, keys, audiences: new Set([resource, `${resource}/`, ...config.audiences]) });
   }
 
-  async function checked(claims: TokenClaims, issuer: Issuer, credential: string): Promise<Verified> {
+  async function checked(proof: JwtProof, issuer: Issuer): Promise<Verified> {
+    const claims = understood(proof.payload, issuer);
     if (claims.id !== undefined && (await store?.isRevoked(claims.id)) === true)
       throw refused('The token was revoked.');
     const account =
@@ -61,17 +75,17 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
       principal: {
         subject: claims.subject,
         issuer: 'jwt',
-        credential,
+        credential: proof.credential,
         user: claims.user,
         ...narrowed({ teams: account?.teams ?? [], grants }, claims.narrowing),
       },
       validUntil: claims.expiresAt + CLOCK_SKEW_SECONDS * 1000,
       refusal: refusalFor(claims, issuer.audiences, resource),
-      recheck: () => checked(claims, issuer, credential),
+      recheck: () => (inUse() ?? verifier).again(proof),
     };
   }
 
-  return {
+  const verifier: JwtVerifier = {
     recognizes: (credential) => FORM.test(credential),
     async verify(credential) {
       if (credential.length > MAX_LENGTH) throw refused('The token is too long.');
@@ -79,12 +93,19 @@ export async function createJwtVerifier(options: JwtVerifierOptions): Promise<Ve
       if (type !== undefined && !TYPES.has(type.toLowerCase())) throw refused('This kind of JWT is no access token.');
       const issuer = issuers.get(name);
       if (issuer === undefined) throw refused('The issuer of the token is not trusted here.');
-      const payload = await signed(credential, issuer, now());
+      const claims = await signed(credential, issuer, now());
       // Two tokens of one client are two: each may be revoked, and each allows what it says.
-      return checked(understood(payload, issuer), issuer, hash('sha256', credential, 'base64url'));
+      return checked({ ...claims, credential: hash('sha256', credential, 'base64url') }, issuer);
+    },
+    async again(proof) {
+      const issuer = issuers.get(proof.payload.iss ?? '');
+      if (issuer === undefined) throw refused('The issuer of the token is not trusted here any more.');
+      if (!issuer.keys.holds(proof.key)) throw refused('The key of the token is not trusted any more.');
+      return checked(proof, issuer);
     },
     issues: (subject) => [...issuers.keys()].some((name) => subject.startsWith(subjectPrefix(name))),
   };
+  return verifier;
 
   function understood(payload: JWTPayload, { config, audiences }: Issuer): TokenClaims {
     let claims: TokenClaims;
@@ -113,7 +134,7 @@ function readUnverified(token: string): Unverified {
   }
 }
 
-async function signed(token: string, { config, keys }: Issuer, now: number): Promise<JWTPayload> {
+async function signed(token: string, { config, keys }: Issuer, now: number): Promise<SignedClaims> {
   try {
     return await keys.verify(token, {
       issuer: config.issuer,

@@ -41,6 +41,8 @@ export interface ServeOptions {
   readonly payloadDir: string | undefined;
   readonly payloadPathPrefix: string | undefined;
   readonly payloadSizeThreshold: number | undefined;
+  readonly auditKeepDays: number | undefined;
+  readonly auditKeepLines: number | undefined;
 }
 
 const MAX_WORKERS = 64;
@@ -75,6 +77,8 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
     fastPath: values.oneOf('fastPath', ['on', 'off']) !== 'off',
     workers: workersOf(values),
     validateEnv: values.on('validateEnv'),
+    auditKeepDays: values.parsed('auditKeepDays', positiveInteger, 'a positive number of days'),
+    auditKeepLines: values.parsed('auditKeepLines', positiveInteger, 'a positive number of lines'),
     listen: values.parsed('listen', parseListenAddress, 'an address such as 127.0.0.1:3000, [::1]:3000 or :3000'),
     tls: tlsOf(values),
     hmacSecret: values.text('hmacSecret'),

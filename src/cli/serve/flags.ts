@@ -81,6 +81,22 @@ export const SERVE_FLAGS = [
       'key that secrets in the store are encrypted with; its text can be in MCP_GATEWAY_SECRET_KEY instead. Needed when DATABASE_URL (postgres://…) names the store',
   },
   {
+    flags: '--audit-keep-days <days>',
+    key: 'auditKeepDays',
+    env: 'MCP_GATEWAY_AUDIT_KEEP_DAYS',
+    group: 'Store:',
+    fallback: 'the configuration, else lines are never removed',
+    description: 'remove lines of the audit log that are older; what is left still verifies',
+  },
+  {
+    flags: '--audit-keep-lines <lines>',
+    key: 'auditKeepLines',
+    env: 'MCP_GATEWAY_AUDIT_KEEP_LINES',
+    group: 'Store:',
+    fallback: 'the configuration, else lines are never removed',
+    description: 'remove the oldest lines of the audit log when there are more',
+  },
+  {
     flags: '--fast-path <on|off>',
     key: 'fastPath',
     env: 'MCP_GATEWAY_FAST_PATH',

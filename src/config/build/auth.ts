@@ -3,6 +3,7 @@ import type { AuthConfig, JwtIssuerConfig, JwtKeys } from '../auth-config.ts';
 import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, spell, writtenPath } from '../dialect.ts';
 import type { RawAuth, RawIssuer } from '../schema/auth.ts';
+import { parseDuration } from '../values/duration.ts';
 
 const KEY_FIELDS = ['secret', 'publicKeys', 'jwksUrl'] as const;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
@@ -24,7 +25,11 @@ export function authentication(scope: Scope, raw: RawAuth | undefined, log: Diag
       scopes: entry.scopes ?? 'narrow',
     };
   });
-  return { resource: raw?.resource?.replace(/\/+$/, ''), issuers };
+  return {
+    resource: raw?.resource?.replace(/\/+$/, ''),
+    offlineGraceMs: raw?.offlineGrace === undefined ? undefined : parseDuration(raw.offlineGrace),
+    issuers,
+  };
 }
 
 class IssuerCheck {

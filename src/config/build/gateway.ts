@@ -70,6 +70,8 @@ export function buildGateway(
     auth: authentication(scope, raw.auth, log),
     requireDigests: raw.requireDigests ?? false,
     dataDir: raw.dataDir,
+    auditKeepDays: raw.auditKeepDays,
+    auditKeepLines: raw.auditKeepLines,
   };
 }
 

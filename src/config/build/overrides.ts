@@ -1,7 +1,7 @@
 /** What flags of the command line say about the gateway; goes before the text. */
 import { isAbsolute } from 'node:path';
 import type { GatewayConfig } from '../config.ts';
-import { MAX_TIMER_SECONDS } from '../defaults.ts';
+import { MAX_AUDIT_DAYS, MAX_TIMER_SECONDS, MIN_AUDIT_LINES } from '../defaults.ts';
 import type { Diagnostics } from '../diagnostics.ts';
 
 type Settable =
@@ -17,7 +17,9 @@ type Settable =
   | 'payloadPathPrefix'
   | 'payloadSizeThreshold'
   | 'hmacSecret'
-  | 'dataDir';
+  | 'dataDir'
+  | 'auditKeepDays'
+  | 'auditKeepLines';
 
 /** Fields of GatewayConfig that flags can set; undefined = not set. Port 0 means any free port. */
 export type GatewayOverrides = { readonly [K in Settable]?: GatewayConfig[K] | undefined } & {
@@ -93,6 +95,18 @@ const RULES: readonly Rule[] = [
     flag: '--payload-size-threshold',
     expects: 'a positive integer (>= 1)',
     isValid: ({ payloadSizeThreshold }) => isPositive(payloadSizeThreshold),
+  },
+  {
+    field: 'auditKeepDays',
+    flag: '--audit-keep-days',
+    expects: `a number of days between 1 and ${MAX_AUDIT_DAYS}`,
+    isValid: ({ auditKeepDays: days }) => days === undefined || (isPositive(days) && days <= MAX_AUDIT_DAYS),
+  },
+  {
+    field: 'auditKeepLines',
+    flag: '--audit-keep-lines',
+    expects: `an integer of at least ${MIN_AUDIT_LINES}`,
+    isValid: ({ auditKeepLines: lines }) => lines === undefined || (isPositive(lines) && lines >= MIN_AUDIT_LINES),
   },
 ];
 

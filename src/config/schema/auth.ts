@@ -1,6 +1,7 @@
 /** Schema of `gateway.auth`: whose JWTs are accepted. What depends on several fields is in `build/auth.ts`. */
 import * as z from 'zod';
 import { JWT_ALGORITHMS } from '../auth-config.ts';
+import { DURATION } from '../values/duration.ts';
 import { field } from './field.ts';
 import { text, textList } from './shapes.ts';
 
@@ -67,6 +68,13 @@ export const authSchema = z.strictObject({
     expects: 'an http or https URL',
     hint: 'Write for example "https://gateway.example.com", without a path unless a proxy adds one.',
     fallback: 'the URL that clients are told at the start',
+  }).optional(),
+  offlineGrace: field(z.string().regex(DURATION), {
+    description:
+      'How long tokens that were verified before are accepted while the store does not answer, and nobody can be locked out. A duration; `0s` refuses them with the next look, after 15 s at most.',
+    expects: 'a duration such as "30m" or "0s"',
+    hint: 'Write numbers with units: "0s", "15m", "4h".',
+    fallback: '`1h`',
   }).optional(),
   issuers: field(
     z.array(field(issuerSchema, { description: 'One issuer.', expects: 'an object with at least an issuer' })),

@@ -11,8 +11,10 @@ import {
   DEFAULT_SHUTDOWN_TIMEOUT,
   DEFAULT_STARTUP_TIMEOUT_SECONDS,
   DEFAULT_TOOL_TIMEOUT_SECONDS,
+  MAX_AUDIT_DAYS,
   MAX_BODY_BYTES_LIMIT,
   MAX_TIMER_SECONDS,
+  MIN_AUDIT_LINES,
   MIN_TOOL_TIMEOUT_SECONDS,
 } from '../defaults.ts';
 import { DURATION } from '../values/duration.ts';
@@ -238,6 +240,17 @@ export const gatewayFields = {
       'Absolute path of the directory in which registered servers, accounts and the audit log are kept. It turns the management API on.',
     expects: 'an absolute path',
     hint: 'Write a path that starts with "/" (or "C:\\" on Windows), or leave the field out to store nothing.',
+  }).optional(),
+  auditKeepDays: field(z.int().min(1).max(MAX_AUDIT_DAYS), {
+    description:
+      'Lines of the audit log that are older than so many days are removed; export them before. What is left still verifies.',
+    expects: `an integer of days between 1 and ${MAX_AUDIT_DAYS}`,
+    fallback: 'lines are never removed',
+  }).optional(),
+  auditKeepLines: field(z.int().min(MIN_AUDIT_LINES), {
+    description: 'When the audit log has more lines than this, the oldest are removed; export them before.',
+    expects: `an integer of at least ${MIN_AUDIT_LINES}`,
+    fallback: 'lines are never removed',
   }).optional(),
   tls: field(listenerTlsSchema, {
     description: 'TLS of the gateway itself. Without it the gateway speaks plain HTTP.',

@@ -1,12 +1,10 @@
-/** The audit log as a chain: lines are only ever added, each hashed over the one before it. */
-import { setImmediate as turn } from 'node:timers/promises';
+/** The audit log as a chain: lines are added at its end, each hashed over the one before it. */
 import type { Db, Tx } from '../engine/engine.ts';
-import type { AuditQuery, AuditRecord, AuditVerdict } from '../store.ts';
+import type { AuditQuery, AuditRecord } from '../store.ts';
 import { STATE_SHAPE } from '../tables/entities.ts';
-import { fromRow, type SqlRow } from '../tables/shape.ts';
-import { type AuditEntry, auditRecordOf, chained, lineHash } from './audit-line.ts';
-
-const PAGE = 1_000;
+import { fromRow } from '../tables/shape.ts';
+import { removedLines } from './audit-checkpoint.ts';
+import { type AuditEntry, auditRecordOf, chained } from './audit-line.ts';
 
 export interface StoreState {
   readonly revision: number;
@@ -60,51 +58,13 @@ export async function appendLines(
 
 /** Newest first. */
 export async function queryAudit(db: Db, query: AuditQuery): Promise<AuditRecord[]> {
+  const removed = await removedLines(db);
   let select = db.selectFrom('audit').selectAll().orderBy('sequence', 'desc').limit(query.limit);
+  // Rows of removed lines go little by little.
+  if (removed > 0) select = select.where('sequence', '>', removed);
   if (query.before !== undefined) select = select.where('sequence', '<', query.before);
   if (query.action !== undefined) select = select.where('action', '=', query.action);
   if (query.subject !== undefined) select = select.where('subject', '=', query.subject);
   if (query.objectId !== undefined) select = select.where('object_id', '=', query.objectId);
   return (await select.execute()).map(auditRecordOf);
-}
-
-/** Checks every line that there was at the beginning; lets other work of the process come between. */
-export async function verifyAudit(db: Db): Promise<AuditVerdict> {
-  const { auditLines, auditHead } = await readState(db);
-  let [lines, head] = [0, ''];
-  const wrong = (sequence: number, reason: string): AuditVerdict => ({ ok: false, lines, sequence, reason });
-  while (lines < auditLines) {
-    const rows: SqlRow[] = await db
-      .selectFrom('audit')
-      .selectAll()
-      .where('sequence', '>', lines)
-      .where('sequence', '<=', auditLines)
-      .orderBy('sequence')
-      .limit(PAGE)
-      .execute();
-    if (rows.length === 0) return wrong(lines + 1, `the lines from here to ${auditLines} are gone`);
-    for (const row of rows) {
-      if (row['sequence'] !== lines + 1) return wrong(lines + 1, 'the line is gone');
-      head = lineHash(row, head);
-      if (row['hash'] !== head) return wrong(lines + 1, 'the line, or the hash before it, was changed');
-      lines += 1;
-    }
-    await turn();
-  }
-  if (head !== auditHead) return wrong(lines, 'the newest line is not the one that was written last');
-  const stray = await strayLine(db);
-  if (stray !== undefined) return wrong(stray, 'the line was put in by somebody else');
-  return { ok: true, lines, head };
-}
-
-/** A line before the first or behind the newest one, as one statement sees it, whoever writes meanwhile. */
-async function strayLine(db: Db): Promise<number | undefined> {
-  const newest = db.selectFrom('store_state').select('audit_lines');
-  const row = await db
-    .selectFrom('audit')
-    .select('sequence')
-    .where((line) => line.or([line('sequence', '<', 1), line('sequence', '>', newest)]))
-    .orderBy('sequence')
-    .executeTakeFirst();
-  return row === undefined ? undefined : Number(row['sequence']);
 }

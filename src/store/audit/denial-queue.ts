@@ -21,15 +21,27 @@ export class DenialQueue {
   readonly #write: (entries: readonly AuditEntry[]) => Promise<void>;
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
+  #lost = 0;
 
   /** `write` resolves when the lines are durable. */
   constructor(write: (entries: readonly AuditEntry[]) => Promise<void>) {
     this.#write = write;
   }
 
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** How many were not written. */
+  get lost(): number {
+    return this.#lost;
+  }
+
   async add(denial: Denial): Promise<void> {
-    if (this.#waiting.length >= MAX_WAITING)
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#lost += 1;
       throw new StoreError('unavailable', 'Too many denied requests wait to be written to the audit log.');
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ entry: entryOf(denial), resolve, reject });
     this.#flushing ??= this.#flush();
@@ -53,6 +65,7 @@ export class DenialQueue {
         await this.#write(batch.map(({ entry }) => entry));
         for (const { resolve } of batch) resolve();
       } catch (error) {
+        this.#lost += batch.length;
         for (const { reject } of batch) reject(error);
       }
       await sleep(Math.min(PAUSE_FACTOR * (performance.now() - started), LONGEST_PAUSE_MS));

@@ -1,5 +1,6 @@
 /** What the store needs of a database: reads, one transaction at a time, and word of what other processes have changed. */
 import type { Kysely, Transaction } from 'kysely';
+import type { StoreConnections } from '../store-status.ts';
 import type { SqlValue } from '../tables/shape.ts';
 
 /** Table, column, value. What the values mean is said by the shapes in `tables/`. */
@@ -22,6 +23,10 @@ export interface Engine extends AsyncDisposable {
   transact<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Tells other processes, once the transaction commits. */
   announce(tx: Tx, revision: number): Promise<void>;
+  /** In bytes. `log` is the write-ahead log of SQLite. */
+  size(): Promise<{ readonly database: number; readonly log: number | undefined }>;
+  /** Of PostgreSQL. */
+  connections(): StoreConnections | undefined;
   /** Calls `look` now and then, and whenever another process is known to have changed something. Returns how to end it. */
   watch(look: () => void): () => void;
 }

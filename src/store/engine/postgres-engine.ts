@@ -52,6 +52,13 @@ export async function openPostgres(url: string): Promise<Engine> {
     announce: async (tx, revision) => {
       await sql`select pg_notify(${PostgresListener.CHANNEL}, ${String(revision)})`.execute(tx);
     },
+    size: async () => ({ database: await sizeOf(db), log: undefined }),
+    connections: () => ({
+      open: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+      listening: listener.isListening,
+    }),
     watch: (look) => listener.watch(look),
     async [Symbol.asyncDispose]() {
       await listener[Symbol.asyncDispose]();
@@ -86,6 +93,14 @@ async function prepare(tx: Tx): Promise<void> {
   // What is acknowledged is on the disk, whatever the server does by default.
   const durable = sql`set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`;
   await sql`select ${sql.join([...limits, durable])}`.execute(tx);
+}
+
+/** Of our tables with their indexes: the database may be shared. */
+async function sizeOf(db: Db): Promise<number> {
+  const { rows } = await sql<{ size: number | null }>`
+    select sum(pg_total_relation_size(oid))::bigint as size from pg_class
+    where relnamespace = ${SCHEMA}::regnamespace and relkind = 'r'`.execute(db);
+  return rows[0]?.size ?? 0;
 }
 
 async function checkServer(db: Db): Promise<void> {

@@ -13,11 +13,16 @@ export class PostgresListener implements AsyncDisposable {
   #client: pg.Client | undefined;
   #poll: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
+  #listening = false;
   #failures = 0;
   #closed = false;
 
   constructor(connection: pg.ClientConfig) {
     this.#connection = connection;
+  }
+
+  get isListening(): boolean {
+    return this.#listening;
   }
 
   /** Calls `look` on every notification, and now and then without one. Returns how to end it. */
@@ -48,6 +53,7 @@ export class PostgresListener implements AsyncDisposable {
       await client.connect();
       await client.query(`listen ${PostgresListener.CHANNEL}`);
       this.#failures = 0;
+      this.#listening = this.#client === client;
       // Something may have changed while nobody listened.
       this.#tell();
     } catch {
@@ -59,6 +65,7 @@ export class PostgresListener implements AsyncDisposable {
   #lost(client: pg.Client): void {
     if (this.#closed || this.#client !== client) return;
     this.#client = undefined;
+    this.#listening = false;
     this.#failures += 1;
     const delay = backoffDelay(this.#failures, RECONNECT);
     this.#again = setTimeout(() => void this.#connect(), delay).unref();

@@ -1,5 +1,5 @@
 /** The embedded database: one file, written by one connection and read by another, so that no read waits for a write. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import { StoreError } from '../store.ts';
@@ -35,6 +35,8 @@ export function openSqlite(path: string): Engine {
     write,
     transact: async (work) => write.transaction().execute(work),
     announce: async () => undefined,
+    size: async () => ({ database: sizeOf(path), log: sizeOf(`${path}-wal`) }),
+    connections: () => undefined,
     watch(look) {
       const timer = setInterval(look, WATCH_INTERVAL_MS).unref();
       return () => clearInterval(timer);
@@ -47,6 +49,10 @@ export function openSqlite(path: string): Engine {
       if (writer.isOpen) writer.close();
     },
   };
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function kyselyOver(database: DatabaseSync): Kysely<Tables> {

@@ -3,11 +3,16 @@ import { type Migration, Migrator } from 'kysely/migration';
 import type { Db, Engine } from '../engine/engine.ts';
 import { StoreError } from '../store.ts';
 import { recordsAndAudit } from './0001-records-and-audit.ts';
+import { auditCheckpoint } from './0002-audit-checkpoint.ts';
 
 /** In their order. What has been released is never changed; there is only a next one. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-records-and-audit': { up: recordsAndAudit },
+  '0002-audit-checkpoint': { up: auditCheckpoint },
 };
+
+/** What a store has that this version has opened. */
+export const SCHEMA_VERSION = Object.keys(MIGRATIONS).at(-1) ?? '';
 
 const TABLE = 'schema_migrations';
 const LOCK_TABLE = 'schema_migrations_lock';
