@@ -9,6 +9,7 @@ import { WorkerListener, type Reach } from './cluster/worker-listener.ts';
 import type { Config } from './config/config.ts';
 import { openAuthentication } from './gateway-auth.ts';
 import { clientUrl, HEARTBEAT_MS, HostChecks } from './gateway-parts.ts';
+import { BodyBudget } from './proxy/body-budget.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import { SseLinks } from './proxy/downstream/sse-link.ts';
@@ -154,6 +155,7 @@ class Worker implements AsyncDisposable {
       // The owner denies it once more, and writes it down: the audit log has one writer.
       recordDenial: async () => undefined,
       leaves: true,
+      bodies: new BodyBudget(),
       draining: () => state.draining,
     };
     const hosts = new HostChecks(start.address);

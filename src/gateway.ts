@@ -11,6 +11,7 @@ import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { clientUrl, HEARTBEAT_MS, HostChecks } from './gateway-parts.ts';
 import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
 import { newSecret, openCrew, type Crew, type WorkersNeeds } from './gateway-workers.ts';
+import { BodyBudget } from './proxy/body-budget.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -180,6 +181,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     subscriptions,
     links: new SseLinks(),
     recordDenial: denialRecorder(options.store, telemetry.log),
+    bodies: new BodyBudget(),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(address);
