@@ -63,6 +63,8 @@ export async function handlePost(
     // 4. The wire becomes a message, the message finds its session.
     const body = link?.text ?? (await readMessageBody(request, runtime.config.gateway, front.bodies));
     if (typeof body !== 'string') large = body;
+    // While the credential was checked; with node:http the body could not be read then.
+    if (link === undefined && response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
     // The parts of a batch were signed together, with the body that they came in.
     if (link?.text === undefined)
       runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
