@@ -15,6 +15,7 @@ import type { Answer, CallOptions, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import { isUnread } from './dispatch.ts';
+import { Elsewhere } from './elsewhere.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
@@ -165,6 +166,7 @@ async function forward(
   const { pool } = asked;
   const { guards } = exchange.runtime;
   const upstream = pool.readyModern ?? (await pool.modern());
+  if (upstream === undefined && front.leaves === true) throw new Elsewhere();
   const declaring = declaredFor(asked, upstream);
   const declared = declaring instanceof Promise ? await declaring : declaring;
   // What the client repeats in Mcp-Param-* headers must be what stands in the body.
@@ -179,6 +181,9 @@ async function forward(
     const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
     const passTo = isUntouched && isUnread(exchange, pool) ? exchange.reply : undefined;
     const options = callOptions(exchange, pool, unexplained(modern, declared), passTo);
+    exchange.notes.sent = true;
+    // Not before: until then the answer may be that of another process.
+    if (front.leaves === true) exchange.reply.keepAlive(front.heartbeat);
     const given = await upstream.call(target.message, options);
     if (given.passedOn === true) return undefined;
     text = ownOnly(exchange, given);
