@@ -20,7 +20,7 @@ export function callerOf(runtime: Runtime, requestId: string, request: RequestHe
 }
 
 /** The route of a path that is one of a message. */
-function messageRoute(url: string): Endpoint {
+export function messageRoute(url: string): Endpoint {
   const route = routeOf(url);
   if (route === undefined || route.kind === 'operation')
     throw new GatewayError('not_found', 'There is no endpoint at this path.');
