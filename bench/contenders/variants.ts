@@ -22,6 +22,12 @@ const VARIANTS = {
     does: 'at the endpoint that all servers share',
     endpoint: 'unified',
   },
+  'gatehouse-modern': {
+    name: 'gatehouse-modern',
+    does: 'modern clients, 32 users with JWTs, at the endpoint that all servers share',
+    endpoint: 'unified',
+    credential: 'RS256',
+  },
   'gatehouse-virtual': {
     name: 'gatehouse-virtual',
     does: 'at a virtual server with one tool, with an API token',
