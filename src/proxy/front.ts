@@ -4,6 +4,7 @@ import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { AccessEntry } from '../telemetry/access-log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
 import type { RecordDenial } from './denial.ts';
 import type { Heartbeat } from './downstream/heartbeat.ts';
@@ -34,6 +35,10 @@ export interface Front {
   readonly links: SseLinks;
   /** Writes a refusal into the audit log; resolves when it is there, or when that is impossible. Never rejects. */
   readonly recordDenial: RecordDenial;
+  /** True in a worker: what is more than a call of a modern server, and whatever fails before it, is left to the owner. */
+  readonly leaves?: boolean;
+  /** What large request bodies hold. */
+  readonly bodies: BodyBudget;
   /** True once new requests are refused. */
   readonly draining: () => boolean;
 }
