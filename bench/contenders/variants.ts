@@ -33,6 +33,11 @@ const VARIANTS = {
     does: 'at a virtual server with one tool, with an API token',
     endpoint: 'virtual',
   },
+  'gatehouse-2-workers': {
+    name: 'gatehouse-2-workers',
+    does: 'with two processes behind the port',
+    flags: ['--workers', '2'],
+  },
   'gatehouse-container': {
     name: 'gatehouse-container',
     does: 'to a server in a container: engine command and server are counted, the engine is beside it',
