@@ -10,6 +10,8 @@ export interface Contender {
   readonly gathers?: boolean;
   /** It is ours, and runs on Node: profiles are taken of it. */
   readonly profiled?: boolean;
+  /** Builds or downloads what it needs, so that no start is measured with it. */
+  prepare?(): void;
   start(setting: Setting): Promise<Running>;
 }
 
@@ -27,6 +29,8 @@ export interface Setting {
   readonly pinning: Pinning | undefined;
   /** Options for Node that record a profile, where one is wanted. */
   readonly nodeOptions: readonly string[];
+  /** Where its configuration is, for one that reads it again; default: it is given one. */
+  readonly configFile?: string;
   /** Most files that it may have open; default: what the bench may have. */
   readonly files?: number;
 }

@@ -1,13 +1,11 @@
 /** `npm run bench`: Gatehouse beside its neighbours, on loopback. See bench/README.md. */
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Contender } from './contender.ts';
-import { PATHS } from './machine/paths.ts';
 import { pinHere } from './machine/pinning.ts';
+import { runFolder } from './machine/run-folder.ts';
 import { openUpstreams } from './machine/upstreams.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { commit, machineFacts, versionFacts } from './report/machine-facts.ts';
-import { hottest, profileOptions } from './report/profile.ts';
+import { hottest, microseconds, profileOptions } from './report/profile.ts';
 import { merged, newestReport, writeReport, type Report } from './report/report.ts';
 import { sectionText, targetTable } from './report/tables.ts';
 import { spreadOf, type Measurement, type Profile, type Section } from './section.ts';
@@ -25,21 +23,19 @@ if (options.help) {
 
 /** True when every figure holds. */
 async function bench({ plan, workloads, contenders, peers, profile, write }: Options): Promise<boolean> {
-  // Whatever is made for a while is below a folder of ours, also when the run is broken off.
-  const temporary = join(PATHS.cache, `tmp-${process.pid}`);
-  mkdirSync(temporary, { recursive: true });
-  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
-  process.env['TMPDIR'] = temporary;
+  process.env['TMPDIR'] = runFolder('tmp');
   const pinning = pinHere();
   const before = write ? newestReport() : undefined;
   const whole = workloads.length === WORKLOADS.length;
   const date = new Date().toISOString().slice(0, 10);
+  // What is written meanwhile must not count as a change.
+  const measuredCommit = commit();
   const facts = { date, machine: machineFacts(), plan, pinned: pinning !== undefined };
   const sections: Section[] = [];
   await using upstreams = openUpstreams(pinning);
-  const stage: Stage = { plan, pinning, upstreams, nodeOptions: [] };
+  const stage: Stage = { plan, pinning, upstreams, nodeOptions: [], onWarm: () => undefined };
   const report = (): Report => ({
-    ...(whole || before === undefined ? { ...facts, versions: versionFacts(true) } : before),
+    ...(whole || before === undefined ? { ...facts, versions: versionFacts(measuredCommit) } : before),
     sections: merged(
       whole ? [] : (before?.sections ?? []),
       sections,
@@ -54,7 +50,7 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
     if (chosen.length === 0) continue;
     const measured = await measuredOrNot(workload, stage, chosen);
     const section: Section = {
-      ...{ name: workload.name, group: workload.group, title: workload.title, date, commit: commit() },
+      ...{ name: workload.name, group: workload.group, title: workload.title, date, commit: measuredCommit },
       ...measured,
       foreign: spreadOf(measured.rows.flatMap(({ figures }) => figures['foreign'] ?? []))?.median ?? 0,
       profiles: profile ? await profilesOf(workload, stage, chosen) : [],
@@ -74,6 +70,7 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
 /** One workload that cannot be measured does not end the others. */
 async function measuredOrNot(workload: Workload, stage: Stage, chosen: readonly Contender[]): Promise<Measurement> {
   try {
+    for (const contender of chosen) contender.prepare?.();
     return await workload.measure(stage, chosen);
   } catch (error) {
     console.error(error);
@@ -88,8 +85,10 @@ async function profilesOf(workload: Workload, stage: Stage, chosen: readonly Con
   const plan = { ...stage.plan, rounds: 2, repeats: 1, soakSeconds: 5, broadcasts: 2 };
   for (const contender of chosen.filter(({ profiled }) => profiled === true)) {
     const name = `${workload.name}-${contender.name}`;
-    await measuredOrNot(workload, { ...stage, plan, nodeOptions: profileOptions(name) }, [contender]);
-    const top = hottest(name);
+    let warmAt = 0;
+    const onWarm = (): void => void (warmAt = microseconds());
+    await measuredOrNot(workload, { ...stage, plan, nodeOptions: profileOptions(name), onWarm }, [contender]);
+    const top = hottest(name, warmAt);
     if (top.length > 0) profiles.push({ contender: contender.name, top });
   }
   return profiles;

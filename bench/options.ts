@@ -89,8 +89,7 @@ function readCheckout(text: string): Contender {
   const [name, folder] = pairOf(text);
   if (name === undefined || folder === undefined)
     throw new Error(`--checkout ${text}: give a name and a folder, such as before=../gatehouse-before`);
-  const program = resolve(folder, 'src/main.ts');
-  return gatehouse({ name, does: 'another checkout of Gatehouse', program });
+  return gatehouse({ name, does: 'another checkout of Gatehouse', checkout: resolve(folder) });
 }
 
 function pairOf(text: string): readonly (string | undefined)[] {

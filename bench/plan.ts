@@ -33,8 +33,8 @@ export const FULL: Plan = {
 export const QUICK: Plan = {
   rounds: 2,
   seconds: 0.5,
-  warmUpRequests: 15_000,
-  warmUpSeconds: 2,
+  warmUpRequests: 20_000,
+  warmUpSeconds: 3,
   sessions: 200,
   soakSeconds: 10,
   streams: 1_000,

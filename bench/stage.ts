@@ -11,6 +11,8 @@ export interface Stage {
   readonly upstreams: Upstreams;
   /** Options for Node that record a profile of what is ours. */
   readonly nodeOptions: readonly string[];
+  /** Called when what is to be measured begins; what a program did before does not belong to its profile. */
+  readonly onWarm: () => void;
 }
 
 export interface Workload {

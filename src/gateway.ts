@@ -9,6 +9,7 @@ import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
 import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
+import { BodyBudget } from './proxy/body-budget.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
 import { Heartbeat } from './proxy/downstream/heartbeat.ts';
@@ -173,6 +174,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     subscriptions,
     links: new SseLinks(),
     recordDenial: denialRecorder(options.store, telemetry.log),
+    bodies: new BodyBudget(),
     draining: () => state.phase === 'draining',
   };
   const hosts = new HostChecks(bracketed(address));

@@ -2,11 +2,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listening, type Contender, type Running, type Setting } from '../contender.ts';
-import { serverName } from '../load/expected-listing.ts';
-import { PATHS } from '../machine/paths.ts';
+import { builtProgram } from '../machine/built-program.ts';
 import { pinned } from '../machine/pinning.ts';
 import { run, start, type Started } from '../machine/processes.ts';
+import { runFolder } from '../machine/run-folder.ts';
 import { containerImage, containerProcesses } from './container.ts';
+import { AGENT_ID, configuration, ISSUER, RESOURCE, serversBehind } from './gatehouse-configuration.ts';
 import { signedTokens } from './json-web-tokens.ts';
 
 export interface GatehouseVariant {
@@ -20,13 +21,10 @@ export interface GatehouseVariant {
   readonly endpoint?: 'unified' | 'virtual';
   /** Default: over HTTP. */
   readonly server?: 'container';
-  /** `main.ts` of another checkout; default: this one. */
-  readonly program?: string;
+  /** Root of another checkout; default: this one. */
+  readonly checkout?: string;
 }
 
-const AGENT_ID = `bench-${'0123456789abcdef'.repeat(13)}`;
-const ISSUER = 'https://issuer.example.com';
-const RESOURCE = 'https://gateway.example.com';
 /** JWTs differ by connection, as those of different users do. */
 const TOKENS = 32;
 
@@ -40,42 +38,32 @@ export function gatehouse(variant: GatehouseVariant): Contender {
     does,
     profiled: true,
     gathers: endpoint !== undefined,
+    prepare: () => void builtProgram(variant.checkout),
     start: (setting) => startGatehouse(variant, setting),
   };
 }
 
 async function startGatehouse(variant: GatehouseVariant, setting: Setting): Promise<Running> {
-  const { endpoint, server, credential, program: main = PATHS.gatehouse, flags = [] } = variant;
-  const { label, listener, cpu, pinning, nodeOptions, files } = setting;
+  const { endpoint, server, credential, checkout, flags = [] } = variant;
+  const { label, listener, cpu, pinning, nodeOptions, files, configFile } = setting;
+  const main = builtProgram(checkout);
   const command = [process.execPath, ...nodeOptions, main];
   const needsStore = credential === 'api-token' || endpoint === 'virtual';
-  const dataDir = join(PATHS.cache, 'data', label);
+  const dataDir = join(runFolder('data'), label);
   rmSync(dataDir, { recursive: true, force: true });
   const store = needsStore ? ['--data-dir', dataDir] : [];
   const apiToken = needsStore ? createToken([process.execPath, main], dataDir) : '';
   const tls = listener === undefined ? [] : ['--tls-cert', listener.cert, '--tls-key', listener.key];
   const jwt =
     credential === 'RS256' || credential === 'ES256' ? signedTokens(credential, TOKENS, ISSUER, RESOURCE) : undefined;
-  const config = {
-    mcpServers: await serversOf(variant, setting),
-    gateway: {
-      port: 3000,
-      domain: 'localhost',
-      agentId: AGENT_ID,
-      ...(jwt && {
-        auth: { resource: RESOURCE, issuers: [{ issuer: ISSUER, publicKeys: [jwt.publicKey], rolesClaim: 'roles' }] },
-      }),
-    },
-  };
-  const program = start(
-    [...command, 'serve', '--config-stdin', '--listen', '127.0.0.1:0', ...store, ...tls, ...flags],
-    {
-      name: label,
-      pinned: pinned(cpu, pinning),
-      input: JSON.stringify(config),
-      ...(files === undefined ? {} : { files }),
-    },
-  );
+  const input = configuration(await serversOf(variant, setting), { publicKey: jwt?.publicKey });
+  const source = configFile === undefined ? ['--config-stdin'] : ['--config', configFile, '--watch', 'off'];
+  const program = start([...command, 'serve', ...source, '--listen', '127.0.0.1:0', ...store, ...tls, ...flags], {
+    name: label,
+    pinned: pinned(cpu, pinning),
+    ...(configFile === undefined ? { input } : {}),
+    ...(files === undefined ? {} : { files }),
+  });
   try {
     const url = await program.line(/"url": *"[^"]*:\d+\/mcp\/bench"/);
     const port = Number(/:(\d+)\/mcp/.exec(url)?.[1]);
@@ -106,20 +94,8 @@ async function endWith(program: Started, dataDir: string): Promise<void> {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
-/** All servers are one program, each at a path of its own: a gateway cannot know that. */
 async function serversOf({ server }: GatehouseVariant, setting: Setting): Promise<Json> {
-  if (server === 'container') return { bench: { container: await containerImage() } };
-  return Object.fromEntries(
-    Array.from({ length: setting.servers }, (_, index) => [serverName(index), httpServer(setting, index)]),
-  );
-}
-
-/** What a configuration says of a server behind the contender. */
-export function httpServer({ upstream: { port, tls } }: Pick<Setting, 'upstream'>, index: number): Json {
-  const place = `${port}/mcp${index === 0 ? '' : `/${index}`}`;
-  return tls === undefined
-    ? { type: 'http', url: `http://127.0.0.1:${place}` }
-    : { type: 'http', url: `https://localhost:${place}`, tls };
+  return server === 'container' ? { bench: { container: await containerImage() } } : serversBehind(setting);
 }
 
 /** Of a user who may do everything, in a store that is made by it. */

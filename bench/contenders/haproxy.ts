@@ -1,20 +1,18 @@
 /** haproxy as a plain reverse proxy. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IGNORED_CREDENTIAL, listening, type Contender } from '../contender.ts';
-import { PATHS } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
 import { freePort, start, untilAnswers } from '../machine/processes.ts';
 import { proxies } from '../machine/proxies.ts';
+import { runFolder } from '../machine/run-folder.ts';
 
 export const haproxy: Contender = {
   name: 'haproxy',
   does: 'plain reverse proxy; looks at nothing, logs nothing',
   async start({ upstream, cpu, pinning, label }) {
     const port = await freePort();
-    const folder = join(PATHS.cache, 'haproxy');
-    mkdirSync(folder, { recursive: true });
-    const file = join(folder, `${label}.cfg`);
+    const file = join(runFolder('haproxy'), `${label}.cfg`);
     writeFileSync(
       file,
       `global

@@ -1,11 +1,11 @@
 /** nginx as a plain reverse proxy: the limit that a gateway is measured against. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IGNORED_CREDENTIAL, listening, type Contender, type Setting } from '../contender.ts';
-import { PATHS } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
 import { freePort, start, untilAnswers, untilListens, type Started } from '../machine/processes.ts';
 import { proxies } from '../machine/proxies.ts';
+import { runFolder } from '../machine/run-folder.ts';
 
 export const nginx = nginxWith('nginx', 'plain reverse proxy; looks at nothing, logs nothing', 1);
 export const nginxTwice = nginxWith('nginx-2', 'the same with two workers', 2);
@@ -14,6 +14,7 @@ function nginxWith(name: string, does: string, workers: number): Contender {
   return {
     name,
     does,
+    prepare: () => void proxies(),
     async start(setting) {
       const port = await freePort();
       const { upstream, listener } = setting;
@@ -53,8 +54,7 @@ export function startNginx(
   http: string,
   workers = 1,
 ): Started {
-  const folder = join(PATHS.cache, 'nginx', label);
-  mkdirSync(folder, { recursive: true });
+  const folder = runFolder(join('nginx', label));
   const file = join(folder, 'nginx.conf');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`,

@@ -1,6 +1,7 @@
 /** A proxy on node:http and undici that does nothing else: what the usual way costs before any gateway work. */
 import { fileURLToPath } from 'node:url';
 import { IGNORED_CREDENTIAL, listening, type Contender } from '../contender.ts';
+import { plainProgram } from '../machine/built-program.ts';
 import { pinned } from '../machine/pinning.ts';
 import { freePort, start, untilAnswers } from '../machine/processes.ts';
 
@@ -11,7 +12,7 @@ export const nodeProxy: Contender = {
   does: 'node:http and undici dispatch; looks at nothing, logs nothing',
   async start({ upstream, cpu, pinning, label }) {
     const port = await freePort();
-    const command = [process.execPath, PROGRAM, String(port), String(upstream.port)];
+    const command = [process.execPath, plainProgram(PROGRAM), String(port), String(upstream.port)];
     const program = start(command, { name: label, pinned: pinned(cpu, pinning) });
     await untilAnswers(`http://127.0.0.1:${port}/`);
     return listening(program, port, { headers: IGNORED_CREDENTIAL });

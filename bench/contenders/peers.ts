@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { listening, type Contender, type Running, type Setting } from '../contender.ts';
+import { plainProgram } from '../machine/built-program.ts';
 import { native } from '../machine/native.ts';
 import { PATHS } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
@@ -20,6 +21,7 @@ function installed(name: string): string {
 export const mcpProxy: Contender = {
   name: 'mcp-proxy',
   does: 'npm mcp-proxy, streamable HTTP to a process on stdio; no authentication',
+  prepare: () => void installed('mcp-proxy'),
   start: (setting) =>
     startNode(setting, (port) => [
       installed('mcp-proxy'),
@@ -30,6 +32,7 @@ export const mcpProxy: Contender = {
 export const supergateway: Contender = {
   name: 'supergateway',
   does: 'npm supergateway --stateful, streamable HTTP to a process on stdio; no authentication',
+  prepare: () => void installed('supergateway'),
   start: (setting) =>
     startNode(setting, (port) => [
       installed('supergateway'),
@@ -41,7 +44,8 @@ export const supergateway: Contender = {
 export const sdkProxy: Contender = {
   name: 'sdk-proxy',
   does: "the official SDK's server joined to its client, streamable HTTP on both sides; no authentication",
-  start: (setting) => startNode(setting, (port) => [SDK_PROXY, String(port), String(setting.upstream.port)]),
+  start: (setting) =>
+    startNode(setting, (port) => [plainProgram(SDK_PROXY), String(port), String(setting.upstream.port)]),
 };
 
 async function startNode(

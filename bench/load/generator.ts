@@ -1,10 +1,10 @@
 /** Runs a load generator against one contender. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Running } from '../contender.ts';
 import { native } from '../machine/native.ts';
-import { PATHS } from '../machine/paths.ts';
+import { runFolder } from '../machine/run-folder.ts';
 import { expectedListing } from './expected-listing.ts';
 import type { LoadWorkload } from './load-workload.ts';
 import { bodyOf, headersOf, openSession } from './requests.ts';
@@ -66,9 +66,7 @@ export async function prepare(
     heads.push(`POST ${target.path} HTTP/1.1\r\n${lines.join('')}`);
   }
   const expected = isCall ? '' : await expectedListing(target, { servers, tools, together });
-  const folder = join(PATHS.cache, 'requests');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, label);
+  const file = join(runFolder('requests'), label);
   writeFileSync(file, [bodyOf(request, era, target.tool), expected, ...heads].map((part) => `${part}\0`).join(''));
   return { file, workload, target, ca };
 }

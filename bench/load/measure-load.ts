@@ -1,7 +1,7 @@
 /** Measures one workload of requests: all contenders are up at once and are loaded in turn, round after round. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender, Running, Setting } from '../contender.ts';
-import { withoutPaths } from '../machine/paths.ts';
+import { messageOf, withoutPaths } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
 import { difference, machineSeconds, processorTime, type ProcessorTime } from '../machine/processor-time.ts';
 import type { Plan } from '../plan.ts';
@@ -62,6 +62,7 @@ export async function measureLoad(
     alone: pinning !== undefined && workload.unpinned !== true,
   };
   for (const entry of entries) await orFault(entry, 'failed while it warmed up', () => warmUp(entry, loading));
+  stage.onWarm();
   for (let round = 0; round < plan.rounds; round++) {
     for (const entry of entries) await orFault(entry, 'failed', () => oneRound(entry, loading));
   }
@@ -106,12 +107,6 @@ async function orFault(entry: Entry, what: string, work: () => Promise<void>): P
     entry.live = undefined;
     entry.faults.add(withoutPaths(`${what}: ${messageOf(error)}`.slice(0, 400)));
   }
-}
-
-/** With its cause: `fetch failed` alone says nothing. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message} (${messageOf(error.cause)})`;
 }
 
 /** At full speed, also where a slow rate is measured. */

@@ -1,4 +1,5 @@
 /** The programs in C, built when they are missing or older than their sources: load generators, and the server behind the contenders. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PATHS } from './paths.ts';
@@ -23,6 +24,8 @@ export function native(name: keyof typeof PROGRAMS): string {
     return program;
   // Two runs may build at the same time.
   const fresh = `${program}.${process.pid}`;
+  if (spawnSync('gcc', ['--version']).status !== 0)
+    throw new Error('gcc is missing; on Debian: apt-get install gcc libc6-dev libssl-dev');
   run(['gcc', '-O2', '-Wall', '-Wextra', '-o', fresh, from, ...flags]);
   renameSync(fresh, program);
   return program;

@@ -1,12 +1,12 @@
 /** Programs under test: started on a processor of their own, ended with everything that they started. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PATHS } from './paths.ts';
 import { processTree } from './processor-time.ts';
+import { runFolder } from './run-folder.ts';
 
 export interface Started extends AsyncDisposable {
   readonly pid: number;
@@ -27,7 +27,7 @@ export interface StartOptions {
   readonly input?: string;
   readonly keepInput?: boolean;
   readonly env?: Readonly<Record<string, string>>;
-  /** Most files that it may have open; default: what this process may have. */
+  /** Most files that it may have open, up to `openFilesAllowed`; default: what this process may have. */
   readonly files?: number;
 }
 
@@ -51,8 +51,7 @@ function kill(pid: number): void {
 }
 
 export function start(command: readonly string[], options: StartOptions): Started {
-  mkdirSync(join(PATHS.cache, 'logs'), { recursive: true });
-  const log = join(PATHS.cache, 'logs', `${options.name}.log`);
+  const log = join(runFolder('logs'), `${options.name}.log`);
   const descriptor = openSync(log, 'w');
   const limited = options.files === undefined ? [] : ['prlimit', `--nofile=${options.files}:${options.files}`];
   const [program = '', ...args] = [...options.pinned, ...limited, ...command];
@@ -111,6 +110,11 @@ export function start(command: readonly string[], options: StartOptions): Starte
       clearTimeout(timer);
     },
   };
+}
+
+/** How many files a program may have open here at most. */
+export function openFilesAllowed(): number {
+  return Number(run(['prlimit', '--nofile', '--output=HARD', '--noheadings']).trim());
 }
 
 /** What a log says last, on one line. */

@@ -155,11 +155,22 @@ static void answer(struct buffer *out, const char *m, size_t length) {
 #undef IS
 }
 
+#define HEAD_ROOM 256
+
+/** Length of the head for a body of this length. */
+static int headOf(char *head, size_t length) {
+  if (!length) return snprintf(head, HEAD_ROOM, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+  return snprintf(head, HEAD_ROOM,
+                  "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n\r\n", length);
+}
+
 static void respond(struct connection *c, const char *m, size_t length) {
   static struct buffer body;
-  char head[256];
+  char head[HEAD_ROOM];
   body.length = 0;
-  size_t events = number(m, length, "\"events\":");
+  /* What is asked comes before the padding, which may be long. */
+  const char *padding = find(m, length, "\"pad\":\"");
+  size_t events = number(m, padding ? (size_t)(padding - m) : length, "\"events\":");
   if (events) {
     for (size_t i = 0; i < events; i++)
       text(&body,
@@ -178,11 +189,18 @@ static void respond(struct connection *c, const char *m, size_t length) {
     text(&c->out, "\r\n0\r\n\r\n");
     return;
   }
+  if (c->out.length == 0) {
+    /* The usual case: written where it is sent from, with the head put right in front of it. */
+    reserve(&c->out, HEAD_ROOM);
+    c->out.length = HEAD_ROOM;
+    answer(&c->out, m, length);
+    int n = headOf(head, c->out.length - HEAD_ROOM);
+    memcpy(c->out.bytes + HEAD_ROOM - n, head, n);
+    c->sent = HEAD_ROOM - n;
+    return;
+  }
   answer(&body, m, length);
-  int n = body.length ? snprintf(head, sizeof head,
-                                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n\r\n",
-                                 body.length)
-                      : snprintf(head, sizeof head, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+  int n = headOf(head, body.length);
   append(&c->out, head, n);
   append(&c->out, body.bytes, body.length);
 }

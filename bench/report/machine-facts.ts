@@ -6,6 +6,8 @@ import { PATHS } from '../machine/paths.ts';
 import { run } from '../machine/processes.ts';
 import { proxies } from '../machine/proxies.ts';
 
+const SDK = '@modelcontextprotocol/sdk';
+
 type Facts = Readonly<Record<string, string>>;
 
 export function machineFacts(): Facts {
@@ -17,19 +19,20 @@ export function machineFacts(): Facts {
   };
 }
 
-/** Of the programs; the proxies only where they are at hand. */
-export function versionFacts(withProxies: boolean): Facts {
+/** Of the programs. */
+export function versionFacts(gatehouse: string): Facts {
   const version = (command: readonly string[], pattern: RegExp): string =>
     pattern.exec(run(['sh', '-c', '"$@" 2>&1', 'sh', ...command]))?.[1] ?? 'unknown';
-  const peers = JSON.parse(readFileSync(join(PATHS.peers, 'package.json'), 'utf8')) as { readonly dependencies: Facts };
+  const packages = (folder: string): { readonly dependencies?: Facts; readonly devDependencies?: Facts } =>
+    JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as object;
+  const sdk = packages(PATHS.root).devDependencies?.[SDK];
   return {
-    gatehouse: commit(),
+    gatehouse,
     node: process.versions.node,
-    ...(withProxies && {
-      nginx: version([...proxies().nginx, '-v'], /nginx\/([\d.]+)/),
-      haproxy: version([...proxies().haproxy, '-v'], /version ([\d.]+)/),
-    }),
-    ...peers.dependencies,
+    nginx: version([...proxies().nginx, '-v'], /nginx\/([\d.]+)/),
+    haproxy: version([...proxies().haproxy, '-v'], /version ([\d.]+)/),
+    ...(sdk === undefined ? {} : { [SDK]: sdk }),
+    ...packages(PATHS.peers).dependencies,
   };
 }
 

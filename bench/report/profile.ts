@@ -20,8 +20,13 @@ export function profileOptions(name: string): readonly string[] {
   return ['--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=200'];
 }
 
-/** What all profiles in the folder say together; empty when there is none. */
-export function hottest(folderName: string): Profile['top'] {
+/** The clock of profiles. */
+export function microseconds(): number {
+  return Number(process.hrtime.bigint() / 1_000n);
+}
+
+/** What all profiles in the folder say together, from that time on; empty when there is none. */
+export function hottest(folderName: string, from: number): Profile['top'] {
   const folder = folderOf(folderName);
   const counts = new Map<string, number>();
   let busy = 0;
@@ -29,11 +34,15 @@ export function hottest(folderName: string): Profile['top'] {
     const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as {
       readonly nodes: readonly Node[];
       readonly samples: readonly number[];
+      readonly startTime: number;
+      readonly timeDeltas: readonly number[];
     };
     const names = new Map(profile.nodes.map((node) => [node.id, nameOf(node)]));
-    for (const sample of profile.samples) {
+    let at = profile.startTime;
+    for (const [index, sample] of profile.samples.entries()) {
+      at += profile.timeDeltas[index] ?? 0;
       const name = names.get(sample) ?? '';
-      if (IDLE.has(name)) continue;
+      if (at < from || IDLE.has(name)) continue;
       busy++;
       counts.set(name, (counts.get(name) ?? 0) + 1);
     }

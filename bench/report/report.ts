@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PATHS } from '../machine/paths.ts';
+import { run } from '../machine/processes.ts';
 import type { Plan } from '../plan.ts';
 import type { Section } from '../section.ts';
 import { verdictsOf, type Verdict } from '../targets.ts';
@@ -40,7 +41,9 @@ export function writeReport(report: Report): string {
   mkdirSync(PATHS.results, { recursive: true });
   const name = `${report.date}.json`;
   const verdicts = verdictsOf(report.sections);
-  writeFileSync(join(PATHS.results, name), `${JSON.stringify({ ...report, targets: verdicts }, rounded, 2)}\n`);
+  const file = join(PATHS.results, name);
+  writeFileSync(file, JSON.stringify({ ...report, targets: verdicts }, rounded));
+  run([join(PATHS.root, 'node_modules/.bin/oxfmt'), file]);
   const text = readFileSync(PATHS.readme, 'utf8');
   const [before, after] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (before === -1 || after === -1) throw new Error('bench/README.md has no place for the figures');

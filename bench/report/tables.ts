@@ -14,7 +14,7 @@ export function targetTable(verdicts: readonly Verdict[]): string {
 }
 
 export function sectionText(section: Section): string {
-  const { title, name, how, skipped, rows, profiles, foreign } = section;
+  const { title, name, how, skipped, columns, rows, profiles, foreign } = section;
   const notes = [how, ...(foreign > WORTH_TELLING ? [`Others used ${foreign.toFixed(2)} processors meanwhile.`] : [])];
   const faults = rows.flatMap(({ contender, faults: all }) =>
     all.map((fault) => `**${contender} does not hold: ${fault}.**`),
@@ -22,7 +22,7 @@ export function sectionText(section: Section): string {
   return [
     `### ${title} (\`${name}\`)`,
     skipped === undefined ? notes.join(' ') : `Not measured: ${skipped}.`,
-    ...(skipped === undefined ? [tableOf(section)] : []),
+    ...(columns.length > 0 ? [tableOf(section)] : []),
     ...faults,
     ...profiles.map(
       ({ contender, top }) =>
@@ -39,13 +39,15 @@ function tableOf({ columns, rows, ratio, yardstick }: Section): string {
     title,
     ...(related && key === ratio ? [`× ${yardstick ?? ''}`] : []),
   ]);
-  const lines = rows.map((row) => {
-    const cells = shown.flatMap((column) => [
-      cell(row, column),
-      ...(related && column.key === ratio ? [times(row, base, ratio)] : []),
-    ]);
-    return `| ${[row.contender, ...cells].join(' | ')} |`;
-  });
+  const lines = rows
+    .filter(({ figures }) => Object.keys(figures).length > 0)
+    .map((row) => {
+      const cells = shown.flatMap((column) => [
+        cell(row, column),
+        ...(related && column.key === ratio ? [times(row, base, ratio)] : []),
+      ]);
+      return `| ${[row.contender, ...cells].join(' | ')} |`;
+    });
   return [`| | ${head.join(' | ')} |`, `|---|${'---:|'.repeat(head.length)}`, ...lines].join('\n');
 }
 

@@ -71,15 +71,17 @@ export class Authentication implements AsyncDisposable {
     const madeFrom = { agentIds, tls, auth, resource };
     const isSame = this.#last !== undefined && isDeepStrictEqual(this.#last.madeFrom, madeFrom);
     if (this.#last !== undefined && isSame && !auth.issuers.some(readsFiles)) return this.#last.authenticator;
+    const standings = this.#standings;
+    const { store } = this.#options;
     const verifiers = await this.#verifiers(auth.issuers, resource);
     const credentials = createCredentialAuthenticator({
       agents: createAgentIds(agentIds),
       verifiers,
-      standings: this.#standings,
+      standings,
       now: this.#now,
     });
     const authenticator = failClosed(
-      tls === undefined ? credentials : createCertificateAuthenticator(tls, credentials),
+      tls === undefined ? credentials : createCertificateAuthenticator({ tls, credentials, standings, store }),
       createProtectedResource(resource, auth),
       this.#options.log,
     );

@@ -49,6 +49,8 @@ export interface GatewayConfig {
   readonly shutdownTimeoutMs: number;
   /** Largest accepted request body, in bytes. */
   readonly maxBodyBytes: number;
+  /** Of all bodies above 64 KiB together. */
+  readonly maxHeldBodyBytes: number;
   /** Browser origins that may call the gateway, such as `https://app.example.com`; none by default. */
   readonly allowedOrigins: readonly string[];
   /** Values of the Host header that are accepted beside loopback names, `domain` and the bound address. */

@@ -6,7 +6,7 @@ import { scanObject, sliceSpan } from './json-text.ts';
 
 const NO_LIMITS: JsonLimits = { depth: 10_000, values: 1_000_000, digits: 100_000 };
 
-function scan(text: string | Buffer, limits = NO_LIMITS, inside?: string): JsonScanner {
+function scan(text: string | Buffer, limits = NO_LIMITS, ...inside: string[]): JsonScanner {
   const scanner = new JsonScanner(limits, inside);
   scanner.push(Buffer.from(text));
   scanner.end();

@@ -79,6 +79,8 @@ const NULL = Buffer.from('null');
 const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
 
+const NO_MEMBERS: ReadonlyMap<string, Span> = new Map();
+
 /** 1 for what may follow a backslash, but for `u`. */
 const ESCAPABLE = new Uint8Array(256).map((_, byte) => Number('"\\/bfnrt'.includes(String.fromCharCode(byte))));
 const HEX = new Uint8Array(256).map((_, byte) => Number(/[0-9A-Fa-f]/.test(String.fromCharCode(byte))));
@@ -86,10 +88,14 @@ const HEX = new Uint8Array(256).map((_, byte) => Number(/[0-9A-Fa-f]/.test(Strin
 export class JsonScanner {
   /** Where the values of the outermost members stand, in bytes, as soon as each has ended. */
   readonly members = new Map<string, Span>();
-  /** The same for the members of the object that stands under the name `inside`. */
-  readonly inner = new Map<string, Span>();
+  /** The same for the members of the object that stands under one of the names `inside`; of the last of them. */
+  inner: ReadonlyMap<string, Span> = NO_MEMBERS;
+  /** The name under which it stands; undefined when there is none. */
+  innerOf: string | undefined;
   readonly #limits: JsonLimits;
-  readonly #inside: string | undefined;
+  readonly #inside: readonly string[];
+  #innerMembers = new Map<string, Span>();
+  #isInside = false;
   /** 1 for each level that is an object. */
   #levels = new Uint8Array(64);
   #depth = 0;
@@ -110,7 +116,7 @@ export class JsonScanner {
   #innerKey: string | undefined;
   #innerStart = 0;
 
-  constructor(limits: JsonLimits, inside?: string) {
+  constructor(limits: JsonLimits, inside: readonly string[] = []) {
     this.#limits = limits;
     this.#inside = inside;
   }
@@ -164,7 +170,7 @@ export class JsonScanner {
           if (byte === QUOTE) {
             this.#state = IN_STRING;
             this.#isKey = true;
-            if (this.#depth <= 2 && (this.#depth === 1 || this.#outerKey === this.#inside)) this.#keyStart = at;
+            if (this.#depth <= 2 && (this.#depth === 1 || this.#isInside)) this.#keyStart = at;
           } else if (byte === CLOSE_OBJECT && this.#state === KEY_OR_END) this.#close(at + 1);
           else if (!isSpace(byte)) this.#fail(at);
           at++;
@@ -243,6 +249,11 @@ export class JsonScanner {
       this.#levels = larger;
     }
     this.#levels[depth] = isObject;
+    if (depth === 2 && isObject === 1 && this.#isInside) {
+      this.#innerMembers = new Map();
+      this.inner = this.#innerMembers;
+      this.innerOf = this.#outerKey;
+    }
     this.#state = isObject === 1 ? KEY_OR_END : VALUE_OR_END;
     this.#oneMore(at);
   }
@@ -266,7 +277,7 @@ export class JsonScanner {
       if (this.#outerKey !== undefined) this.members.set(this.#outerKey, { start: this.#outerStart, end });
       this.#outerKey = undefined;
     } else if (this.#innerKey !== undefined && this.#levels[2] === 1) {
-      this.inner.set(this.#innerKey, { start: this.#innerStart, end });
+      this.#innerMembers.set(this.#innerKey, { start: this.#innerStart, end });
       this.#innerKey = undefined;
     }
   }
@@ -296,7 +307,7 @@ export class JsonScanner {
     this.#checkKey(token.length, end);
     const raw = token.toString('utf8');
     const key = raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
-    const members = this.#depth === 1 ? this.members : this.inner;
+    const members = this.#depth === 1 ? this.members : this.#innerMembers;
     if (members.has(key) || members.size >= MAX_MEMBERS)
       throw new JsonScanError(
         'duplicate',
@@ -305,8 +316,10 @@ export class JsonScanner {
           : `The member "${key}" stands twice in one object.`,
         this.#before + end,
       );
-    if (this.#depth === 1) this.#outerKey = key;
-    else this.#innerKey = key;
+    if (this.#depth === 1) {
+      this.#outerKey = key;
+      this.#isInside = this.#inside.includes(key);
+    } else this.#innerKey = key;
   }
 
   #holdKey(part: Buffer, at: number): void {

@@ -1,5 +1,8 @@
 /** One JSON-RPC 2.0 message, kept as the exact text that arrived beside what a gateway must know of it. */
 import { GatewayError } from '../shared/errors.ts';
+import { outlineOf, type JsonOutline } from './json-outline.ts';
+import { JsonScanError, type JsonLimits } from './json-scanner.ts';
+import { LARGE_TEXT, SERVER_LIMITS } from './shape.ts';
 import { findSpan, refuseLookalikes, scanObject, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -24,39 +27,81 @@ export interface Message {
   readonly members: ReadonlyMap<string, Span>;
   /** The same for the members of `params`; empty when there are none. */
   readonly params: ReadonlyMap<string, Span>;
+  /** `text` as bytes, for large messages of which each byte is one character. */
+  readonly bytes?: Buffer | undefined;
 }
 
 /**
  * Reads one message. Throws `parse_error` for what is not JSON and `invalid_request` for what is not JSON-RPC 2.0,
  * or names a member of the message or of its params twice (the value that is checked must be the value that is used).
  */
-export function parseMessage(text: string): Message {
+export function parseMessage(text: string, limits: JsonLimits = SERVER_LIMITS): Message {
+  if (text.length > LARGE_TEXT) return parseLarge(text, limits);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw new GatewayError('parse_error', 'The message is not valid JSON.');
   }
-  if (Array.isArray(value)) {
-    throw new GatewayError(
-      'invalid_request',
-      'JSON-RPC batches are not part of this protocol version; send one message.',
-    );
+  if (!isObject(value)) throw noObject(Array.isArray(value));
+  checkVersion(value);
+  const members = scanObject(text);
+  const params = members.get('params');
+  return describe(text, value, members, params === undefined ? NO_MEMBERS : scanObject(text, params.start));
+}
+
+/** The same for a text that is scanned instead: whatever its shape, that takes a few milliseconds for each megabyte. */
+function parseLarge(text: string, limits: JsonLimits): Message {
+  let outline: JsonOutline | undefined;
+  try {
+    outline = outlineOf(text, limits);
+  } catch (error) {
+    throw scanFault(error);
   }
-  if (!isObject(value)) throw new GatewayError('invalid_request', 'A JSON-RPC message must be an object.');
+  if (outline === undefined) throw noObject(text.trimStart().startsWith('['));
+  return outlinedMessage(outline);
+}
+
+/** A message that was scanned while it came. Throws as `parseMessage`. */
+export function outlinedMessage(outline: JsonOutline): Message {
+  const { members, inner, innerOf } = outline;
+  const value = outline.value as JsonObject;
+  checkVersion(value);
+  return describe(outline, value, members, innerOf === 'params' ? inner : NO_MEMBERS);
+}
+
+/** What a fault of the scanner means for whoever sent the message. Anything else is given back as it is. */
+export function scanFault(error: unknown): unknown {
+  if (!(error instanceof JsonScanError)) return error;
+  const { fault, message } = error;
+  if (fault === 'syntax') return new GatewayError('parse_error', 'The message is not valid JSON.');
+  return new GatewayError('invalid_request', fault === 'duplicate' ? message : `The message is refused: ${message}.`);
+}
+
+function checkVersion(value: JsonObject): void {
   if (value['jsonrpc'] !== '2.0') throw new GatewayError('invalid_request', 'The member "jsonrpc" must be "2.0".');
-  return describe(text, value);
+}
+
+function noObject(isArray: boolean): GatewayError {
+  return new GatewayError(
+    'invalid_request',
+    isArray
+      ? 'JSON-RPC batches are not part of this protocol version; send one message.'
+      : 'A JSON-RPC message must be an object.',
+  );
 }
 
 const NO_MEMBERS: ReadonlyMap<string, Span> = new Map();
 
-function describe(text: string, value: JsonObject): Message {
-  const members = scanObject(text);
-  const paramsSpan = members.get('params');
-  const params = paramsSpan === undefined ? NO_MEMBERS : scanObject(text, paramsSpan.start);
+function describe(
+  source: string | JsonOutline,
+  value: JsonObject,
+  members: ReadonlyMap<string, Span>,
+  params: ReadonlyMap<string, Span>,
+): Message {
   const method = value['method'];
   const idSpan = members.get('id');
-  const id = idSpan === undefined || value['id'] === null ? undefined : sliceSpan(text, idSpan);
+  const id = idSpan === undefined || value['id'] === null ? undefined : cut(source, idSpan);
   if (id !== undefined && typeof value['id'] !== 'string' && typeof value['id'] !== 'number') {
     throw new GatewayError('invalid_request', 'The member "id" must be a string or a number.');
   }
@@ -68,23 +113,37 @@ function describe(text: string, value: JsonObject): Message {
     if (idSpan !== undefined && id === undefined) {
       throw new GatewayError('invalid_request', 'The id of a request must not be null.');
     }
-    return {
-      kind: id === undefined ? 'notification' : 'request',
-      text,
-      id,
-      method,
-      failed: false,
-      value,
-      members,
-      params,
-    };
+    const kind = id === undefined ? 'notification' : 'request';
+    return messageOf(source, { kind, id, method, failed: false, value, members, params });
   }
   if (method !== undefined) throw new GatewayError('invalid_request', 'The member "method" must be a string.');
   const failed = members.has('error');
   if (failed === members.has('result')) {
     throw new GatewayError('invalid_request', 'A message needs "method", or exactly one of "result" and "error".');
   }
-  return { kind: 'response', text, id, method: undefined, failed, value, members, params };
+  return messageOf(source, { kind: 'response', id, method: undefined, failed, value, members, params });
+}
+
+function cut(source: string | JsonOutline, span: Span): string {
+  return typeof source === 'string' ? sliceSpan(source, span) : source.cut(span);
+}
+
+function messageOf(source: string | JsonOutline, rest: Omit<Message, 'text' | 'bytes'>): Message {
+  const { kind, id, method, failed, value, members, params } = rest;
+  if (typeof source === 'string') return { kind, text: source, id, method, failed, value, members, params };
+  return {
+    kind,
+    get text() {
+      return source.text;
+    },
+    id,
+    method,
+    failed,
+    value,
+    members,
+    params,
+    bytes: source.bytes,
+  };
 }
 
 /** What holds for messages of clients beside `parseMessage`: no two spellings of one member. Throws `invalid_request`. */

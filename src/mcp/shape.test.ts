@@ -1,16 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { checkShape } from './shape.ts';
+import { parseMessage } from './message.ts';
+import { CLIENT_LIMITS, LARGE_TEXT } from './shape.ts';
 
-describe('checkShape', () => {
-  it('refuses what is too deep or has too many values', () => {
-    expect(() => checkShape('['.repeat(2_000_000))).toThrow('more than 128 levels');
-    expect(() => checkShape(`[${'1,'.repeat(200_000)}1]`)).toThrow('more than 100000 values');
+const PAD = 'x'.repeat(LARGE_TEXT);
+
+function read(value: string): unknown {
+  return parseMessage(`{"jsonrpc":"2.0","method":"m","params":{"pad":"${PAD}","value":${value}}}`, CLIENT_LIMITS).value;
+}
+
+describe('limits of large messages', () => {
+  it('refuse what is nested too deeply, holds too many values, or has too long a number', () => {
+    expect(() => read(`${'['.repeat(200)}${']'.repeat(200)}`)).toThrow('nested more than 128 levels deep');
+    expect(() => read(`[${'0,'.repeat(200_000)}0]`)).toThrow('more than 100000 values');
+    expect(() => read('9'.repeat(2_000))).toThrow('more than 1000 characters');
   });
 
-  it('counts nothing inside strings, and lets long plain texts pass', () => {
-    expect(() => checkShape(JSON.stringify({ text: '[{"\\'.repeat(500_000) }))).not.toThrow();
+  it('let long strings and long lists of few values pass, whatever stands in the strings', () => {
+    expect(() => read(JSON.stringify('[{,'.repeat(200_000)))).not.toThrow();
     expect(() =>
-      checkShape(JSON.stringify({ list: Array.from({ length: 50_000 }, (_, index) => index) })),
+      read(JSON.stringify({ text: String.raw`\\"[`.repeat(50_000), list: Array(50_000).fill(1) })),
     ).not.toThrow();
   });
 });

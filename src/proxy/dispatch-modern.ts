@@ -194,10 +194,11 @@ async function checkedHeaders(
   upstream: ModernUpstream | undefined,
 ): Promise<readonly ParamHeader[]> {
   if (message.method !== 'tools/call') return [];
-  const { name, arguments: args } = paramsOf(message);
+  const params = paramsOf(message);
+  const { name } = params;
   const declared =
     upstream === undefined ? await legacyHeaders(pool, name) : await upstream.paramHeadersOf(String(name));
-  checkParamHeaders(declared, args, headers.params);
+  if (declared.length > 0) checkParamHeaders(declared, params['arguments'], headers.params);
   return declared;
 }
 

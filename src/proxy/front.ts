@@ -4,6 +4,7 @@ import type { Hold } from '../runtime/current.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { AccessEntry } from '../telemetry/access-log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
 import type { RecordDenial } from './denial.ts';
 import type { Heartbeat } from './downstream/heartbeat.ts';
@@ -34,6 +35,8 @@ export interface Front {
   readonly links: SseLinks;
   /** Writes a refusal into the audit log; resolves when it is there, or when that is impossible. Never rejects. */
   readonly recordDenial: RecordDenial;
+  /** What large request bodies hold. */
+  readonly bodies: BodyBudget;
   /** True once new requests are refused. */
   readonly draining: () => boolean;
 }

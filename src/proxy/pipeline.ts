@@ -3,13 +3,15 @@ import {
   cancelledId,
   checkSpelling,
   errorText,
+  outlinedMessage,
   parseMessage,
   paramsOf,
   responseText,
   type Message,
 } from '../mcp/message.ts';
+import type { JsonOutline } from '../mcp/json-outline.ts';
 import { statusOfCode } from '../mcp/modern/errors.ts';
-import { checkShape } from '../mcp/shape.ts';
+import { CLIENT_LIMITS } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { Cancellation } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
@@ -27,7 +29,7 @@ import { recordDenial, type Denied } from './denial.ts';
 import { initialize } from './initialize.ts';
 import { checkPermission } from './permit.ts';
 import type { PostRequest } from './post-request.ts';
-import { readBody } from './read-body.ts';
+import { readMessageBody, type LargeBody } from './message-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
 import { kindOf, routeKey } from './route.ts';
 import { moveToView } from './session-view.ts';
@@ -50,15 +52,18 @@ export async function handlePost(
   const notes: ExchangeNotes = route.kind === 'server' ? { server: route.server } : {};
   let message: Message | undefined;
   let reply: ReplyChannel | undefined;
+  let large: LargeBody | undefined;
   let outcome = 'ok';
   try {
     // 4. The wire becomes a message, the message finds its session.
-    const text = link?.text ?? (await readBody(request, runtime.config.gateway.maxBodyBytes));
+    const body = link?.text ?? (await readMessageBody(request, runtime.config.gateway, front.bodies));
+    if (typeof body !== 'string') large = body;
     // The parts of a batch were signed together, with the body that they came in.
-    if (link?.text === undefined) runtime.signatures?.check(request, text);
-    const batch = link?.text === undefined ? batchOf(text) : undefined;
+    if (link?.text === undefined)
+      runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
+    const batch = link?.text === undefined && typeof body === 'string' ? batchOf(body) : undefined;
     if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
-    message = readMessage(text);
+    message = readMessage(typeof body === 'string' ? body : body.outline);
     const modern = readModern(request, message);
     if (modern === undefined) checkProtocolVersion(request);
     const found =
@@ -118,6 +123,7 @@ export async function handlePost(
     else if (link?.fail(errorText(message?.id, rpcErrorOf(failure, requestId))) !== true)
       respondError(response, failure, requestId, message?.id);
   } finally {
+    large?.hold[Symbol.dispose]();
     // 9. One line in the access log, whatever happened.
     logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
   }
@@ -230,9 +236,8 @@ export function deniedCall({
 type DeniedRequest = Pick<Exchange, 'principal' | 'requestId' | 'address' | 'message' | 'notes'>;
 
 /** A message from the outside: its shape and spelling are checked before anything looks into it. */
-export function readMessage(body: string): Message {
-  checkShape(body);
-  const message = parseMessage(body);
+export function readMessage(body: string | JsonOutline): Message {
+  const message = typeof body === 'string' ? parseMessage(body, CLIENT_LIMITS) : outlinedMessage(body);
   checkSpelling(message);
   return message;
 }

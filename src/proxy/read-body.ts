@@ -1,7 +1,7 @@
 /** Reads the body of a request into text, with a limit. */
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
-import { isWhole, type PostRequest } from './post-request.ts';
+import { isWhole, type PostRequest, type WholeRequest } from './post-request.ts';
 
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
@@ -14,45 +14,75 @@ const MAX_PASSED_OVER_MS = 5_000;
  */
 export function readBody(request: PostRequest, maxBytes: number): string | Promise<string> {
   if (!isWhole(request)) return readStream(request, maxBytes);
-  if (request.body.length > maxBytes) throw tooLarge(maxBytes);
-  return decode(request.body);
+  return decode(wholeBody(request, maxBytes));
+}
+
+/** The bytes of a body that was read already. Throws `body_too_large`. */
+export function wholeBody({ body }: WholeRequest, maxBytes: number): Buffer {
+  if (body.length > maxBytes) throw tooLarge(maxBytes);
+  return body;
 }
 
 async function readStream(request: IncomingMessage, maxBytes: number): Promise<string> {
+  return decode(await readBytes(request, maxBytes));
+}
+
+/** What is told of a body while it comes. What it throws refuses the body: the rest is not kept. */
+export interface BodyWatcher {
+  /** Told once, before the first piece, of the length that the head announces. */
+  onLength?(bytes: number): void;
+  onPiece(piece: Buffer): void;
+}
+
+/** The bytes of a body that Node reads. Throws as `readBody`, and what the watcher throws. */
+export async function readBytes(request: IncomingMessage, maxBytes: number, watcher?: BodyWatcher): Promise<Buffer> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new GatewayError('unsupported_media_type', `The Content-Encoding "${encoding}" is not supported.`);
   }
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) {
-    await passOver(request);
-    throw tooLarge(maxBytes);
-  }
+  const announced = Number(request.headers['content-length'] ?? 0);
   const chunks: Buffer[] = [];
   let size = 0;
-  let passedOver: Promise<void> | undefined;
-  await new Promise<void>((resolve, reject) => {
+  const take = (chunk: Buffer): void => {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    watcher?.onPiece(chunk);
+    chunks.push(chunk);
+  };
+  const refused = await new Promise<Error | undefined>((resolve, reject) => {
+    try {
+      if (announced > maxBytes) throw tooLarge(maxBytes);
+      watcher?.onLength?.(announced);
+    } catch (error) {
+      return resolve(asError(error));
+    }
     request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBytes) {
+      try {
+        take(chunk);
+      } catch (error) {
         request.removeAllListeners('data');
-        passedOver = passOver(request);
-        resolve();
-      } else {
-        chunks.push(chunk);
+        chunks.length = 0;
+        resolve(asError(error));
       }
     });
-    request.on('end', resolve);
+    request.on('end', () => resolve(undefined));
     request.on('error', reject);
     request.on('close', () => reject(new GatewayError('cancelled', 'The caller closed the connection.')));
   });
-  if (passedOver !== undefined) {
-    await passedOver;
-    throw tooLarge(maxBytes);
+  if (refused !== undefined) {
+    await passOver(request);
+    throw refused;
   }
-  return decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
+  const [first] = chunks;
+  return first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, size);
 }
 
-function decode(bytes: Buffer | undefined): string {
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** The text of UTF-8 bytes. Throws `parse_error`. */
+export function decode(bytes: Buffer): string {
   try {
     return DECODER.decode(bytes);
   } catch {

@@ -15,6 +15,7 @@ import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
 import type { ListedItem } from '../upstream/refresher.ts';
+import { textOfMessage } from '../upstream/transport.ts';
 import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type ConnectionObserver, type Rooms } from './registry.ts';
@@ -245,7 +246,9 @@ export function servePool(
     isMismatch: connection.isMismatch,
     clientInfo: JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version }),
     log,
-    record: (direction, text) => telemetry.recordMessage(direction, server.name, text),
+    record: (direction, text) => {
+      if (telemetry.recordsMessages) telemetry.recordMessage(direction, server.name, textOfMessage(text));
+    },
     isRecorded: telemetry.recordsMessages,
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,
     onItems: onItems && ((items) => onItems(server.name, items)),

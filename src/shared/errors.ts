@@ -124,6 +124,13 @@ export const ERRORS = {
     -32000,
     'The gateway holds as many sessions as it may; try again later.',
   ),
+  too_many_bodies: row(
+    'gateway',
+    true,
+    503,
+    -32000,
+    'The bodies of large requests together hold as much memory as they may (`maxHeldBodyBytes`); try again later.',
+  ),
   server_unavailable: row(
     'upstream',
     true,

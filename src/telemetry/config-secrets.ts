@@ -24,10 +24,13 @@ export function configSecrets({ gateway, servers }: Config): readonly string[] {
   ];
 }
 
+/** Their names sound like secrets, and their values are paths: without them no message about a file could be read. */
+const PATHS = new Set(['PWD', 'OLDPWD', 'MCP_GATEWAY_TLS_KEY']);
+
 /** The values of variables whose names say that they are secret: GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, … */
 export function environmentSecrets(env: Readonly<Record<string, string | undefined>>): readonly string[] {
   return Object.entries(env).flatMap(([name, value]) =>
-    value === undefined || nameRule(name) === 'none' ? [] : [value],
+    value === undefined || PATHS.has(name) || nameRule(name) === 'none' ? [] : [value],
   );
 }
 

@@ -1,16 +1,16 @@
 /** The requests in flight on one conversation: an id space of its own, deadlines, cancellation, and the way back to each caller. */
-import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
+import { setMember, sliceSpan, splice, spliceBytes } from '../mcp/json-text.ts';
 import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
 import { Cancellation, type CancelSignal } from '../shared/cancellation.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { LargeAnswerWay, Transport } from './transport.ts';
+import type { LargeAnswerWay, MessageText, Transport } from './transport.ts';
 import { PASSED_ON, type Answer, type AnswerSink, type CallOptions, type PendingCall } from './upstream.ts';
 
 export interface CallsOptions {
   readonly server: string;
   readonly transport: Transport;
   /** Copies every message to the message log. */
-  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  readonly record: (direction: 'IN' | 'OUT', text: MessageText) => void;
   /** Tells the server that nobody waits for this request any more. */
   readonly onGivenUp: (upstreamId: string, method: string, reason: string) => void;
   /** As in ServerWires. */
@@ -68,7 +68,9 @@ export class Calls {
     const token = progressTokenOf(message);
     const edits = idEdit(message, upstreamId);
     if (token !== undefined) edits.push({ span: token.span, text: upstreamId });
-    return this.#send(upstreamId, splice(message.text, edits), {
+    const { bytes } = message;
+    const text = bytes === undefined ? splice(message.text, edits) : spliceBytes(bytes, edits);
+    return this.#send(upstreamId, text, {
       method: message.method ?? '',
       originalId: message.id ?? 'null',
       originalToken: token?.raw,
@@ -97,7 +99,7 @@ export class Calls {
 
   #send(
     upstreamId: string,
-    text: string,
+    text: MessageText,
     call: {
       readonly method: string;
       readonly originalId: string;

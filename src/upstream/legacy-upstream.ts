@@ -16,7 +16,7 @@ import { isLegacyVersion } from '../mcp/versions.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { Calls } from './calls.ts';
 import { fetchListing } from './fetch-listing.ts';
-import { MAX_MESSAGE_BYTES, type Transport } from './transport.ts';
+import { MAX_MESSAGE_BYTES, type MessageText, type Transport } from './transport.ts';
 import type { Answer, CallOptions, PendingCall, Upstream, UpstreamEvents } from './upstream.ts';
 
 export interface LegacyUpstreamOptions {
@@ -30,7 +30,7 @@ export interface LegacyUpstreamOptions {
   readonly events: UpstreamEvents;
   readonly log: Logger;
   /** Copies every message to the message log. */
-  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  readonly record: (direction: 'IN' | 'OUT', text: MessageText) => void;
   /** As in ServerWires. */
   readonly onTrouble: () => void;
 }

@@ -30,7 +30,7 @@ import { GatewayError } from '../shared/errors.ts';
 import { Calls, type Pending } from './calls.ts';
 import { fetchListing } from './fetch-listing.ts';
 import { describeError } from './legacy-upstream.ts';
-import type { Transport } from './transport.ts';
+import type { MessageText, Transport } from './transport.ts';
 import type { Answer, CallOptions, PendingCall, Upstream, UpstreamEvents } from './upstream.ts';
 import { Watch } from './watch.ts';
 
@@ -45,7 +45,7 @@ export interface ModernUpstreamOptions {
   readonly events: UpstreamEvents;
   readonly log: Logger;
   /** Copies every message to the message log. */
-  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  readonly record: (direction: 'IN' | 'OUT', text: MessageText) => void;
   /** As in ServerWires. */
   readonly onTrouble: () => void;
 }
@@ -183,8 +183,10 @@ export class ModernUpstream implements Upstream {
   async #headers(message: Message): Promise<Record<string, string>> {
     const headers = standardHeaders(message);
     if (message.method !== 'tools/call' || !this.#options.streamPerRequest) return headers;
-    const { name, arguments: args } = paramsOf(message);
-    return { ...headers, ...paramHeaders(await this.paramHeadersOf(String(name)), args) };
+    const params = paramsOf(message);
+    const declared = await this.paramHeadersOf(String(params['name']));
+    // Arguments may be large: they are parsed only where somebody wants one of them.
+    return declared.length === 0 ? headers : { ...headers, ...paramHeaders(declared, params['arguments']) };
   }
 
   /** The arguments that a tool wants in headers; none when its listing cannot be had. */

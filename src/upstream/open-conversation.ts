@@ -4,7 +4,7 @@ import type { ServerConfig } from '../config/config.ts';
 import { parseMessage, requestText } from '../mcp/message.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { LegacyUpstream } from './legacy-upstream.ts';
-import type { Transport } from './transport.ts';
+import type { MessageText, Transport } from './transport.ts';
 import type { Upstream, UpstreamEvents } from './upstream.ts';
 
 export interface TransportCandidate {
@@ -20,7 +20,7 @@ export interface ServerWires {
   /** True when the server does not speak this wire, so that the next candidate is worth a try. */
   readonly isMismatch: (error: unknown) => boolean;
   readonly log: Logger;
-  readonly record: (direction: 'IN' | 'OUT', text: string) => void;
+  readonly record: (direction: 'IN' | 'OUT', text: MessageText) => void;
   /** A request could not be delivered, or its answer broke off: perhaps the server is down. */
   readonly onTrouble: () => void;
 }

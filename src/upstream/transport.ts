@@ -37,6 +37,13 @@ export interface SendOptions {
   readonly onLargeAnswer?: () => LargeAnswerWay | undefined;
 }
 
+/** A message as it is sent: as text, or as pieces of bytes that are ASCII. */
+export type MessageText = string | readonly Buffer[];
+
+export function textOfMessage(text: MessageText): string {
+  return typeof text === 'string' ? text : Buffer.concat(text).toString('latin1');
+}
+
 export interface LargeAnswerWay {
   /** Raw JSON text of the id that the answer is to have. */
   readonly id: string;
@@ -50,7 +57,7 @@ export interface Transport {
    * Sends one message. Resolves when the wire has taken it; answers arrive through `onMessage`.
    * Rejects with a GatewayError when it could not be delivered: for a request that means that no answer will come.
    */
-  send(text: string, options?: SendOptions): Promise<void>;
+  send(text: MessageText, options?: SendOptions): Promise<void>;
   /** Told once after the handshake, for wires that repeat the version with every message. */
   setProtocolVersion(version: string): void;
   /** True while messages that answer no request can arrive: where a standing stream is needed for them, it is open. */

@@ -21,7 +21,7 @@ export function compareWithParse(text: string, cuts: readonly number[]): string 
 }
 
 function scanPieces(bytes: Buffer, cuts: readonly number[]): void {
-  const scanner = new JsonScanner(LIMITS, 'params');
+  const scanner = new JsonScanner(LIMITS, ['params', 'result']);
   const places = cuts.map((cut) => cut % (bytes.length + 1)).toSorted((a, b) => a - b);
   let start = 0;
   for (const end of [...places, bytes.length]) {

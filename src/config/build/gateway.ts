@@ -7,6 +7,7 @@ import {
   DEFAULT_HOST,
   DEFAULT_KEEPALIVE_SECONDS,
   DEFAULT_MAX_BODY_BYTES,
+  DEFAULT_MAX_HELD_BODY_BYTES,
   DEFAULT_PAYLOAD_SIZE_THRESHOLD,
   DEFAULT_PORT,
   DEFAULT_SESSION_TIMEOUT,
@@ -58,6 +59,10 @@ export function buildGateway(
     sessionTimeoutMs: sessionTimeout(scope, raw, env, log),
     shutdownTimeoutMs: duration(scope, 'shutdownTimeout', raw.shutdownTimeout ?? DEFAULT_SHUTDOWN_TIMEOUT, log),
     maxBodyBytes: raw.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+    maxHeldBodyBytes: Math.max(
+      raw.maxHeldBodyBytes ?? DEFAULT_MAX_HELD_BODY_BYTES,
+      raw.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+    ),
     allowedOrigins: (raw.allowedOrigins ?? []).map((origin, index) => asBrowsersSendIt(scope, origin, index, log)),
     allowedHosts: (raw.allowedHosts ?? []).map((host) => host.toLowerCase()),
     allowedNetworks: raw.allowedNetworks ?? allowedNetworksFrom(env, log),

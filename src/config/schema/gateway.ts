@@ -5,6 +5,7 @@ import {
   DEFAULT_DOMAIN,
   DEFAULT_KEEPALIVE_SECONDS,
   DEFAULT_MAX_BODY_BYTES,
+  DEFAULT_MAX_HELD_BODY_BYTES,
   DEFAULT_PAYLOAD_SIZE_THRESHOLD,
   DEFAULT_PORT,
   DEFAULT_SESSION_TIMEOUT,
@@ -147,6 +148,12 @@ export const gatewayFields = {
     description: 'Largest request body that is accepted, in bytes.',
     expects: `an integer between 1 and ${MAX_BODY_BYTES_LIMIT}`,
     fallback: `${DEFAULT_MAX_BODY_BYTES} (4 MiB)`,
+  }).optional(),
+  maxHeldBodyBytes: field(z.int().min(1), {
+    description:
+      'Bytes that request bodies of more than 64 KiB may hold together, from their first byte to their answer; requests beyond are answered with 503 (`too_many_bodies`). Never less than `maxBodyBytes`. The process needs about twice as much.',
+    expects: 'a positive integer (>= 1)',
+    fallback: `${DEFAULT_MAX_HELD_BODY_BYTES} (256 MiB)`,
   }).optional(),
   allowedOrigins: field(
     z.array(

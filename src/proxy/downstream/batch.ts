@@ -1,6 +1,7 @@
 /** JSON-RPC batches, which protocol version 2025-03-26 knows and no later one does: several messages in one POST, their answers in one array. */
 import { scanArray, sliceSpan } from '../../mcp/json-text.ts';
 import { errorText } from '../../mcp/message.ts';
+import { LARGE_TEXT } from '../../mcp/shape.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { rpcErrorOf } from '../respond.ts';
 import type { Session } from '../session.ts';
@@ -12,15 +13,16 @@ const MAX_MESSAGES = 100;
 /** The messages of a batch, each as its own text; undefined when the body is none. Throws `parse_error` and `invalid_request`. */
 export function batchOf(body: string): readonly string[] | undefined {
   if (!/^[ \t\r\n]*\[/.test(body)) return undefined;
-  let count: number;
   try {
-    count = (JSON.parse(body) as readonly unknown[]).length;
+    // Larger ones were scanned while they came.
+    if (body.length <= LARGE_TEXT) JSON.parse(body);
   } catch {
     throw new GatewayError('parse_error', 'The message is not valid JSON.');
   }
-  if (count === 0 || count > MAX_MESSAGES)
+  const spans = scanArray(body);
+  if (spans.length === 0 || spans.length > MAX_MESSAGES)
     throw new GatewayError('invalid_request', `A batch holds 1 to ${MAX_MESSAGES} messages.`);
-  return scanArray(body).map((span) => sliceSpan(body, span));
+  return spans.map((span) => sliceSpan(body, span));
 }
 
 /** Throws `invalid_request` where the version of the client has no batches. */

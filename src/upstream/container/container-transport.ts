@@ -5,7 +5,14 @@ import { within } from '../../shared/async.ts';
 import type { CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import { createRedactor } from '../../telemetry/redaction.ts';
-import { MAX_MESSAGE_BYTES, type SendOptions, type Transport, type TransportEvents } from '../transport.ts';
+import {
+  MAX_MESSAGE_BYTES,
+  type SendOptions,
+  type Transport,
+  type TransportEvents,
+  textOfMessage,
+  type MessageText,
+} from '../transport.ts';
 import { engineFailed, exitError, isStartFailure, wasKilled } from './container-exit.ts';
 import type { ContainerHost } from './container-host.ts';
 import { ContainerProcess, type ProcessEnd } from './container-process.ts';
@@ -134,13 +141,13 @@ class ContainerTransport implements Transport {
     void this.#watched.died.then((death) => this.#died(death, ended));
   }
 
-  async send(text: string, options: SendOptions = {}): Promise<void> {
+  async send(text: MessageText, options: SendOptions = {}): Promise<void> {
     const process = this.#process;
     if (this.#reason !== undefined) throw this.#reason;
     if (process === undefined) throw this.#error('server_unavailable', 'is not running.');
     if (options.signal?.aborted === true) throw this.#aborted(options.signal);
     if (process.queuedBytes > MAX_QUEUED_BYTES) throw this.#error('server_unavailable', 'does not read its input.');
-    const written = process.write(toLine(text)).catch(() => this.#brokenInput());
+    const written = process.write(toLine(textOfMessage(text))).catch(() => this.#brokenInput());
     await (options.signal === undefined ? written : this.#unlessAborted(written, options.signal));
   }
 

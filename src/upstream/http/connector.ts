@@ -23,7 +23,8 @@ export interface OutboundRequest {
   readonly url: URL;
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** As text, or as pieces of bytes. */
+  readonly body?: string | readonly Buffer[];
   /** Ends the request, and the body of its answer for as long as that is being read. */
   readonly signal: CancelSignal;
   /** Longest wait for the head of the answer in ms; 0 = only `signal` ends it (a tool may take long, a stream waits). */
@@ -174,7 +175,7 @@ export class Connector implements AsyncDisposable {
       path: `${url.pathname}${url.search}`,
       method: request.method,
       headers: request.headers,
-      body: request.body ?? null,
+      body: typeof request.body === 'object' ? Buffer.concat(request.body) : (request.body ?? null),
       signal: nativeSignal(request.signal),
       headersTimeout: request.headersTimeoutMs,
       bodyTimeout: request.bodyTimeoutMs,

@@ -1,6 +1,12 @@
 /** The wire to a server over HTTP+SSE (protocol version 2024-11-05): one event stream for its messages, POST for ours. */
 import { GatewayError } from '../../shared/errors.ts';
-import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
+import {
+  textOfMessage,
+  type MessageText,
+  type SendOptions,
+  type Transport,
+  type TransportEvents,
+} from '../transport.ts';
 import { splitBatch } from './answers.ts';
 import { discard, type OutboundResponse } from './connector.ts';
 import { peerError, printable } from './http-errors.ts';
@@ -54,7 +60,7 @@ export class SseTransport implements Transport {
     }
   }
 
-  async send(text: string, { signal, headers }: SendOptions = {}): Promise<void> {
+  async send(text: MessageText, { signal, headers }: SendOptions = {}): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#endpoint === undefined) throw this.#error('server_unavailable', 'the event stream is not open');
     const post = new AbortController();
@@ -65,7 +71,7 @@ export class SseTransport implements Transport {
     this.#wire.signal.addEventListener('abort', onClose, { once: true });
     try {
       post.signal.throwIfAborted();
-      await this.#post(text, this.#endpoint, post.signal, headers);
+      await this.#post(textOfMessage(text), this.#endpoint, post.signal, headers);
     } catch (error) {
       throw this.#outbound.explain(post.signal.aborted ? post.signal.reason : error);
     } finally {

@@ -2,7 +2,7 @@
 import { within } from '../../shared/async.ts';
 import { Cancellation, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
-import type { SendOptions, Transport, TransportEvents } from '../transport.ts';
+import type { MessageText, SendOptions, Transport, TransportEvents } from '../transport.ts';
 import { followAnswer } from './answer-stream.ts';
 import { answers, errorAnswer, splitBatch } from './answers.ts';
 import { discard, type OutboundResponse } from './connector.ts';
@@ -58,7 +58,7 @@ export class StreamableHttpTransport implements Transport {
     this.#events = events;
   }
 
-  async send(text: string, { requestId, signal, headers, onLargeAnswer }: SendOptions = {}): Promise<void> {
+  async send(text: MessageText, { requestId, signal, headers, onLargeAnswer }: SendOptions = {}): Promise<void> {
     await this.#during(signal, async (wire) => {
       const response = await this.#post(text, requestId, wire, headers);
       if (response.status >= 400) return this.#failedPost(response, requestId);
@@ -155,7 +155,7 @@ export class StreamableHttpTransport implements Transport {
   }
 
   #post(
-    text: string,
+    text: MessageText,
     requestId: string | undefined,
     signal: CancelSignal,
     extra: Readonly<Record<string, string>> = {},

@@ -12,7 +12,7 @@ import { PLAIN } from '../../../src/proxy/names.ts';
 import { View } from '../../../src/proxy/view/view.ts';
 import { parseMessage } from '../../../src/mcp/message.ts';
 import { UpstreamPool } from '../../../src/upstream/pool.ts';
-import type { Transport, TransportEvents } from '../../../src/upstream/transport.ts';
+import { textOfMessage, type Transport, type TransportEvents } from '../../../src/upstream/transport.ts';
 import { startGateway } from '../../rig/gateway.ts';
 import { rawClient } from '../raw-client.ts';
 import { content, startFakeServer } from './fake-server.ts';
@@ -99,7 +99,7 @@ function hungWire(): Transport {
       events = given;
     },
     async send(text) {
-      const message = parseMessage(text);
+      const message = parseMessage(textOfMessage(text));
       if (message.method !== 'initialize') return;
       const answer = `{"jsonrpc":"2.0","id":${message.id ?? 'null'},"result":${result}}`;
       queueMicrotask(() => events?.onMessage(answer, undefined));

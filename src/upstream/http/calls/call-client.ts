@@ -14,7 +14,8 @@ export interface CallRequest {
   readonly host: string;
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** As text, or as pieces of bytes. */
+  readonly body: string | readonly Buffer[];
   readonly signal: CancelSignal;
   /** As in Call. */
   readonly headersTimeoutMs: number;
@@ -69,14 +70,14 @@ export class CallClient implements ConnectionOwner {
   async request(request: CallRequest): Promise<Reply> {
     const { signal, body } = request;
     signal.throwIfAborted();
-    const length = Buffer.byteLength(body);
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : sizeOf(body);
     const head = headOf(request, length);
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const { headersTimeoutMs, bodyTimeoutMs } = request;
     this.#begin({
       head,
       body,
-      ascii: length === body.length,
+      ascii: typeof body === 'string' && length === body.length,
       signal,
       headersTimeoutMs,
       bodyTimeoutMs,
@@ -210,6 +211,10 @@ export class CallClient implements ConnectionOwner {
       connection.cut(new ConnectionEndedError(0));
     if (this.#free.length > 0) this.#sweep = setTimeout(() => this.#endIdle(), this.#options.idleTimeoutMs / 2).unref();
   }
+}
+
+function sizeOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((size, piece) => size + piece.length, 0);
 }
 
 function headOf({ path, host, headers }: CallRequest, length: number): string {

@@ -10,7 +10,7 @@ export interface Call {
   readonly head: string;
   /** True when `head` and `body` together are ASCII: they are then written as they are. */
   readonly ascii: boolean;
-  readonly body: string;
+  readonly body: string | readonly Buffer[];
   /** Ends the call, and the body of its reply for as long as that is being read. */
   readonly signal: CancelSignal;
   /** Longest wait for the head, and longest silence in the body, in ms; 0 = only `signal` ends it. */
@@ -103,12 +103,14 @@ export class CallConnection implements BodySource {
     call.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (call.headersTimeoutMs > 0) this.#wait(call.headersTimeoutMs, 'head');
     const socket = this.#socket;
-    if (call.ascii) {
-      socket.write(call.head + call.body, 'latin1');
+    const { head, body } = call;
+    if (call.ascii && typeof body === 'string') {
+      socket.write(head + body, 'latin1');
     } else {
       socket.cork();
-      socket.write(call.head, 'latin1');
-      socket.write(call.body, 'utf8');
+      socket.write(head, 'latin1');
+      if (typeof body === 'string') socket.write(body, 'utf8');
+      else for (const piece of body) socket.write(piece);
       socket.uncork();
     }
   }

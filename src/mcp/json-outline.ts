@@ -1,0 +1,129 @@
+/** A large JSON object that was scanned and not parsed: its text, where its members stand, and its values for those who look. */
+import { isAscii } from 'node:buffer';
+import { JsonScanner, type JsonLimits } from './json-scanner.ts';
+import { scanObject, type Span } from './json-text.ts';
+
+/** Smaller parts are parsed at once. */
+const LARGE_PART = 64 * 1024;
+const SPACE = 0x20;
+const OPEN_OBJECT = 0x7b;
+
+/** Whose members are known as well. */
+const INSIDE = ['params', 'result', 'error'] as const;
+
+export class JsonOutline {
+  /** The same as `text` when each byte is one character; undefined when not. */
+  readonly bytes: Buffer | undefined;
+  /** Where the outermost values stand in `text`. */
+  readonly members: ReadonlyMap<string, Span>;
+  /** The same for the members of `params`, `result` or `error`; empty when that is no object. */
+  readonly inner: ReadonlyMap<string, Span>;
+  readonly innerOf: string | undefined;
+  #text: string | undefined;
+  #value: object | undefined;
+
+  /** `scanner` has read all of `bytes`, which are UTF-8 and an object; `text` is the same where it is known. */
+  constructor(bytes: Buffer, { members, inner, innerOf }: JsonScanner, text?: string) {
+    this.#text = text;
+    this.innerOf = innerOf;
+    if (isOneByte(bytes, text)) {
+      this.bytes = bytes;
+      this.members = members;
+      this.inner = inner;
+      return;
+    }
+    this.#text ??= bytes.toString('utf8');
+    const place = placesIn(bytes, [...members.values(), ...inner.values()]);
+    const moved = (spans: ReadonlyMap<string, Span>): Map<string, Span> =>
+      new Map([...spans].map(([key, { start, end }]) => [key, { start: place(start), end: place(end) }]));
+    this.members = moved(members);
+    this.inner = moved(inner);
+  }
+
+  get text(): string {
+    return (this.#text ??= this.bytes?.toString('latin1') ?? '');
+  }
+
+  /** What JSON.parse would give, but that each part is parsed when it is first looked at. */
+  get value(): object {
+    if (this.#value !== undefined) return this.#value;
+    const cut = (span: Span): string => this.cut(span);
+    const { innerOf } = this;
+    const value = lazyObject(this.members, cut);
+    if (innerOf !== undefined && this.members.has(innerOf)) define(value, innerOf, lazyObject(this.inner, cut));
+    return (this.#value = value);
+  }
+
+  /** A part of the text. */
+  cut({ start, end }: Span): string {
+    return this.#text?.slice(start, end) ?? this.bytes?.toString('latin1', start, end) ?? '';
+  }
+}
+
+/** Scans a text in one go. Throws a JsonScanError. */
+export function outlineOf(text: string, limits: JsonLimits): JsonOutline | undefined {
+  const bytes = Buffer.from(text);
+  const scanner = outlineScanner(limits);
+  scanner.push(bytes);
+  scanner.end();
+  return isObjectText(bytes) ? new JsonOutline(bytes, scanner, text) : undefined;
+}
+
+export function outlineScanner(limits: JsonLimits): JsonScanner {
+  return new JsonScanner(limits, INSIDE);
+}
+
+/** True for JSON that is an object. */
+export function isObjectText(bytes: Buffer): boolean {
+  let at = 0;
+  while (at < bytes.length && (bytes[at] ?? 0) <= SPACE) at++;
+  return bytes[at] === OPEN_OBJECT;
+}
+
+function isOneByte(bytes: Buffer, text: string | undefined): boolean {
+  return text === undefined ? isAscii(bytes) : text.length === bytes.length;
+}
+
+/** From places in bytes to places in the text, for the places of these spans. */
+function placesIn(bytes: Buffer, spans: readonly Span[]): (place: number) => number {
+  const places = [...new Set(spans.flatMap(({ start, end }) => [start, end]))].toSorted((a, b) => a - b);
+  const inText = new Map<number, number>();
+  let [before, length] = [0, 0];
+  for (const place of places) {
+    length += bytes.toString('utf8', before, place).length;
+    inText.set(place, length);
+    before = place;
+  }
+  return (place) => inText.get(place) ?? 0;
+}
+
+/** Objects that are large themselves are parsed member by member as well. */
+function lazyObject(members: ReadonlyMap<string, Span>, cut: (span: Span) => string): object {
+  const object = {};
+  for (const [key, span] of members) {
+    Object.defineProperty(object, key, {
+      enumerable: true,
+      configurable: true,
+      get: () => define(object, key, parsePart(cut(span))),
+    });
+  }
+  return object;
+}
+
+function parsePart(text: string): unknown {
+  if (text.length < LARGE_PART || !text.startsWith('{')) return JSON.parse(text);
+  let members: ReadonlyMap<string, Span>;
+  try {
+    members = scanObject(text);
+  } catch {
+    // A member twice: the last one counts, as everywhere in JavaScript.
+    return JSON.parse(text);
+  }
+  return lazyObject(members, ({ start, end }) => text.slice(start, end));
+}
+
+/** An assignment to `__proto__` would be another thing. */
+function define<T>(object: object, key: string, value: T): T {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  return value;
+}
