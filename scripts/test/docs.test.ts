@@ -27,7 +27,9 @@ describe('the documentation', () => {
     const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
     const faults = INSTRUCTIONS.flatMap((page) => {
       const text = read(page);
-      const unknown = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].filter(([, name = '']) => !(name in scripts));
+      const unknown = [...text.matchAll(/npm run (?:-s )?([\w-]+(?::[\w-]+)*)/g)].filter(
+        ([, name = '']) => !(name in scripts),
+      );
       const missing = [...text.matchAll(/\bnode ((?:scripts|bench|test|examples)\/[\w./-]+)/g)].filter(
         ([, path = '']) => !existsSync(join(ROOT, path)),
       );
@@ -79,6 +81,12 @@ describe('the documentation', () => {
       env: { MCP_GATEWAY_AGENT_ID: 'an-id' },
     });
     expect(result).toMatchObject({ ok: true });
+  });
+
+  it('shows every room and every folder of the repository in the plan of the house', () => {
+    const plan = read('ARCHITECTURE.md');
+    const folders = FILES.flatMap((path) => [/^(?:src\/)?([\w-]+)\//.exec(path)?.[1] ?? []].flat());
+    expect([...new Set(folders)].filter((name) => !plan.includes(`${name}/`))).toEqual([]);
   });
 
   it('has every guide, page of the reference and decision in a list', () => {

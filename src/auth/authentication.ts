@@ -28,6 +28,8 @@ export interface AuthenticationOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** Base URL of the gateway where its configuration names none. */
   readonly baseUrl: (config: Config) => string;
+  /** As in `createAgentIds`. */
+  readonly subjectKey?: Uint8Array | undefined;
   /** ms since the epoch; for tests. */
   readonly now?: () => number;
 }
@@ -75,7 +77,7 @@ export class Authentication implements AsyncDisposable {
     const { store } = this.#options;
     const verifiers = await this.#verifiers(auth.issuers, resource);
     const credentials = createCredentialAuthenticator({
-      agents: createAgentIds(agentIds),
+      agents: createAgentIds(agentIds, this.#options.subjectKey),
       verifiers,
       standings,
       now: this.#now,

@@ -100,6 +100,7 @@ async function run(
       source: reloadSource(from, load, telemetry),
       watch: options.watch,
       fastPath: options.fastPath,
+      workers: { processes: options.workers, storeLocation: location, logDirectory: options.logDir },
       signal: signals.first,
     });
   } catch (error) {
