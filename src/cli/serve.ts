@@ -110,7 +110,7 @@ async function run(
       telemetry.serverLog(name).error(failure, 'the server did not start');
     }
     await writeDocument(startupFailurePayload(error));
-    log.fatal(`failed to start: ${error.message}. Set startup to "resilient" to serve the others meanwhile.`);
+    log.fatal(`${error.message}. Set startup to "resilient" to serve the others meanwhile.`);
     return EXIT_FAILURE;
   }
   tellWhereItServes(gateway, config, version, telemetry);
