@@ -126,7 +126,7 @@ describe('clients with certificates', () => {
     copyFileSync(strangers.ca.cert, authority);
     expect(await gateway.hangup()).toMatchObject({ ok: true });
     const refused = await each(() => reconnect(gateway.port, { ...shown, session }));
-    expect(refused.filter((each) => !each.startsWith('refused'))).toEqual([]);
+    expect(refused.filter((told) => !told.startsWith('refused'))).toEqual([]);
     const cut = await Promise.all(
       bare.all.map((line) => line.modern('/mcp/modern', 'tools/call', { name: 'tool' }).catch(() => 'cut')),
     );
