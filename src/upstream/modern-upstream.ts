@@ -52,8 +52,8 @@ export interface ModernUpstreamOptions {
 
 interface KeptListing {
   readonly listing: Promise<Listing>;
-  /** The same once it has come. */
-  whole?: Listing;
+  /** What it resolved with, once it has. */
+  whole: Listing | undefined;
   /** From when on it must be fetched anew, in ms since the epoch. */
   expires: number;
 }
@@ -239,7 +239,7 @@ export class ModernUpstream implements Upstream {
     if (kept !== undefined && Date.now() < kept.expires) return kept.listing;
     const listing = this.#fetch(row);
     // While it is on its way everybody shares it; then it lives for as long as the server said.
-    const entry: KeptListing = { listing, expires: Number.POSITIVE_INFINITY };
+    const entry: KeptListing = { listing, whole: undefined, expires: Number.POSITIVE_INFINITY };
     this.#listings.set(row.method, entry);
     listing.then(
       (whole) => {
@@ -250,6 +250,11 @@ export class ModernUpstream implements Upstream {
       () => this.#listings.get(row.method) === entry && this.#listings.delete(row.method),
     );
     return listing;
+  }
+
+  kept(row: ListingRow): Listing | undefined {
+    const kept = this.#listings.get(row.method);
+    return kept !== undefined && Date.now() < kept.expires ? kept.whole : undefined;
   }
 
   async renew(row: ListingRow): Promise<Listing> {
