@@ -21,7 +21,7 @@ import {
   SUBSCRIPTION_ID_KEY,
 } from '../mcp/modern/envelope.ts';
 import { namesVersion } from '../mcp/modern/errors.ts';
-import { namedParameter, standardHeaders } from '../mcp/modern/headers.ts';
+import { standardHeaders } from '../mcp/modern/headers.ts';
 import { paramHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
 import { readCacheHint } from '../mcp/modern/results.ts';
 import { declaredIn, scanTool } from '../mcp/modern/tool-headers.ts';
@@ -31,6 +31,7 @@ import { Calls, type Pending } from './calls.ts';
 import { fetchListing } from './fetch-listing.ts';
 import { describeError } from './legacy-upstream.ts';
 import type { MessageText, Transport } from './transport.ts';
+import { ToolCallHeaders } from './tool-call-headers.ts';
 import type { Answer, CallOptions, PendingCall, Upstream, UpstreamEvents } from './upstream.ts';
 import { Watch } from './watch.ts';
 
@@ -61,9 +62,6 @@ interface KeptListing {
 type CallHeaders = Readonly<Record<string, string>>;
 
 const PAGE_TIMEOUT_MS = 30_000;
-/** Names come from clients: so many are remembered, and none that is longer. */
-const MAX_REMEMBERED = 1_000;
-const MAX_REMEMBERED_LENGTH = 256;
 const TOOLS = listingOf('tools/list');
 
 export class ModernUpstream implements Upstream {
@@ -77,8 +75,7 @@ export class ModernUpstream implements Upstream {
   readonly #calls: Calls;
   readonly #listings = new Map<string, KeptListing>();
   readonly #watch: Watch;
-  /** By name of the tool, of calls without further headers. */
-  readonly #toolHeaders = new Map<string, CallHeaders>();
+  readonly #toolHeaders = new ToolCallHeaders();
   #discovered = '{}';
   #capabilities: JsonObject = {};
 
@@ -200,22 +197,9 @@ export class ModernUpstream implements Upstream {
   }
 
   #withDeclared(message: Message, extra: CallOptions['headers'], declared: readonly ParamHeader[]): CallHeaders {
-    if (declared.length === 0 && extra === undefined) return this.#standardHeaders(message);
+    if (declared.length === 0 && extra === undefined) return this.#toolHeaders.of(message);
     const own = declared.length === 0 ? undefined : paramHeaders(declared, paramsOf(message)['arguments']);
     return { ...extra, ...standardHeaders(message), ...own };
-  }
-
-  /** The same object for calls of the same tool: what is made of it further down is made once. */
-  #standardHeaders(message: Message): CallHeaders {
-    const tool = message.method === 'tools/call' ? namedParameter(message) : undefined;
-    if (tool === undefined || tool.length > MAX_REMEMBERED_LENGTH) return standardHeaders(message);
-    let headers = this.#toolHeaders.get(tool);
-    if (headers === undefined) {
-      headers = standardHeaders(message);
-      if (this.#toolHeaders.size >= MAX_REMEMBERED) this.#toolHeaders.clear();
-      this.#toolHeaders.set(tool, headers);
-    }
-    return headers;
   }
 
   /** The arguments that a tool wants in headers; none when its listing cannot be had. A promise only while the listing is on its way. */
