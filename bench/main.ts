@@ -1,7 +1,7 @@
 /** `npm run bench`: Gatehouse beside its neighbours, on loopback. See bench/README.md. */
 import type { Contender } from './contender.ts';
 import { pinHere } from './machine/pinning.ts';
-import { runFolder } from './machine/run-folder.ts';
+import { keepLogs, runFolder } from './machine/run-folder.ts';
 import { openUpstreams } from './machine/upstreams.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { commit, machineFacts, versionFacts } from './report/machine-facts.ts';
@@ -63,7 +63,9 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
   console.log(targetTable(verdictsOf(sections)));
   if (write) console.log(`\nwritten: ${writeReport(report())}`);
   const faulty = sections.filter(({ rows }) => rows.some(({ faults }) => faults.length > 0));
-  if (faulty.length > 0) console.error(`\nfigures do not hold: ${faulty.map(({ name }) => name).join(', ')}`);
+  if (faulty.length > 0) {
+    console.error(`\nfigures do not hold: ${faulty.map(({ name }) => name).join(', ')}; logs are in ${keepLogs()}`);
+  }
   return faulty.length === 0;
 }
 

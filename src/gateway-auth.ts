@@ -26,18 +26,20 @@ export interface AuthenticationNeeds {
   readonly telemetry: Telemetry;
   /** Where clients reach the gateway with this configuration. */
   readonly baseUrl: (config: Config) => string;
+  /** What the processes of one gateway have in common. */
+  readonly secret: Uint8Array;
 }
 
 /** Authentication with the connection over which it fetches keys; both end with `stack`. */
 export function openAuthentication(
-  { gateway, store, identities, telemetry, baseUrl }: AuthenticationNeeds,
+  { gateway, store, identities, telemetry, baseUrl, secret }: AuthenticationNeeds,
   stack: AsyncDisposableStack,
 ): Authentication {
   const way = { connectTimeoutMs: CONNECT_TIMEOUT_MS, identity: identities.plain() };
   const trusted = stack.use(new Connector(way));
   const guarded = stack.use(new Connector({ ...way, guard: { policy: addressPolicyFor(gateway) } }));
   const fetchJson = jsonFetcher({ trusted, guarded });
-  return stack.use(new Authentication({ store, fetchJson, log: telemetry.log, baseUrl }));
+  return stack.use(new Authentication({ store, fetchJson, log: telemetry.log, baseUrl, subjectKey: secret }));
 }
 
 export interface OpenByPrincipal {

@@ -2,7 +2,14 @@
 import type { Front } from './proxy/front.ts';
 import type { ReloadStatus } from './runtime/reload.ts';
 import type { Store } from './store/store.ts';
-import type { CertificateSample, MetricSources, ReloadSample, ServerSample, StoreSample } from './telemetry/metrics.ts';
+import type {
+  CertificateSample,
+  MetricSources,
+  ReloadSample,
+  ServerSample,
+  StoreSample,
+  WorkersSample,
+} from './telemetry/metrics.ts';
 import type { Inventory } from './tls/inventory.ts';
 import type { UpstreamPool } from './upstream/pool.ts';
 
@@ -11,17 +18,19 @@ export interface LookedAt {
   readonly webSockets: { readonly size: number };
   readonly reloader: { readonly status: ReloadStatus };
   readonly identities: { inventory(): Inventory };
+  readonly workers: WorkersSample & { readonly requestsInFlight: number };
   readonly store: Store | undefined;
 }
 
-export function metricSources({ front, webSockets, reloader, identities, store }: LookedAt): MetricSources {
+export function metricSources({ front, webSockets, reloader, identities, workers, store }: LookedAt): MetricSources {
   return {
-    requestsInFlight: front.exchanges.size,
+    requestsInFlight: front.exchanges.size + workers.requestsInFlight,
     sessions: front.sessions.size,
     webSockets: webSockets.size,
     servers: [...front.runtime().pools.values()].map(serverSample),
     reloads: reloadSample(reloader.status),
     certificates: certificateSamples(identities.inventory()),
+    workers,
     store: store && storeSample(store),
   };
 }

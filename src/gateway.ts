@@ -8,7 +8,9 @@ import { denialRecorder, followCredentials, openAuthentication } from './gateway
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
+import { clientUrl, HEARTBEAT_MS, HostChecks } from './gateway-parts.ts';
 import { itemKeeper, readStore, storeDocument, tendStore } from './gateway-store.ts';
+import { newSecret, openCrew, type Crew, type WorkersNeeds } from './gateway-workers.ts';
 import { BodyBudget } from './proxy/body-budget.ts';
 import { ModernBridge } from './proxy/bridge/modern-to-legacy.ts';
 import { GatewayError } from './shared/errors.ts';
@@ -16,7 +18,6 @@ import { Heartbeat } from './proxy/downstream/heartbeat.ts';
 import { SseLinks } from './proxy/downstream/sse-link.ts';
 import { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { Front } from './proxy/front.ts';
-import { createHostCheck, type HostCheck } from './proxy/host-check.ts';
 import { Listener } from './proxy/listener.ts';
 import type { OperationsDeps } from './proxy/operations.ts';
 import { SessionStore } from './proxy/session-store.ts';
@@ -33,7 +34,6 @@ import { Metrics } from './telemetry/metrics.ts';
 import { visibleInventory } from './tls/inventory.ts';
 import { Identities } from './tls/identities.ts';
 
-const HEARTBEAT_MS = 15_000;
 /** `/close` lets requests in flight go on for so long (specification 1.17, section 5). */
 const CLOSE_TIMEOUT_MS = 30_000;
 
@@ -53,6 +53,8 @@ export interface GatewayOptions {
   readonly watch: boolean;
   /** False when every request is to take the way through node:http. */
   readonly fastPath: boolean;
+  /** Other processes that serve the same port; undefined = this one alone. With them the fast path is needed. */
+  readonly workers?: WorkersNeeds | undefined;
   /** Ends a start that is still going on. */
   readonly signal?: AbortSignal;
 }
@@ -103,14 +105,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   await stack.use(watch).start();
-  const identities = stack.use(await Identities.open(config, telemetry.log));
+  const crew = stack.use(await openCrew(options.workers, { ...options, config }));
+  const identities = stack.use(await Identities.open(config, telemetry.log, crew.identities));
   certificates.identities = identities;
   await watch.look();
   // Bound first: that a port is taken shows before anything is started. Requests wait until all is ready.
-  const listener = stack.use(new Listener({ ...config.gateway, fastPath: options.fastPath }, identities.listener));
+  const { fastPath } = options;
+  const { sharesPort } = crew;
+  const listener = stack.use(new Listener({ ...config.gateway, fastPath, sharesPort }, identities.listener));
   const address = await listener.bind();
+  const secret = newSecret();
   const authentication = openAuthentication(
     {
+      secret,
       gateway: config.gateway,
       store: options.store,
       identities,
@@ -154,7 +161,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
   );
   const webSockets = stack.use(new WebSocketEndpoint());
-  const bridge = stack.use(new ModernBridge());
+  const bridge = stack.use(new ModernBridge(secret));
   const subscriptions = new OpenSubscriptions();
   followCredentials(authentication, { current, sessions, webSockets, subscriptions });
   const document = clientConfiguration(config, address.port);
@@ -177,14 +184,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     bodies: new BodyBudget(),
     draining: () => state.phase === 'draining',
   };
-  const hosts = new HostChecks(bracketed(address));
+  const hosts = new HostChecks(address);
   const inUse = { runtime: first };
   const candidates = management && new Candidates({ ...options, identities, current: () => inUse.runtime, onItems });
   const reloader = new Reloader({
     source: options.source,
     file,
     stored: management?.stored,
-    parts: [identities],
+    parts: [identities, ...crew.parts],
     log: telemetry.log,
     onBegin: () => watch.acknowledge(),
     onEnd: () => {
@@ -208,6 +215,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
   });
   stack.defer(() => reloader.stop());
+  const setLogLevel: OperationsDeps['setLogLevel'] = (level, server) => {
+    telemetry.setLevel(level, server);
+    crew.setLogLevel(level, server);
+  };
   const api = stack.use(
     openManagement(management && candidates && { ...management, candidates }, {
       reloader,
@@ -218,11 +229,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       events: events.bus,
       currentPrincipal: (before) =>
         current.runtime.authenticator.knows(before) ? (authentication.principal(before) ?? before) : undefined,
-      load: () => ({ sessions: sessions.size, requestsInFlight: exchanges.size }),
+      load: async () => {
+        const { requestsInFlight } = await crew.sample();
+        return { sessions: sessions.size, requestsInFlight: exchanges.size + requestsInFlight };
+      },
       refused: (code) => front.metrics.refusal(code),
       metrics: (isVisible) => operations.metrics(isVisible),
       certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
-      setLogLevel: (level, server) => telemetry.setLevel(level, server),
+      setLogLevel,
     }),
   );
   changes.resolve(() => void reloader.request('changed files'));
@@ -231,6 +245,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     front,
     webSockets,
     reloader,
+    crew,
     address,
     url: clientUrl(config, address.port),
     stack: stack.move(),
@@ -242,10 +257,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload: () => gateway.reload('POST /reload'),
     reloads: () => reloader.status,
     store: () => options.store && storeDocument(options.store.status()),
-    metrics: (isVisible) =>
-      front.metrics.text(metricSources({ front, webSockets, reloader, identities, store: options.store }), isVisible),
+    metrics: async (isVisible) => {
+      const looked = { front, webSockets, reloader, identities, store: options.store, workers: await crew.sample() };
+      return front.metrics.text(metricSources(looked), isVisible);
+    },
     certificates: (isVisible) => visibleInventory(identities.inventory(), isVisible),
-    setLogLevel: (level, server) => telemetry.setLevel(level, server),
+    setLogLevel,
+    workers: async () => ({ status: crew.status, ...(await crew.sample()) }),
   };
   listener.serve({
     front,
@@ -255,29 +273,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hostCheck: { check: (request) => hosts.for(current.runtime.config).check(request) },
   });
   const attempted = config.gateway.startup === 'strict' ? Promise.resolve() : startResiliently(first, atBoot);
-  void Promise.all([attempted, startResiliently(first, bootServers(first, 'store'))]).then(() => {
+  const tickets = (): Uint8Array | undefined => identities.listener?.tickets;
+  const crewed = crew.start({ config, address, listener, store: options.store, secret, tickets });
+  void Promise.all([attempted, startResiliently(first, bootServers(first, 'store')), crewed]).then(() => {
     if (state.phase === 'starting') state.phase = 'ready';
   });
   return gateway;
-}
-
-/** The check of Host and Origin as each configuration wants it. */
-class HostChecks {
-  readonly #boundHost: string;
-  readonly #made = new WeakMap<Config, HostCheck>();
-
-  constructor(boundHost: string) {
-    this.#boundHost = boundHost;
-  }
-
-  for(config: Config): HostCheck {
-    let check = this.#made.get(config);
-    if (check === undefined) {
-      check = createHostCheck({ ...config.gateway, boundHost: this.#boundHost });
-      this.#made.set(config, check);
-    }
-    return check;
-  }
 }
 
 interface State {
@@ -290,6 +291,7 @@ interface Running {
   readonly front: Front;
   readonly webSockets: WebSocketEndpoint;
   readonly reloader: Reloader;
+  readonly crew: Crew;
   readonly address: AddressInfo;
   readonly url: string;
   readonly stack: AsyncDisposableStack;
@@ -302,14 +304,16 @@ class RunningGateway implements Gateway {
   readonly #front: Front;
   readonly #webSockets: WebSocketEndpoint;
   readonly #reloader: Reloader;
+  readonly #crew: Crew;
   readonly #stack: AsyncDisposableStack;
   readonly #closed = Promise.withResolvers<{ readonly drained: boolean }>();
 
-  constructor({ state, front, webSockets, reloader, address, url, stack }: Running) {
+  constructor({ state, front, webSockets, reloader, crew, address, url, stack }: Running) {
     this.#state = state;
     this.#front = front;
     this.#webSockets = webSockets;
     this.#reloader = reloader;
+    this.#crew = crew;
     this.#stack = stack;
     this.address = address;
     this.url = url;
@@ -353,7 +357,8 @@ class RunningGateway implements Gateway {
     this.#webSockets.drain();
     // Subscriptions have no end of their own: their clients are told, and open them again elsewhere.
     this.#front.subscriptions.endAll();
-    const drained = await this.#drain(timeoutMs);
+    const drains = [this.#drain(timeoutMs), this.#crew.drain(timeoutMs, this.#state.cutOff.signal)];
+    const drained = (await Promise.all(drains)).every(Boolean);
     if (!drained) log.warn({ requestsInFlight: exchanges.size }, 'requests are still in flight and are cut off');
     const reason = new GatewayError('shutting_down', 'The gateway has stopped before the answer came.');
     for (const exchange of [...exchanges]) exchange.abort.abort(reason);
@@ -376,13 +381,4 @@ class RunningGateway implements Gateway {
     }
     return this.#front.exchanges.size === 0;
   }
-}
-
-function clientUrl(config: Config, port: number): string {
-  const scheme = config.gateway.tls === undefined ? 'http' : 'https';
-  return `${scheme}://${config.gateway.domain}:${port}`;
-}
-
-function bracketed({ address, family }: AddressInfo): string {
-  return family === 'IPv6' ? `[${address}]` : address;
 }

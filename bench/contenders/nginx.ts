@@ -63,7 +63,7 @@ export function startNginx(
     file,
     `daemon off; ${workers === 1 ? 'master_process off;' : `worker_processes ${workers};`}
      pid ${folder}/pid; error_log stderr warn; ${files === undefined ? '' : `worker_rlimit_nofile ${files};`}
-     events { worker_connections ${files ?? 16384}; }
+     events { worker_connections ${files === undefined ? 16384 : 65536}; }
      http {
        access_log off; ${temporary.join(' ')}
        client_max_body_size 64m; client_body_buffer_size 2m; proxy_buffers 64 32k; proxy_buffer_size 16k;

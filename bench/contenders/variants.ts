@@ -22,10 +22,21 @@ const VARIANTS = {
     does: 'at the endpoint that all servers share',
     endpoint: 'unified',
   },
+  'gatehouse-modern': {
+    name: 'gatehouse-modern',
+    does: 'modern clients, 32 users with JWTs, at the endpoint that all servers share',
+    endpoint: 'unified',
+    credential: 'RS256',
+  },
   'gatehouse-virtual': {
     name: 'gatehouse-virtual',
     does: 'at a virtual server with one tool, with an API token',
     endpoint: 'virtual',
+  },
+  'gatehouse-2-workers': {
+    name: 'gatehouse-2-workers',
+    does: 'with two processes behind the port',
+    flags: ['--workers', '2'],
   },
   'gatehouse-container': {
     name: 'gatehouse-container',

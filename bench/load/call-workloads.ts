@@ -1,7 +1,7 @@
 /** `tools/call` in all its forms, as data. */
 import type { Contender } from '../contender.ts';
 import { haproxy } from '../contenders/haproxy.ts';
-import { nginx } from '../contenders/nginx.ts';
+import { nginx, nginxTwice } from '../contenders/nginx.ts';
 import { nodeProxy } from '../contenders/node-proxy.ts';
 import { mcpProxy, sdkProxy, supergateway } from '../contenders/peers.ts';
 import { variant } from '../contenders/variants.ts';
@@ -90,6 +90,15 @@ export const CALL_WORKLOADS: readonly LoadWorkload[] = [
     title: 'tools/call, 300 B, by endpoint, 20 servers',
     servers: 20,
     contenders: [nginx, gatehouse, variant('gatehouse-unified'), variant('gatehouse-virtual')],
+    open: false,
+  },
+  {
+    ...SMALL,
+    name: 'workers',
+    title: 'tools/call, 300 B, one process and two',
+    connections: 64,
+    unpinned: true,
+    contenders: [nginx, nginxTwice, gatehouse, variant('gatehouse-2-workers')],
     open: false,
   },
   {

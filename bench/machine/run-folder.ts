@@ -1,5 +1,5 @@
 /** What one run writes for itself: logs, configurations, requests, temporary files. All of it is gone when the run ends. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PATHS } from './paths.ts';
 
@@ -14,6 +14,14 @@ export function runFolder(name: string): string {
   const folder = join(own, name);
   mkdirSync(folder, { recursive: true });
   return folder;
+}
+
+/** Keeps the logs of this run in the place of those that were kept before; their folder, below the root of the repository. */
+export function keepLogs(): string {
+  const kept = join(PATHS.cache, 'logs');
+  rmSync(kept, { recursive: true, force: true });
+  cpSync(runFolder('logs'), kept, { recursive: true });
+  return 'bench/.cache/logs';
 }
 
 function prepare(): void {

@@ -22,8 +22,9 @@ const OPENING_MS = 30_000;
 const CHANGED = 'notifications/tools/list_changed';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 
-export async function openListener(target: Running, kind: StreamKind): Promise<Listener> {
-  return kind === 'get' ? openGet(target) : openSubscription(target);
+/** `index` chooses among the credentials. */
+export async function openListener(target: Running, kind: StreamKind, index: number): Promise<Listener> {
+  return kind === 'get' ? openGet(target) : openSubscription(target, index);
 }
 
 async function openGet(target: Running): Promise<Listener> {
@@ -37,9 +38,9 @@ async function openGet(target: Running): Promise<Listener> {
   return listener;
 }
 
-async function openSubscription(target: Running): Promise<Listener> {
+async function openSubscription(target: Running, index: number): Promise<Listener> {
   const body = requestText('modern', 'subscriptions/listen', { notifications: { toolsListChanged: true } });
-  const headers = { ...target.headers(0), ...headersOf('modern', 'subscriptions/listen') };
+  const headers = { ...target.headers(index), ...headersOf('modern', 'subscriptions/listen') };
   const { listener, response, acknowledged } = openStream(target, 'POST', headers, body);
   await within(response, OPENING_MS);
   await within(acknowledged, OPENING_MS);

@@ -42,7 +42,7 @@ interface Listening {
 const LISTENING: readonly Listening[] = [
   { contender: nginx, kind: 'get', files: 2 },
   { contender: variant('gatehouse'), kind: 'get', files: 1 },
-  { contender: variant('gatehouse-unified'), kind: 'listen', files: 1 },
+  { contender: variant('gatehouse-modern'), kind: 'listen', files: 1 },
 ];
 
 export const STREAMS: Workload = {
@@ -59,7 +59,7 @@ export const STREAMS: Workload = {
     }
     const { streams, broadcasts } = stage.plan;
     return {
-      how: `${streams.toLocaleString('en')} streams, then ${broadcasts} messages, each to all of them; fewer where the machine allows too few open files. nginx passes each stream on; Gatehouse keeps one to the server. The rows of Gatehouse: GET streams of legacy sessions, with their sessions; \`subscriptions/listen\` of modern clients, at the endpoint of all servers.`,
+      how: `${streams.toLocaleString('en')} streams, then ${broadcasts} messages, each to all of them; fewer where the machine allows too few open files. nginx passes each stream on; Gatehouse keeps one to the server. The rows of Gatehouse: GET streams of legacy sessions, with their sessions; \`subscriptions/listen\` of modern clients.`,
       columns: COLUMNS,
       ratio: 'cpu',
       yardstick: 'nginx',
@@ -102,22 +102,24 @@ async function measureStreams(
     );
     stack.defer(() => listeners.forEach((one) => one.close()));
     // The first ones show how it is done, and are not counted.
-    for (let index = 0; index < AT_ONCE; index++) listeners.push(await openListener(running, kind));
+    let opened = 0;
+    const open = async (): Promise<void> => void listeners.push(await openListener(running, kind, opened++));
+    for (let index = 0; index < AT_ONCE; index++) await open();
     await sleep(SETTLE_MS);
     onWarm();
     const before = processorTime(running.pids);
-    await severalAtOnce(count, async () => void listeners.push(await openListener(running, kind)));
-    const opened = processorTime(running.pids);
+    await severalAtOnce(count, open);
+    const allOpen = processorTime(running.pids);
     await sleep(SETTLE_MS);
     const idleFrom = processorTime(running.pids);
     await sleep(IDLE_MS);
-    const open = processorTime(running.pids);
+    const idle = processorTime(running.pids);
     figures['streams'] = [count];
     figures['before'] = [before.memory];
-    figures['open'] = [open.memory];
-    figures['perStream'] = [((open.memory - before.memory) * 1024) / count];
-    figures['opening'] = [difference(before, opened).total / count];
-    figures['idle'] = [difference(idleFrom, open).total / IDLE_MS];
+    figures['open'] = [idle.memory];
+    figures['perStream'] = [((idle.memory - before.memory) * 1024) / count];
+    figures['opening'] = [difference(before, allOpen).total / count];
+    figures['idle'] = [difference(idleFrom, idle).total / IDLE_MS];
     for (let round = 1; round <= plan.broadcasts; round++) {
       const spentFrom = processorTime(running.pids);
       const last = await broadcast(server, listeners, round);

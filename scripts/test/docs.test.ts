@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { commandsOf, createProgram, fullName } from '../../src/cli/program.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { ERRORS } from '../../src/shared/errors.ts';
 import { METRICS } from '../../src/telemetry/metric-table.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -13,6 +14,10 @@ const FILES = filesOfGit();
 const PAGES = FILES.filter((path) => path.endsWith('.md'));
 /** What a reader is told to do. Decisions and the changelog tell what was. */
 const INSTRUCTIONS = PAGES.filter((path) => !path.startsWith('docs/decisions/') && path !== 'CHANGELOG.md');
+
+/** What a part of a configuration leaves to the rest of it. */
+const LEFT_OUT =
+  /is required for stdio servers|which is no server|there is no certificate|has no value: it stands neither/;
 
 describe('the documentation', () => {
   it('has no dead links and no dead anchors', () => {
@@ -27,7 +32,9 @@ describe('the documentation', () => {
     const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
     const faults = INSTRUCTIONS.flatMap((page) => {
       const text = read(page);
-      const unknown = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].filter(([, name = '']) => !(name in scripts));
+      const unknown = [...text.matchAll(/npm run (?:-s )?([\w-]+(?::[\w-]+)*)/g)].filter(
+        ([, name = '']) => !(name in scripts),
+      );
       const missing = [...text.matchAll(/\bnode ((?:scripts|bench|test|examples)\/[\w./-]+)/g)].filter(
         ([, path = '']) => !existsSync(join(ROOT, path)),
       );
@@ -79,6 +86,40 @@ describe('the documentation', () => {
       env: { MCP_GATEWAY_AGENT_ID: 'an-id' },
     });
     expect(result).toMatchObject({ ok: true });
+  });
+
+  it('shows only configurations that are valid', async () => {
+    const shown = INSTRUCTIONS.filter((page) => !page.startsWith('docs/reference/')).flatMap(configurationsIn);
+    expect(shown.length).toBeGreaterThan(15);
+    const faults = await Promise.all(
+      shown.map(async ({ page, kind, text }) => {
+        const result = await loadConfig({
+          source: { kind, text, name: page },
+          // Whatever variable a page speaks of.
+          env: Object.fromEntries([...text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => [name, 'a-value'])),
+          fetchSchema: () => Promise.resolve('{}'),
+          hasStore: true,
+        });
+        return result.ok
+          ? []
+          : result.errors
+              .filter(({ message }) => !LEFT_OUT.test(message))
+              .map(({ message }) => `${page}: ${message}\n${text}`);
+      }),
+    );
+    expect(faults.flat()).toEqual([]);
+  });
+
+  it('says what to do for each error that is not the fault of the client', () => {
+    const text = read('docs/guides/troubleshooting.md');
+    const codes = Object.entries(ERRORS).filter(([, { source }]) => source !== 'client');
+    expect(codes.map(([code]) => code).filter((code) => !text.includes(`\`${code}\``))).toEqual([]);
+  });
+
+  it('shows every room and every folder of the repository in the plan of the house', () => {
+    const plan = read('ARCHITECTURE.md');
+    const folders = FILES.flatMap((path) => [/^(?:src\/)?([\w-]+)\//.exec(path)?.[1] ?? []].flat());
+    expect([...new Set(folders)].filter((name) => !plan.includes(`${name}/`))).toEqual([]);
   });
 
   it('has every guide, page of the reference and decision in a list', () => {
@@ -140,6 +181,21 @@ function anchorsOf(page: string): readonly string[] {
     const count = seen.get(anchor) ?? 0;
     seen.set(anchor, count + 1);
     return count === 0 ? anchor : `${anchor}-${count}`;
+  });
+}
+
+interface Shown {
+  readonly page: string;
+  readonly kind: 'toml' | 'json';
+  readonly text: string;
+}
+
+/** Blocks that are a configuration or, in TOML, a part of one. */
+function configurationsIn(page: string): readonly Shown[] {
+  const blocks = [...read(page).matchAll(/^```(toml|json)\n([\s\S]*?)^```/gm)];
+  return blocks.flatMap(([, kind, text = '']): readonly Shown[] => {
+    if (kind === 'toml') return /^\[+(?:gateway|servers)\b/m.test(text) ? [{ page, kind: 'toml', text }] : [];
+    return text.includes('"mcpServers"') && text.includes('"agentId"') ? [{ page, kind: 'json', text }] : [];
   });
 }
 

@@ -31,9 +31,9 @@ export interface ManagementContext {
   /** Somebody who called before, with the rights of now; undefined when he may not call any more. */
   readonly currentPrincipal: (before: Principal) => Principal | undefined;
   /** What clients have open at present. */
-  readonly load: () => { readonly sessions: number; readonly requestsInFlight: number };
+  readonly load: () => Promise<{ readonly sessions: number; readonly requestsInFlight: number }>;
   /** For Prometheus. */
-  readonly metrics: (isVisible: (server: string) => boolean) => string;
+  readonly metrics: (isVisible: (server: string) => boolean) => Promise<string>;
   /** Counts a request that came to nothing. */
   readonly refused: (code: ErrorCode) => void;
   readonly certificates: (isVisible: (server: string) => boolean) => Inventory;

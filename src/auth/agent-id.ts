@@ -5,8 +5,9 @@ import { withoutScheme } from './credential-header.ts';
 import { AGENT_PERMISSIONS, type Permission } from './permissions.ts';
 import type { Verified } from './verified.ts';
 
-export function createAgentIds(agentIds: readonly string[]): AgentIds {
-  const known = agentIds.map((id) => ({ digest: digestOf(id), verified: verifiedAs(principalOf(id)) }));
+/** `key`: what subjects are made with; processes that know each other's principals have the same. */
+export function createAgentIds(agentIds: readonly string[], key: Uint8Array = SUBJECT_KEY): AgentIds {
+  const known = agentIds.map((id) => ({ digest: digestOf(id), verified: verifiedAs(principalOf(id, key)) }));
   return {
     find: (authorization) => find(known, authorization) ?? find(known, withoutScheme(authorization)),
     knows: (subject) => known.some(({ verified }) => verified.principal.subject === subject),
@@ -57,7 +58,7 @@ function verifiedAs(principal: Principal): Verified {
 const SUBJECT_KEY = randomBytes(32);
 
 /** The same id gives the same subject for as long as the process lives, also after a reload. */
-function principalOf(id: string): Principal {
-  const subject = `agent-${createHmac('sha256', SUBJECT_KEY).update(id).digest('hex').slice(0, 16)}`;
+function principalOf(id: string, key: Uint8Array): Principal {
+  const subject = `agent-${createHmac('sha256', key).update(id).digest('hex').slice(0, 16)}`;
   return { subject, issuer: 'agent-id', credential: subject, ...AGENT };
 }

@@ -28,6 +28,8 @@ export interface AuthenticationOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** Base URL of the gateway where its configuration names none. */
   readonly baseUrl: (config: Config) => string;
+  /** As in `createAgentIds`. */
+  readonly subjectKey?: Uint8Array | undefined;
   /** ms since the epoch; for tests. */
   readonly now?: () => number;
 }
@@ -71,15 +73,17 @@ export class Authentication implements AsyncDisposable {
     const madeFrom = { agentIds, tls, auth, resource };
     const isSame = this.#last !== undefined && isDeepStrictEqual(this.#last.madeFrom, madeFrom);
     if (this.#last !== undefined && isSame && !auth.issuers.some(readsFiles)) return this.#last.authenticator;
+    const standings = this.#standings;
+    const { store } = this.#options;
     const verifiers = await this.#verifiers(auth.issuers, resource);
     const credentials = createCredentialAuthenticator({
-      agents: createAgentIds(agentIds),
+      agents: createAgentIds(agentIds, this.#options.subjectKey),
       verifiers,
-      standings: this.#standings,
+      standings,
       now: this.#now,
     });
     const authenticator = failClosed(
-      tls === undefined ? credentials : createCertificateAuthenticator(tls, credentials),
+      tls === undefined ? credentials : createCertificateAuthenticator({ tls, credentials, standings, store }),
       createProtectedResource(resource, auth),
       this.#options.log,
     );

@@ -53,10 +53,18 @@ export function createProtectedResource(resource: string, { issuers }: AuthConfi
   };
 }
 
-/** Stands in a quoted string of a header: the path is taken only as far as it is plain. */
 function metadataUrl(resource: string, target: string): string {
-  const path = (target.split('?', 1)[0] ?? '').replace(/\/+$/, '');
   const { origin, pathname } = new URL(resource);
-  const prefix = pathname.replace(/\/+$/, '');
-  return `${origin}${METADATA_PATH}${prefix}${/^[\w/.%~-]*$/.test(path) ? path : ''}`;
+  return `${origin}${METADATA_PATH}${pathname.replace(/\/+$/, '')}${endpointOf(target)}`;
+}
+
+/** Stands in a quoted string of a header: only what is plain is taken for the path of an endpoint. */
+const ENDPOINT =
+  /^(?:\/mcp(?:\/[\w.%~-]+(?:\/(?:sse|messages))?)?|\/(?:sse|messages)|(?:\/v1)?\/servers\/[\w.%~-]+\/(?:mcp|sse|messages?))$/;
+
+/** The path of the endpoint that a request is for, as its metadata call it; '' = the whole gateway, for everything else. */
+function endpointOf(target: string): string {
+  const path = (target.split('?', 1)[0] ?? '').replace(/\/+$/, '');
+  // Messages go to the endpoint at which the stream was opened.
+  return ENDPOINT.test(path) ? path.replace(/\/messages?$/, '/sse') : '';
 }

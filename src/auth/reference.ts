@@ -23,7 +23,7 @@ export function permissionsReference({ methods, operations }: Enforced): string 
         ...roles.map(([, permissions]) => (permissions.includes(name as Permission) ? 'yes' : '')),
       ]),
     ),
-    'Agents of the configuration, and clients that log in by a certificate, have the permissions of `developer` and `gateway.operate`, for public objects.',
+    'Agents of the configuration, and clients that log in by a certificate of which the configuration says nothing else, have the permissions of `developer` and `gateway.operate`, for public objects.',
     'Whoever is in a team has `teams.read` for it, its owners `teams.write` as well.',
     '## Methods of MCP',
     'One of the permissions is enough. A method that is not here needs `tools.call`.',

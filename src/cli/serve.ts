@@ -100,6 +100,7 @@ async function run(
       source: reloadSource(from, load, telemetry),
       watch: options.watch,
       fastPath: options.fastPath,
+      workers: { processes: options.workers, storeLocation: location, logDirectory: options.logDir },
       signal: signals.first,
     });
   } catch (error) {
@@ -109,7 +110,7 @@ async function run(
       telemetry.serverLog(name).error(failure, 'the server did not start');
     }
     await writeDocument(startupFailurePayload(error));
-    log.fatal(`failed to start: ${error.message}. Set startup to "resilient" to serve the others meanwhile.`);
+    log.fatal(`${error.message}. Set startup to "resilient" to serve the others meanwhile.`);
     return EXIT_FAILURE;
   }
   tellWhereItServes(gateway, config, version, telemetry);

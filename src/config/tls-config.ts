@@ -41,7 +41,18 @@ export interface ListenerTlsConfig extends KeyPairConfig {
   readonly certificateLogin: boolean;
   /** Names of which a client certificate must have one, such as `spiffe://example.org/agent`; undefined = any certificate of `ca`. */
   readonly allowedClients: readonly string[] | undefined;
+  /** As whom certificates log in, the first that fits; who fits none does not. undefined = all log in as agents. */
+  readonly certificateUsers: readonly CertificateUser[] | undefined;
   readonly minVersion: TlsVersion;
+}
+
+export interface CertificateUser {
+  /** A name of the certificate, which may end in `*`. */
+  readonly name: string;
+  /** Email address of a user of the store, in lower case. */
+  readonly user: string | undefined;
+  /** Roles beside those of the user. */
+  readonly roles: readonly string[];
 }
 
 export interface SniCertificateConfig extends KeyPairConfig {

@@ -15,6 +15,7 @@ import type { Answer, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
 import { isUnread } from './dispatch.ts';
+import { Elsewhere } from './elsewhere.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
@@ -162,6 +163,7 @@ async function forward(
 ): Promise<ModernAnswer | undefined> {
   const { pool } = asked;
   const upstream = await pool.modern();
+  if (upstream === undefined && front.leaves === true) throw new Elsewhere();
   const declared = await checkedHeaders(modern, asked, upstream);
   const target = { ...asked, message: await guardRequest(exchange, asked) };
   let text: string;
@@ -174,6 +176,9 @@ async function forward(
     // What only the caller may keep says so in its result; calls of tools have no such member.
     const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
     const passTo = isUntouched && isUnread(exchange, pool) ? exchange.reply : undefined;
+    exchange.notes.sent = true;
+    // Not before: until then the answer may be that of another process.
+    if (front.leaves === true) exchange.reply.keepAlive(front.heartbeat);
     const given = await upstream.call(target.message, { ...options, headers, passTo });
     if (given.passedOn === true) return undefined;
     text = ownOnly(exchange, given);

@@ -58,4 +58,6 @@ export interface ExchangeNotes {
   server?: string;
   /** Name of the tool, prompt or resource as the server knows it. */
   target?: string;
+  /** It is on its way to a server, so that nobody else may send it once more. */
+  sent?: true;
 }

@@ -35,6 +35,8 @@ export interface Front {
   readonly links: SseLinks;
   /** Writes a refusal into the audit log; resolves when it is there, or when that is impossible. Never rejects. */
   readonly recordDenial: RecordDenial;
+  /** True in a worker: what is more than a call of a modern server, and whatever fails before it, is left to the owner. */
+  readonly leaves?: boolean;
   /** What large request bodies hold. */
   readonly bodies: BodyBudget;
   /** True once new requests are refused. */

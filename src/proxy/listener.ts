@@ -1,7 +1,7 @@
 /** The socket that clients connect to: limits, Host and Origin checks, authentication, and the way to each endpoint. */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createNetServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
 import { GatewayError } from '../shared/errors.ts';
@@ -28,9 +28,12 @@ import { routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** How long clients may take, in ms. */
+export const CONNECTION_TIMEOUTS = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+};
 
 /** What Node says of a request that is too late. */
 const LATE = Object.assign(new Error('the request is too late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
@@ -40,6 +43,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** False = every request takes the way through node:http. */
   readonly fastPath: boolean;
+  /** Other processes of this gateway will bind the same port. */
+  readonly sharesPort: boolean;
 }
 
 /** What makes the socket speak TLS. */
@@ -71,9 +76,9 @@ export class Listener implements AsyncDisposable {
     this.#options = options;
     const limits = {
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      headersTimeout: CONNECTION_TIMEOUTS.headersTimeoutMs,
+      requestTimeout: CONNECTION_TIMEOUTS.requestTimeoutMs,
+      keepAliveTimeout: CONNECTION_TIMEOUTS.keepAliveTimeoutMs,
       connectionsCheckingInterval: 1_000,
       requireHostHeader: true,
       // Without this an offer of anything else, such as h2c, could not be ignored any more, as HTTP wants it.
@@ -92,8 +97,7 @@ export class Listener implements AsyncDisposable {
     if (options.fastPath)
       this.#fastPath = new FastPath(this.#server, {
         event: tls === undefined ? 'connection' : 'secureConnection',
-        headersTimeoutMs: HEADERS_TIMEOUT_MS,
-        keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+        ...CONNECTION_TIMEOUTS,
         onRequest: (request, response) => void this.#acceptWhole(request, response),
         onLate: (socket) => this.#refuseUnreadable(LATE, socket),
       });
@@ -104,17 +108,19 @@ export class Listener implements AsyncDisposable {
 
   /** Binds the socket. Connections are accepted from now on; their requests wait for `serve`. */
   async bind(): Promise<AddressInfo> {
-    const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(explained(error, host, port)));
-      this.#server.listen({ host, port }, () => {
-        this.#server.removeAllListeners('error');
-        resolve();
-      });
-    });
+    const { host, port, sharesPort } = this.#options;
+    // A port that may be shared could be shared with another gateway by mistake: nobody else may have it yet.
+    if (sharesPort && port !== 0) await listen(createNetServer(), { host, port }, 'and close');
+    await listen(this.#server, { host, port, reusePort: sharesPort });
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the listener has no address');
     return address;
+  }
+
+  /** Takes a connection that another process of this gateway has accepted; with the fast path only. */
+  adopt(socket: Socket): void {
+    void this.#refuseContainers(socket);
+    this.#fastPath?.adopt(socket);
   }
 
   /** Lets requests in. */
@@ -135,6 +141,8 @@ export class Listener implements AsyncDisposable {
     }, 500);
     await closed;
     clearTimeout(last);
+    // Those that were adopted are none of which the server waits for the end.
+    this.#server.closeAllConnections();
     this.#fastPath?.[Symbol.dispose]();
   }
 
@@ -299,6 +307,21 @@ async function handleSse(
   }
   if (part === 'stream') return openSse(front, response, admitted);
   return handlePost(front, request, response, admitted, front.links.find(request, admitted));
+}
+
+async function listen(
+  server: NetServer,
+  where: { readonly host: string; readonly port: number; readonly reusePort?: boolean },
+  andThen?: 'and close',
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explained(error, where.host, where.port)));
+    server.listen(where, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+  if (andThen !== undefined) await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
 function explained(error: NodeJS.ErrnoException, host: string, port: number): Error {

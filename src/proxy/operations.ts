@@ -29,11 +29,19 @@ export interface OperationsDeps {
   /** How the store is, as it is shown; undefined = there is none. */
   readonly store: () => object | undefined;
   /** In the text format of Prometheus. */
-  readonly metrics: (isVisible: (server: string) => boolean) => string;
+  readonly metrics: (isVisible: (server: string) => boolean) => Promise<string>;
+  /** The processes beside this one that serve the same port. */
+  readonly workers: () => Promise<WorkersDocument>;
   /** Certificates, authorities and revocation lists, with who uses them. */
   readonly certificates: (isVisible: (server: string) => boolean) => object;
   /** Throws an Error for a level that does not exist. */
   readonly setLogLevel: (level: string, server: string | undefined) => void;
+}
+
+export interface WorkersDocument {
+  /** One entry for each. */
+  readonly status: readonly object[];
+  readonly requestsInFlight: number;
 }
 
 type PublicOperation = 'health' | 'ready';
@@ -81,14 +89,10 @@ export async function handleOperation(
   switch (name) {
     case 'status':
       allow(request, 'GET', 'HEAD');
-      return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller)));
+      return respondJson(response, 200, JSON.stringify(statusDocument(deps, caller, await deps.workers())));
     case 'metrics':
       allow(request, 'GET', 'HEAD');
-      return respondText(
-        response,
-        CONTENT_TYPE,
-        deps.metrics((server) => isVisible(deps.front, caller, server)),
-      );
+      return respondText(response, CONTENT_TYPE, await deps.metrics((server) => isVisible(deps.front, caller, server)));
     case 'certs':
       allow(request, 'GET', 'HEAD');
       return respondJson(
@@ -160,7 +164,11 @@ function visibleResult(front: Front, caller: Caller, result: ReloadResult): Relo
 }
 
 /** Of the servers only those that exist for the caller. */
-function statusDocument({ front, ready, reloads, store }: OperationsDeps, caller: Caller): object {
+function statusDocument(
+  { front, ready, reloads, store }: OperationsDeps,
+  caller: Caller,
+  workers: WorkersDocument,
+): object {
   const stored = store();
   const runtime = front.runtime();
   const { config } = runtime;
@@ -193,7 +201,8 @@ function statusDocument({ front, ready, reloads, store }: OperationsDeps, caller
     mode: config.gateway.mode,
     sessions: front.sessions.size,
     parkedCalls: front.bridge.parked.size,
-    requestsInFlight: front.exchanges.size,
+    requestsInFlight: front.exchanges.size + workers.requestsInFlight,
+    ...(workers.status.length === 0 ? {} : { workers: workers.status }),
     ...(stored === undefined ? {} : { store: stored }),
     reloads: { ...status, last: status.last && visibleResult(front, caller, status.last) },
     servers,

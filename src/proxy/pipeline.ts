@@ -21,6 +21,7 @@ import { dispatch } from './dispatch.ts';
 import { Batch, batchOf, checkBatches } from './downstream/batch.ts';
 import type { ClientLink } from './downstream/client-link.ts';
 import { readModern } from './downstream/modern-http.ts';
+import { Elsewhere, isLeft } from './elsewhere.ts';
 import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/streamable-http.ts';
 import type { ReplyChannel } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
@@ -38,7 +39,10 @@ import type { Session } from './session.ts';
 /** More of what was asked for is not written into the audit log. */
 const MAX_TARGET_LENGTH = 500;
 
-/** Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Never rejects. */
+/**
+ * Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Rejects only in
+ * a worker, with a request that is to be answered by the owner and of which nothing was answered.
+ */
 export async function handlePost(
   front: Front,
   request: PostRequest,
@@ -54,17 +58,22 @@ export async function handlePost(
   let reply: ReplyChannel | undefined;
   let large: LargeBody | undefined;
   let outcome = 'ok';
+  let left = false;
   try {
     // 4. The wire becomes a message, the message finds its session.
     const body = link?.text ?? (await readMessageBody(request, runtime.config.gateway, front.bodies));
     if (typeof body !== 'string') large = body;
+    // While the credential was checked; with node:http the body could not be read then.
+    if (link === undefined && response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
     // The parts of a batch were signed together, with the body that they came in.
     if (link?.text === undefined)
       runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
     const batch = link?.text === undefined && typeof body === 'string' ? batchOf(body) : undefined;
+    if (batch !== undefined && front.leaves === true) throw new Elsewhere();
     if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
     message = readMessage(typeof body === 'string' ? body : body.outline);
     const modern = readModern(request, message);
+    if (front.leaves === true && (modern === undefined || message.kind !== 'request')) throw new Elsewhere();
     if (modern === undefined) checkProtocolVersion(request);
     const found =
       modern === undefined && link === undefined ? findSession(front, request, admitted, message) : undefined;
@@ -113,6 +122,8 @@ export async function handlePost(
       link?.opened(fresh);
     });
   } catch (error) {
+    left = isLeft(front, notes) && !response.headersSent && !response.destroyed;
+    if (left) throw error;
     const failure = expected(error, requestId);
     outcome = failure.code;
     if (failure.code === 'internal') {
@@ -125,7 +136,7 @@ export async function handlePost(
   } finally {
     large?.hold[Symbol.dispose]();
     // 9. One line in the access log, whatever happened.
-    logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
+    if (!left) logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
   }
 }
 
@@ -181,7 +192,7 @@ export async function answerRequest(
   session?.begin(exchange);
   front.exchanges.add(exchange);
   // The answer to a handshake carries the session in its head, which therefore must not be sent before.
-  if (message.method !== 'initialize') reply.keepAlive(front.heartbeat);
+  if (message.method !== 'initialize' && front.leaves !== true) reply.keepAlive(front.heartbeat);
   try {
     if (exchange.modern !== undefined) {
       const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort.signal);
@@ -196,6 +207,7 @@ export async function answerRequest(
     }
     return 'ok';
   } catch (error) {
+    if (isLeft(front, exchange.notes)) throw error;
     const failure = expected(error, exchange.requestId);
     if (failure.code === 'cancelled') {
       reply.drop(failure, id);

@@ -204,6 +204,10 @@ export class SqlStore extends SqlReader implements Store {
     return this.#news.follow(listener);
   }
 
+  noticed(revision: number): void {
+    this.#news.tell(revision);
+  }
+
   /** Lets what was begun end; everything after is refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;

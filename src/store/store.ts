@@ -42,6 +42,8 @@ export interface Store extends StoreReader, AsyncDisposable {
    * may be told. Never called within `change`. Returns how to end it.
    */
   onChange(listener: (revision: number) => void): () => void;
+  /** Another process is known to have made this revision: whoever listens is told, without a look of its own. */
+  noticed(revision: number): void;
 }
 
 export interface ChangeIntent {

@@ -18,6 +18,8 @@ export interface TelemetryOptions {
   readonly pretty?: boolean;
   /** File descriptor that the lines go to; default 2, stderr. */
   readonly destination?: number;
+  /** Another process takes what goes to `destination`, and writes mcp-gateway.log. */
+  readonly relayed?: boolean;
 }
 
 export interface Telemetry extends AsyncDisposable {
@@ -33,6 +35,8 @@ export interface Telemetry extends AsyncDisposable {
   recordMessage(direction: Direction, server: string, text: string): void;
   /** One message of a client, as a line of severity `info`. */
   recordAccess(entry: AccessEntry): void;
+  /** Lines that another process has logged, with `relayed`. */
+  relay(lines: string): void;
   /** Values of at least 6 characters that are from now on replaced wherever they occur in a log. */
   addSecrets(values: Iterable<string>): void;
   /** Changes the least level of everything, or of one server, and of every child logger of it. Throws a RangeError for an unknown level or server. */
@@ -56,6 +60,7 @@ class LogTelemetry implements Telemetry {
   readonly #sinks: LineSink[] = [];
   /** What every line goes through on its way out. */
   readonly #main: (line: string) => void;
+  readonly #relay: (lines: string) => void;
   readonly #servers = new Map<string, Logger>();
   readonly #rpc: RpcLog | undefined;
   readonly #access: AccessLog;
@@ -69,10 +74,17 @@ class LogTelemetry implements Telemetry {
     const output = this.#open(destination, 'stderr', false);
     const format = (options.pretty ?? (destination === 2 && terminal)) ? prettyFormat(terminal) : undefined;
     const gatewayFile =
-      directory === undefined ? undefined : this.#open(openLogFile(directory, GATEWAY_LOG), GATEWAY_LOG, true);
+      directory === undefined || options.relayed === true
+        ? undefined
+        : this.#open(openLogFile(directory, GATEWAY_LOG), GATEWAY_LOG, true);
     this.#main = (line) => {
       output.write(format === undefined ? line : format(line));
       gatewayFile?.write(line);
+    };
+    this.#relay = (lines) => {
+      if (format !== undefined) for (const line of lines.match(/.*\n/g) ?? []) output.write(format(line));
+      else output.write(lines);
+      gatewayFile?.write(lines);
     };
     this.log = createLogger(level, {}, this.#redactor, this.#main);
     this.#access = new AccessLog({
@@ -114,6 +126,10 @@ class LogTelemetry implements Telemetry {
 
   recordAccess(entry: AccessEntry): void {
     this.#access.record(entry);
+  }
+
+  relay(lines: string): void {
+    this.#relay(lines);
   }
 
   addSecrets(values: Iterable<string>): void {

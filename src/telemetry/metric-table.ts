@@ -103,20 +103,30 @@ export const METRICS = {
     ['subject', 'fingerprint', 'role', 'user'],
     'When a certificate, authority or revocation list ends, in seconds since the epoch. `role` is `listener-certificate`, `sni-certificate`, `client-certificate`, `authority` or `revocation-list`; `user` is `listener` or `server:NAME`; `fingerprint` is SHA-256, and empty for lists.',
   ),
+  gatehouse_workers: row(
+    'gauge',
+    [],
+    'Processes that serve the port beside the first one. All other metrics are those of all processes together.',
+  ),
+  gatehouse_worker_exits_total: row(
+    'counter',
+    [],
+    'Ends of such processes that nobody had asked for; each is started anew.',
+  ),
   process_cpu_seconds_total: row('counter', [], 'Processor time of the gateway, in seconds.'),
   process_resident_memory_bytes: row('gauge', [], 'Resident memory of the gateway.'),
-  process_start_time_seconds: row('gauge', [], 'When the process began, in seconds since the epoch.'),
+  process_start_time_seconds: row('gauge', [], 'When the first process began, in seconds since the epoch.'),
   nodejs_heap_size_used_bytes: row('gauge', [], 'Memory in use for JavaScript objects.'),
   nodejs_external_memory_bytes: row('gauge', [], 'Memory of buffers and of what Node itself allocates.'),
   nodejs_eventloop_utilization: row(
     'gauge',
     [],
-    'Share of the time since the last look at the metrics in which the event loop was busy, 0 to 1.',
+    'Share of the time since the last look at the metrics in which the event loop was busy, 0 to 1; of several processes that of the busiest one.',
   ),
   nodejs_eventloop_lag_p99_seconds: row(
     'gauge',
     [],
-    'How late the event loop was for 99 of 100 timers since the last look at the metrics, with a resolution of 20 ms.',
+    'How late the event loop was for 99 of 100 timers since the last look at the metrics, with a resolution of 20 ms; of several processes that of the latest one.',
   ),
 } as const satisfies Readonly<Record<`${'gatehouse' | 'process' | 'nodejs'}_${string}`, MetricRow>>;
 

@@ -9,6 +9,7 @@ const NOTHING: MetricSources = {
   servers: [],
   reloads: { succeeded: 0, failed: 0, tlsFailures: 0, lastSuccess: undefined },
   certificates: [],
+  workers: { serving: 0, exits: 0, counts: [] },
   store: {
     engine: 'sqlite',
     up: true,

@@ -1,7 +1,8 @@
 /** What the gateway counts and measures, as text for Prometheus. */
 import { ERRORS, type ErrorCode } from '../shared/errors.ts';
 import { family, histogram, type Sample } from './exposition.ts';
-import { ProcessSamples } from './process-samples.ts';
+import { together, type MetricCounts } from './metric-counts.ts';
+import { processFamilies, ProcessSamples } from './process-samples.ts';
 import { DURATION_BUCKETS, RequestSeries, type Series } from './request-series.ts';
 
 /** What is looked at only when somebody asks. */
@@ -12,6 +13,7 @@ export interface MetricSources {
   readonly servers: readonly ServerSample[];
   readonly reloads: ReloadSample;
   readonly certificates: readonly CertificateSample[];
+  readonly workers: WorkersSample;
   /** undefined = there is none. */
   readonly store: StoreSample | undefined;
 }
@@ -34,6 +36,15 @@ export interface StoreSample {
   readonly auditLines: number;
   readonly denialsWaiting: number;
   readonly denialsLost: number;
+}
+
+/** The processes beside this one that serve the same port. */
+export interface WorkersSample {
+  readonly serving: number;
+  /** Of them that were not told to end. */
+  readonly exits: number;
+  /** What they have counted, also those that are gone. */
+  readonly counts: readonly MetricCounts[];
 }
 
 export interface ServerSample {
@@ -88,11 +99,24 @@ export class Metrics implements Disposable {
     this.#countDenial(code);
   }
 
-  /** The text format of Prometheus, without the series of servers of which whoever asks may not know. */
+  /** Everything that was counted here. Series of servers that are not among `servers` are forgotten. */
+  counts(servers: ReadonlySet<string>): MetricCounts {
+    return {
+      requests: this.#requests.take(servers),
+      refused: this.#refused,
+      denied: this.#denied,
+      process: this.#process.take(),
+    };
+  }
+
+  /** The text format of Prometheus: this process and its workers as one, without the series of servers of which whoever asks may not know. */
   text(all: MetricSources, isVisible: (server: string) => boolean): string {
-    const requests = this.#requests
-      .take(new Set(all.servers.map(({ name }) => name)))
-      .filter(({ server }) => server === '' || isVisible(server));
+    const servers = new Set(all.servers.map(({ name }) => name));
+    const { workers } = all;
+    const counted = together([this.counts(servers), ...workers.counts]);
+    const requests = counted.requests.filter(
+      ({ server }) => server === '' || (servers.has(server) && isVisible(server)),
+    );
     const sources = {
       ...all,
       servers: all.servers.filter(({ name }) => isVisible(name)),
@@ -102,8 +126,8 @@ export class Metrics implements Disposable {
       family('gatehouse_build_info', [{ labels: [this.#version], value: 1 }]),
       ...requestFamilies(requests),
       family('gatehouse_requests_in_flight', [plain(sources.requestsInFlight)]),
-      family('gatehouse_refused_total', samplesOf(this.#refused)),
-      family('gatehouse_denied_total', samplesOf(this.#denied)),
+      family('gatehouse_refused_total', samplesOf(counted.refused)),
+      family('gatehouse_denied_total', samplesOf(counted.denied)),
       family('gatehouse_sessions', [plain(sources.sessions)]),
       family('gatehouse_websockets', [plain(sources.webSockets)]),
       ...serverFamilies(sources.servers),
@@ -115,8 +139,10 @@ export class Metrics implements Disposable {
           value: notAfter.getTime() / 1000,
         })),
       ),
+      family('gatehouse_workers', [plain(workers.serving)]),
+      family('gatehouse_worker_exits_total', [plain(workers.exits)]),
+      ...processFamilies(counted.process),
       ...(sources.store === undefined ? [] : storeFamilies(sources.store)),
-      this.#process.text(),
     ].join('');
   }
 

@@ -4,6 +4,18 @@ import { family } from './exposition.ts';
 
 const RESOLUTION_MS = 20;
 
+export interface ProcessSample {
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  /** When the process began, in seconds since the epoch. */
+  readonly startSeconds: number;
+  readonly heapBytes: number;
+  readonly externalBytes: number;
+  /** Of the event loop since the sample before, 0 to 1. */
+  readonly utilization: number;
+  readonly lagSeconds: number;
+}
+
 export class ProcessSamples implements Disposable {
   readonly #delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
@@ -12,8 +24,8 @@ export class ProcessSamples implements Disposable {
     this.#delays.enable();
   }
 
-  /** As text; what is said of the event loop is since the last call. */
-  text(): string {
+  /** What is said of the event loop is since the last call. */
+  take(): ProcessSample {
     const { user, system } = process.cpuUsage();
     const memory = process.memoryUsage();
     const now = performance.eventLoopUtilization();
@@ -22,20 +34,33 @@ export class ProcessSamples implements Disposable {
     // The histogram holds the whole interval between two timers, of which the lateness is only a part.
     const late = Math.max(0, this.#delays.percentile(99) / 1e9 - RESOLUTION_MS / 1000);
     this.#delays.reset();
-    return [
-      family('process_cpu_seconds_total', [one((user + system) / 1e6)]),
-      family('process_resident_memory_bytes', [one(memory.rss)]),
-      family('process_start_time_seconds', [one(performance.timeOrigin / 1000)]),
-      family('nodejs_heap_size_used_bytes', [one(memory.heapUsed)]),
-      family('nodejs_external_memory_bytes', [one(memory.external)]),
-      family('nodejs_eventloop_utilization', [one(utilization)]),
-      family('nodejs_eventloop_lag_p99_seconds', [one(late)]),
-    ].join('');
+    return {
+      cpuSeconds: (user + system) / 1e6,
+      residentBytes: memory.rss,
+      startSeconds: performance.timeOrigin / 1000,
+      heapBytes: memory.heapUsed,
+      externalBytes: memory.external,
+      utilization,
+      lagSeconds: late,
+    };
   }
 
   [Symbol.dispose](): void {
     this.#delays.disable();
   }
+}
+
+/** As text for Prometheus. */
+export function processFamilies(sample: ProcessSample): readonly string[] {
+  return [
+    family('process_cpu_seconds_total', [one(sample.cpuSeconds)]),
+    family('process_resident_memory_bytes', [one(sample.residentBytes)]),
+    family('process_start_time_seconds', [one(sample.startSeconds)]),
+    family('nodejs_heap_size_used_bytes', [one(sample.heapBytes)]),
+    family('nodejs_external_memory_bytes', [one(sample.externalBytes)]),
+    family('nodejs_eventloop_utilization', [one(sample.utilization)]),
+    family('nodejs_eventloop_lag_p99_seconds', [one(sample.lagSeconds)]),
+  ];
 }
 
 function one(value: number): { readonly labels: readonly string[]; readonly value: number } {

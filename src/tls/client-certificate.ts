@@ -18,9 +18,15 @@ export interface ClientCertificate {
 
 const remembered = new WeakMap<Socket, ClientCertificate>();
 
+/** For a connection that does not come from the client itself, and whose other end has verified the certificate. */
+export function carryCertificate(socket: Socket, certificate: ClientCertificate): void {
+  remembered.set(socket, certificate);
+}
+
 /** undefined for plain connections, and for clients that showed none, or none that was verified. */
 export function clientCertificateOf(socket: Socket): ClientCertificate | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  if (!(socket instanceof TLSSocket)) return remembered.get(socket);
+  if (!socket.authorized) return undefined;
   const known = remembered.get(socket);
   if (known !== undefined) return known;
   const certificate = socket.getPeerX509Certificate();

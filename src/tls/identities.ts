@@ -7,7 +7,7 @@ import { contentKey } from './content-key.ts';
 import { ExpiryWatch } from './expiry.ts';
 import { checkSuccession, type ListenerGeneration, listenerPaths, loadListener } from './listener-generation.ts';
 import { type Inventory, inventory, type MaterialProblem } from './inventory.ts';
-import { ListenerTls } from './listener-tls.ts';
+import { ListenerTls, type ListenerTlsOptions } from './listener-tls.ts';
 import { MaterialError, MaterialErrors } from './material-error.ts';
 import { type Files, readStable } from './read-stable.ts';
 import {
@@ -48,6 +48,13 @@ interface Current {
 
 const NOTHING: Current = { listener: undefined, upstream: new Map() };
 
+/** Reads files as they were together; default: from the disk, when they have come to rest. */
+export type ReadFiles = (paths: Iterable<string>) => Promise<Files>;
+
+export interface IdentitiesOptions extends ListenerTlsOptions {
+  readonly read?: ReadFiles;
+}
+
 export interface PrepareOptions {
   /** False takes material that is in use as it is and reads only what is new: nobody has said that files have changed. */
   readonly readAgain: boolean;
@@ -58,12 +65,13 @@ export async function loadMaterial(
   config: Config,
   current: Current = NOTHING,
   { readAgain }: PrepareOptions = { readAgain: true },
+  read: ReadFiles = readStable,
 ): Promise<LoadedMaterial> {
   const upstreams = wanted(config);
   const { tls } = config.gateway;
   const isKept = (key: string): boolean => !readAgain && current.upstream.has(key);
   const paths = [...upstreams].flatMap(([key, { config: each }]) => (isKept(key) ? [] : upstreamPaths(each)));
-  const files = await readStable([...paths, ...(tls === undefined || !readAgain ? [] : listenerPaths(tls))]);
+  const files = await read([...paths, ...(tls === undefined || !readAgain ? [] : listenerPaths(tls))]);
   const problems: MaterialError[] = [];
   const listener =
     tls === undefined || !readAgain
@@ -107,6 +115,7 @@ export class Identities implements Disposable {
   /** undefined while the listener speaks plain HTTP. */
   readonly listener: ListenerTls | undefined;
   readonly #log: Logger;
+  readonly #read: ReadFiles | undefined;
   readonly #expiry: ExpiryWatch;
   #config: Config;
   #upstream: ReadonlyMap<string, UpstreamIdentity>;
@@ -114,11 +123,13 @@ export class Identities implements Disposable {
   /** How often each is held by servers that are no part of the configuration. */
   readonly #held = new Map<string, number>();
 
-  private constructor(config: Config, loaded: LoadedMaterial, log: Logger) {
+  private constructor(config: Config, loaded: LoadedMaterial, log: Logger, options: IdentitiesOptions) {
     this.#log = log;
+    this.#read = options.read;
     this.#config = config;
     const { tls } = config.gateway;
-    if (tls !== undefined && loaded.listener !== undefined) this.listener = new ListenerTls(tls, loaded.listener, log);
+    if (tls !== undefined && loaded.listener !== undefined)
+      this.listener = new ListenerTls(tls, loaded.listener, log, options);
     this.#upstream = new Map(
       [...loaded.upstream].map(([key, each]) => [key, new UpstreamIdentity(each.config, each.state)]),
     );
@@ -130,10 +141,10 @@ export class Identities implements Disposable {
    * Loads everything for the start. Rejects with MaterialErrors when the listener has nothing to serve with; a server
    * whose material cannot be used fails alone, with the reason as its health, until the files are mended.
    */
-  static async open(config: Config, log: Logger): Promise<Identities> {
-    const loaded = await loadMaterial(config);
+  static async open(config: Config, log: Logger, options: IdentitiesOptions = {}): Promise<Identities> {
+    const loaded = await loadMaterial(config, NOTHING, { readAgain: true }, options.read);
     if (config.gateway.tls !== undefined && loaded.listener === undefined) throw new MaterialErrors(loaded.problems);
-    const identities = new Identities(config, loaded, log);
+    const identities = new Identities(config, loaded, log, options);
     identities.#tellOfServers(loaded);
     identities.#expiry.start();
     return identities;
@@ -224,7 +235,7 @@ export class Identities implements Disposable {
   async prepare(next: Config, options: PrepareOptions = { readAgain: true }): Promise<PreparedMaterial> {
     refuseRestart(this.#config, next);
     const current = { listener: this.listener?.generation, upstream: this.#upstream };
-    const loaded = await loadMaterial(next, current, options);
+    const loaded = await loadMaterial(next, current, options, this.#read);
     const problems: MaterialError[] = [];
     const listener = loaded.listener === undefined ? undefined : this.#nextListener(loaded.listener, next, problems);
     if (next.gateway.tls !== undefined && loaded.listener === undefined) problems.push(...loaded.problems.slice(0, 1));

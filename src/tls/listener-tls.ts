@@ -8,13 +8,21 @@ import { nameOf } from './certificate.ts';
 import { describeClient, isAllowedClient } from './client-certificate.ts';
 import { type ListenerGeneration, sniContexts } from './listener-generation.ts';
 import { MaterialError } from './material-error.ts';
-import { servedFingerprint } from './probe.ts';
+import { fingerprintOf, servedFingerprint } from './probe.ts';
 import { isTrusted, type Trust } from './trust.ts';
 
 /** Long enough for a slow line, short enough for those who only hold connections open. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const TICKET_KEY_BYTES = 48;
 const MAX_CHAIN = 10;
+
+/** What is different where several processes serve one port. */
+export interface ListenerTlsOptions {
+  /** Where a connection to the port may reach another process, this one is asked without the port. */
+  readonly sharesPort?: boolean;
+  /** Keys for session tickets, whenever the ones before may not be used any more; default: random ones. */
+  readonly newTickets?: (() => Buffer | undefined) | undefined;
+}
 
 interface Serving {
   readonly generation: ListenerGeneration;
@@ -28,13 +36,22 @@ export class ListenerTls {
   readonly #sockets = new Set<TLSSocket>();
   /** Ports of our own probes, which show no certificate. */
   readonly #probes = new Set<number>();
+  readonly #options: ListenerTlsOptions;
+  /** Probes of ours that come from no port. */
+  #probing = 0;
   #serving: Serving;
   #server: Server | undefined;
 
-  constructor(config: ListenerTlsConfig, first: ListenerGeneration, log: Logger) {
+  constructor(config: ListenerTlsConfig, first: ListenerGeneration, log: Logger, options: ListenerTlsOptions = {}) {
     this.config = config;
     this.#log = log;
-    this.#serving = serving(first, randomBytes(TICKET_KEY_BYTES));
+    this.#options = options;
+    this.#serving = serving(first, this.#newTickets());
+  }
+
+  /** The keys of session tickets that are in use. */
+  get tickets(): Buffer {
+    return this.#serving.tickets;
   }
 
   get generation(): ListenerGeneration {
@@ -71,7 +88,7 @@ export class ListenerTls {
     const before = this.#serving;
     const isSameTrust = next.trustKey === before.generation.trustKey;
     // Clients keep resuming over a renewal. With other clients trusted, every ticket must die: who holds one skips all checks.
-    const after = serving(next, isSameTrust ? before.tickets : randomBytes(TICKET_KEY_BYTES));
+    const after = serving(next, isSameTrust ? before.tickets : this.#newTickets());
     this.#use(after);
     try {
       await this.#probe(next);
@@ -87,7 +104,17 @@ export class ListenerTls {
     this.#serving = next;
   }
 
+  #newTickets(): Buffer {
+    return this.#options.newTickets?.() ?? randomBytes(TICKET_KEY_BYTES);
+  }
+
   async #probe({ leaf }: ListenerGeneration): Promise<void> {
+    if (this.#options.sharesPort === true && this.#server !== undefined) {
+      this.#probing++;
+      // The refusal of the probe may come later than its end.
+      setTimeout(() => this.#probing--, 1_000).unref();
+      return confirm(leaf, await fingerprintOf(this.#server));
+    }
     const address = this.#server?.address();
     if (address === null || address === undefined || typeof address === 'string') return;
     let ownPort = 0;
@@ -96,8 +123,7 @@ export class ListenerTls {
         ownPort = port;
         this.#probes.add(port);
       });
-      if (served === leaf.fingerprint256) return;
-      throw new MaterialError('the live port', `serves the certificate ${served ?? 'none'} and not the new one`);
+      confirm(leaf, served);
     } catch (error) {
       if (error instanceof MaterialError) throw error;
       throw new MaterialError(
@@ -124,7 +150,7 @@ export class ListenerTls {
   }
 
   #refused(error: Error, socket: TLSSocket): void {
-    if (socket.remotePort !== undefined && this.#probes.has(socket.remotePort)) return;
+    if (socket.remotePort === undefined ? this.#probing > 0 : this.#probes.has(socket.remotePort)) return;
     const reason = reasonOf(socket);
     if (reason === undefined) this.#log.debug({ err: error, ...addressOf(socket) }, 'a TLS handshake failed');
     else this.#log.warn({ reason, ...addressOf(socket) }, 'refused the certificate of a client');
@@ -154,6 +180,12 @@ export class ListenerTls {
     }
     return closed;
   }
+}
+
+/** Throws a MaterialError when another certificate is served. */
+function confirm(leaf: X509Certificate, served: string | undefined): void {
+  if (served === leaf.fingerprint256) return;
+  throw new MaterialError('the live port', `serves the certificate ${served ?? 'none'} and not the new one`);
 }
 
 function serving(generation: ListenerGeneration, tickets: Buffer): Serving {

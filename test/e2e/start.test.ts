@@ -57,7 +57,7 @@ describe('npm start', () => {
     await demo.until(isReady);
     const [line = ''] = /curl .*/.exec(demo.stdout) ?? [];
     const answer = await run('sh', ['-c', line]);
-    expect(answer.stdout).toContain('"serverInfo":{"name":"toolbox"');
+    expect(answer.stdout).toContain('"name":"roll_dice"');
   });
 
   it('writes a configuration that only its owner can read, and never writes it again', async () => {

@@ -1,4 +1,4 @@
-/** The same bytes get the same answers, and cause the same requests, with the fast path on and off. */
+/** The same bytes get the same answers, and cause the same requests, with the fast path on and off, and with several processes. */
 import { connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +17,8 @@ const GOOD: Readonly<Record<string, string>> = {
   'Mcp-Method': 'tools/call',
   'Mcp-Name': 'tool',
 };
+/** A tool that is only called where nobody knows whether and when the call arrives. */
+const LATE = 'late';
 /** Ends the connection with an answer of its own. */
 const LAST = 'GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
@@ -37,19 +39,31 @@ interface Side {
   readonly gateway: RunningGateway;
 }
 
+/** One with the fast path, one without it, one of two processes. */
+const each: Side[] = [];
+/** The last several times: a connection reaches any of its processes. */
 const sides: Side[] = [];
+const CONNECTIONS_TO_TWO = 6;
 
 beforeAll(async () => {
-  for (const mode of ['on', 'off']) {
+  for (const [mode, workers] of [
+    ['on', '1'],
+    ['off', '1'],
+    ['on', '2'],
+  ] as const) {
     const server = await startScriptedServer();
     const config = { mcpServers: { one: { type: 'http', url: server.url } } };
-    const gateway = await startGateway({ config, args: ['--fast-path', mode] });
-    sides.push({ server, gateway });
+    const gateway = await startGateway({ config, args: ['--fast-path', mode, '--workers', workers] });
+    const side = { server, gateway };
+    each.push(side);
+    if (workers === '1') sides.push(side);
+    else sides.push(...Array.from({ length: CONNECTIONS_TO_TWO }, () => side));
+    if (workers !== '1') await gateway.until(({ stderr }) => (stderr.includes('a worker serves') ? true : undefined));
   }
 });
 
 afterAll(async () => {
-  for (const { server, gateway } of sides) {
+  for (const { server, gateway } of each) {
     await gateway.stop();
     await server[Symbol.asyncDispose]();
   }
@@ -85,29 +99,31 @@ function normal(text: string): string {
     .replaceAll(/request id [0-9a-f]{16}/g, 'request id …');
 }
 
-/** What both sides answer and pass on; they must be the same. */
-async function both(pieces: readonly Buffer[], half = false): Promise<string> {
+/** What all sides answer and pass on; they must be the same. */
+async function all(pieces: readonly Buffer[], half = false): Promise<string> {
   const seen: { readonly answer: string; readonly asked: readonly unknown[] }[] = [];
   for (const side of sides) {
     const before = side.server.received.length;
     const answer = await exchange(side, pieces, half);
     const asked = side.server.received.slice(before).map(({ verb, method, params, headers }) => {
-      const { host: _port, ...others } = headers;
+      // Its length depends on how many calls there were before: they are counted in the ids.
+      const { host: _port, 'content-length': _length, ...others } = headers;
       return { verb, method, params, others };
     });
-    seen.push({ answer, asked: asked.filter(({ method }) => method === 'tools/call') });
+    const calls = asked.filter(({ method, params }) => method === 'tools/call' && params['name'] !== LATE);
+    seen.push({ answer, asked: calls });
   }
-  const [on, off] = seen;
-  expect(on).toEqual(off);
+  const [on, ...others] = seen;
+  for (const other of others) expect(other).toEqual(on);
   return on?.answer ?? '';
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const utf8 = (text: string): Buffer => Buffer.from(text, 'utf8');
 
-describe('with the fast path on and off', () => {
+describe('with the fast path on and off, and with several processes', () => {
   test('a call is answered the same, byte for byte', async () => {
-    const answer = await both([utf8(post() + LAST)]);
+    const answer = await all([utf8(post() + LAST)]);
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*"called"[^]*HTTP\/1\.1 200 OK/);
   });
 
@@ -140,7 +156,7 @@ describe('with the fast path on and off', () => {
       post({ 'Mcp-Method': 'nothing', 'Mcp-Name': undefined }, CALL.replace('tools/call', 'nothing')),
     ],
   ])('%s gets the same answer', async (_name, request) => {
-    await both([utf8(request + LAST)]);
+    await all([utf8(request + LAST)]);
   });
 
   test.each<[string, string]>([
@@ -162,13 +178,13 @@ describe('with the fast path on and off', () => {
     ['a bare request line', 'GET /\r\n\r\n'],
     ['nonsense', '\x16\x03\x01\x02\0\r\n\r\n'],
   ])('B2 %s gets the same answer', async (_name, request) => {
-    await both([bytes(request)], true);
+    await all([bytes(request)], true);
   });
 
   test('B2 chunks, pipelining and a change of form on one connection get the same answers', async () => {
     const chunked = `${post({ 'Content-Length': undefined, 'Transfer-Encoding': 'chunked' }, '')}${Buffer.byteLength(CALL).toString(16)}\r\n${CALL}\r\n0\r\n\r\n`;
     const wrong = post({ Authorization: 'Bearer wrong-0123456789' });
-    const answer = await both([utf8(post() + post() + wrong + chunked + post() + LAST)]);
+    const answer = await all([utf8(post() + post() + wrong + chunked + post() + LAST)]);
     expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(
       ['200', '200', '401', '200', '200', '200'].map((status) => `HTTP/1.1 ${status}`),
     );
@@ -183,19 +199,21 @@ describe('with the fast path on and off', () => {
     ['a request that is not complete', 'POST /mcp HTTP/1.1\r\nHost: x\r\n'],
     ['another request', LAST],
   ])('B2 %s behind a request in one piece gets the same answer', async (_name, behind) => {
-    const piece = bytes(post({}, CALL.replace('é', 'e')) + behind);
+    const call = CALL.replace('é', 'e').replace('"tool"', `"${LATE}"`);
+    const piece = bytes(post({ 'Mcp-Name': LATE }, call) + behind);
     // Whether the call had reached the server when its connection was cut is a matter of chance.
-    const [on, off] = await Promise.all(sides.map((side) => exchange(side, [piece], true)));
+    // Between two processes the end of the client's side comes later than its bytes, so that the answer may come first.
+    const [on, off] = await Promise.all(each.map((side) => exchange(side, [piece], true)));
     expect(on).toBe(off);
   });
 
   test('a request that the wire cuts anywhere gets the same answer', async () => {
     const whole = utf8(post() + LAST);
-    const expected = await both([whole]);
+    const expected = await all([whole]);
     // Every place in the head and in the body, several at a time.
     const cuts = Array.from({ length: whole.length - 1 }, (_, index) => index + 1);
     await Promise.all(
-      sides.map(async (side) => {
+      each.map(async (side) => {
         for (let from = 0; from < cuts.length; from += 32) {
           const answers = await Promise.all(
             cuts
@@ -211,6 +229,6 @@ describe('with the fast path on and off', () => {
   test('a request that ends early gets the same answer', async () => {
     const whole = utf8(post());
     for (const end of [1, 10, 60, whole.length - CALL.length, whole.length - 1])
-      await both([whole.subarray(0, end)], true);
+      await all([whole.subarray(0, end)], true);
   });
 });

@@ -256,7 +256,7 @@ describe('the words of ContextForge', () => {
       const own = await gateway.call(
         'PUT',
         pathOf(made),
-        { url, enabled: false, headers: { Authorization: 'Bearer another' } },
+        { url, enabled: false, headers: { Authorization: 'Bearer another' }, query: null },
         { authorization },
       );
       expect(own.status, JSON.stringify(own.body)).toBe(200);
@@ -277,8 +277,15 @@ describe('the words of ContextForge', () => {
     });
     expect(created).toMatchObject({
       status: 201,
-      body: { query: { api_key: '*****' }, passthroughHeaders: ['X-Tenant'] },
+      // Also one that stands in the URL: it may be a key like the other.
+      body: { url: server.url, query: { api_key: '*****', keep: '*****' }, passthroughHeaders: ['X-Tenant'] },
     });
+    const changed = await gateway.call('PUT', pathOf(created), { url: `${server.url}?token=t0ken` });
+    expect(changed.body).toMatchObject({
+      url: server.url,
+      query: { api_key: '*****', keep: '*****', token: '*****' },
+    });
+    expect(JSON.stringify((await gateway.call('GET', '/audit?limit=20')).body)).not.toContain('t0ken');
     await gateway.call(
       'POST',
       `/mcp/${name}`,

@@ -29,17 +29,17 @@ export interface GatewayProcess extends AsyncDisposable {
   stop(): Promise<Exit>;
 }
 
-/** What every program of a test gets of this process's environment: the switch lets all tests run without the fast path. */
+/** What every program of a test gets of this process's environment: the switches let all tests run without the fast path, or with several processes. */
 export function inheritedEnvironment(): Record<string, string> {
   const inherited: Record<string, string> = {};
-  for (const name of ['PATH', 'HOME', 'MCP_GATEWAY_FAST_PATH']) {
+  for (const name of ['PATH', 'HOME', 'MCP_GATEWAY_FAST_PATH', 'MCP_GATEWAY_WORKERS']) {
     const value = process.env[name];
     if (value !== undefined) inherited[name] = value;
   }
   return inherited;
 }
 
-/** Runs any `gatehouse` command. Inherits PATH and HOME, the switch of the fast path and nothing else. `input` is all of stdin. */
+/** Runs any `gatehouse` command. Inherits PATH and HOME, the switches of `inheritedEnvironment` and nothing else. `input` is all of stdin. */
 export function runMain(
   args: readonly string[],
   input = '',

@@ -55,6 +55,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 async function untilServing(gateway: GatewayProcess): Promise<RunningGateway> {
   try {
     const document = await gateway.until(({ stdout }) => parseDocument(stdout));
+    await workersServe(gateway);
     const [first] = Object.values(document.mcpServers);
     if (first === undefined) throw new Error(`the document names no server: ${gateway.stdout}`);
     const origin = `http://127.0.0.1:${new URL(first.url).port}`;
@@ -68,6 +69,15 @@ async function untilServing(gateway: GatewayProcess): Promise<RunningGateway> {
     await gateway.stop();
     throw error;
   }
+}
+
+/** In a run with workers tests begin when a worker takes connections, too. */
+async function workersServe(gateway: GatewayProcess): Promise<void> {
+  const { MCP_GATEWAY_WORKERS: workers = '1' } = process.env;
+  if (workers === '1') return;
+  const serves = gateway.until(({ stderr }) => (stderr.includes('a worker serves') ? true : undefined));
+  // Where the log does not say it, they are there soon.
+  await Promise.race([serves, new Promise((resolve) => setTimeout(resolve, 3_000))]);
 }
 
 /** A gateway whose configuration is a file that a test rewrites. */

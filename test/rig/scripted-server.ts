@@ -47,7 +47,7 @@ const USUAL: Readonly<Record<string, object>> = {
 };
 
 export async function startScriptedServer(
-  script: (request: ScriptedRequest) => ScriptedAnswer | 'usual' = () => 'usual',
+  script: (request: ScriptedRequest) => ScriptedAnswer | 'usual' | Promise<ScriptedAnswer | 'usual'> = () => 'usual',
 ): Promise<ScriptedServer> {
   const received: ScriptedRequest[] = [];
   const http = createServer((message, response) => {
@@ -69,8 +69,12 @@ export async function startScriptedServer(
         ...(method === undefined ? {} : { method }),
       };
       received.push(request);
+      const reply = (answer: ScriptedAnswer | 'usual'): void => {
+        if (answer !== undefined) send(response, id, answer === 'usual' ? usual(request) : answer);
+      };
       const answer = script(request);
-      if (answer !== undefined) send(response, id, answer === 'usual' ? usual(request) : answer);
+      if (answer instanceof Promise) void answer.then(reply);
+      else reply(answer);
     });
   });
   await new Promise<void>((resolve) => {

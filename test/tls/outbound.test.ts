@@ -33,6 +33,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'runs in the container of the egress proxy, for containers',
   'src/upstream/container/egress-proxy.ts node:net': 'runs in the container of the egress proxy, for containers',
   'src/tls/probe.ts node:tls': 'asks the own listener which certificate it serves',
+  'src/cluster/owner-door.ts node:net': 'a Unix socket of our own: asks whether another gateway still listens on one',
+  'src/cluster/owner-link.ts node:net': 'a Unix socket of our own: from a worker to its owner',
   'src/tls/private-handshake.ts node:tls': 'both ends are in this process, over no socket',
 };
 /** The database is no server of ours and no URL that others supply: its driver connects to what DATABASE_URL names. */

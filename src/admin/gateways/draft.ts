@@ -3,8 +3,10 @@ import type { Config, Diagnostic, ServerConfig } from '../../config/config.ts';
 import { canonicalEntry, type Entry, joinSecrets, separateSecrets } from '../../config/entry-secrets.ts';
 import type { Access } from '../../config/registration.ts';
 import type { Registrable, StoredConfig } from '../../runtime/stored-config.ts';
+import { isFields } from '../compatibility.ts';
 import { MASK } from '../contract/gateways.ts';
 import { type FieldError, invalidInput } from '../http/problem.ts';
+import { withQueryApart } from './url-query.ts';
 import { refuseMovedSecrets } from './moved-secrets.ts';
 
 /** Fields of a body that say something of the registration, or that only an answer has; all others are the entry's. */
@@ -28,7 +30,7 @@ export function entryOf(body: Readonly<Record<string, unknown>>): Entry {
   const fields = Object.entries(body).filter(
     ([name, value]) => !NOT_OF_ENTRY.has(name) && value !== undefined && value !== null,
   );
-  return canonicalEntry(Object.fromEntries(fields));
+  return withQueryApart(canonicalEntry(Object.fromEntries(fields)));
 }
 
 /** An entry with the fields of a change in it: what is null goes, a masked secret is what it was, in the place that it was given for. Throws `invalid_input`. */
@@ -36,7 +38,10 @@ export function changedEntry(before: Pick<Registrable, 'document' | 'secrets'>, 
   const removed = new Set(Object.keys(body).filter((name) => body[name] === null));
   const kept = Object.entries(joinSecrets(before)).filter(([name]) => !removed.has(name));
   const said = entryOf(body);
-  const next = unmasked({ ...Object.fromEntries(kept), ...said }, before.secrets);
+  const { query } = Object.fromEntries(kept);
+  // What stands in a new URL comes beside what was said of the query before.
+  const both = body['query'] === undefined && isFields(query) ? { query: { ...query, ...Object(said['query']) } } : {};
+  const next = unmasked({ ...Object.fromEntries(kept), ...said, ...both }, before.secrets);
   refuseMovedSecrets(joinSecrets(before), next, said);
   return next;
 }

@@ -38,7 +38,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
           phase: phase(),
           version,
           mode: config.gateway.mode,
-          ...load(),
+          ...(await load()),
           store: presentStore(store.status()),
           reloads: { succeeded, failed, last: last === undefined ? null : presentReload(call, last) },
           servers: visible.map((pool) => statusOf(call, pool)),
@@ -96,7 +96,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
     async handle(call) {
       call.need('status.read');
       const visible = visibleNames(call);
-      return { text: call.context.metrics((server) => visible.has(server)), contentType: CONTENT_TYPE };
+      return { text: await call.context.metrics((server) => visible.has(server)), contentType: CONTENT_TYPE };
     },
   }),
   route({

@@ -11,6 +11,7 @@ import type { Transfer } from '../contract/transfer.ts';
 import { checkDraft, unmasked } from '../gateways/draft.ts';
 import { permissionFor, permissionForRecord } from '../gateways/known.ts';
 import { refuseMovedSecrets } from '../gateways/moved-secrets.ts';
+import { withQueryApart } from '../gateways/url-query.ts';
 import { refuseTaken } from '../gateways/registration.ts';
 import { invalidInput } from '../http/problem.ts';
 import { visibleServers } from '../known-servers.ts';
@@ -24,7 +25,7 @@ export async function planGateways(plan: Plan): Promise<void> {
   for (const [index, wanted] of document.gateways.entries()) {
     const before = await store.gatewayByName(wanted.name);
     const pointer = `/gateways/${index}`;
-    const entry = canonicalEntry(wanted.entry);
+    const entry = withQueryApart(canonicalEntry(wanted.entry));
     const about = { description: wanted.description ?? undefined, tags: wanted.tags, enabled: wanted.enabled };
     const made: { fields?: ReturnType<typeof separateSecrets> } = {};
     await plan.add({

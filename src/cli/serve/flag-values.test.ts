@@ -24,6 +24,7 @@ describe('values', () => {
       source: { from: 'file', path: 'c.toml' },
       watch: true,
       fastPath: true,
+      workers: 1,
       validateEnv: false,
       sequentialLaunch: false,
       logLevel: 'info',

@@ -1,4 +1,5 @@
 /** What the flags of one call of `serve` say: the flag itself first, then its environment variable, each checked, all problems at once. */
+import { availableParallelism } from 'node:os';
 import { parseDuration } from '../../config/values/duration.ts';
 import type { GivenKey, StoreLocation } from '../../store/open-store.ts';
 import { LOG_LEVELS } from '../../telemetry/log.ts';
@@ -24,6 +25,8 @@ export interface ServeOptions {
   /** Reload when the content of the configuration file or of a certificate changes. */
   readonly watch: boolean;
   readonly fastPath: boolean;
+  /** Processes that serve the port. */
+  readonly workers: number;
   readonly validateEnv: boolean;
   readonly listen: ListenAddress | undefined;
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string | undefined } | undefined;
@@ -42,6 +45,9 @@ export interface ServeOptions {
   readonly auditKeepLines: number | undefined;
 }
 
+const MAX_WORKERS = 64;
+/** Where Node can share a port and the kernel spreads connections over those who listen on it. */
+const SHARED_PORTS: ReadonlySet<string> = new Set(['linux', 'freebsd']);
 /** The longest timer that Node can hold, in milliseconds. */
 const MAX_TIMER_MS = 2_147_483_647;
 const GUARDS_MODES = ['strict', 'filter', 'propagate'];
@@ -69,6 +75,7 @@ export function readServeOptions(given: Given, env: Environment): ServeOptions {
     ...storeOf(values, source, env),
     watch: values.oneOf('watch', ['on', 'off']) !== 'off',
     fastPath: values.oneOf('fastPath', ['on', 'off']) !== 'off',
+    workers: workersOf(values),
     validateEnv: values.on('validateEnv'),
     auditKeepDays: values.parsed('auditKeepDays', positiveInteger, 'a positive number of days'),
     auditKeepLines: values.parsed('auditKeepLines', positiveInteger, 'a positive number of lines'),
@@ -105,6 +112,24 @@ function storeOf(
     store: findStore(flags, env, (sentence) => values.problem(sentence), fallback),
     storeKey: givenKey(flags, env, () => undefined),
   };
+}
+
+function workersOf(values: FlagValues): number {
+  const parse = (text: string): number | undefined => {
+    const count = text === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : positiveInteger(text);
+    return count === undefined || count > MAX_WORKERS ? undefined : count;
+  };
+  const workers = values.parsed('workers', parse, `a number from 1 to ${MAX_WORKERS}, or auto`) ?? 1;
+  if (workers === 1) return 1;
+  if (values.oneOf('fastPath', ['on', 'off']) === 'off')
+    values.problem(
+      '--workers needs the fast path: without it every request would go through the first process. Use --fast-path on',
+    );
+  if (!SHARED_PORTS.has(process.platform))
+    values.problem(
+      `--workers needs an operating system on which processes can share a port; ${process.platform} is none`,
+    );
+  return workers;
 }
 
 function tlsOf(values: FlagValues): ServeOptions['tls'] {

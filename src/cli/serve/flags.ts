@@ -105,6 +105,15 @@ export const SERVE_FLAGS = [
     description: 'read plain POST requests without node:http; with off every request takes the general, slower way',
   },
   {
+    flags: '--workers <n>',
+    key: 'workers',
+    env: 'MCP_GATEWAY_WORKERS',
+    group: 'Serving:',
+    fallback: '1',
+    description:
+      'processes that serve the port together, 1 to 64, or auto for one on each processor; sessions and containers stay with the first. Needs Linux or FreeBSD, and the fast path',
+  },
+  {
     flags: '-l, --listen <host:port>',
     key: 'listen',
     group: 'Serving:',

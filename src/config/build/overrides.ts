@@ -132,6 +132,7 @@ function overrideTls(written: GatewayConfig['tls'], given: TlsOverride | undefin
     clientAuth: 'none',
     certificateLogin: false,
     allowedClients: undefined,
+    certificateUsers: undefined,
     minVersion: 'TLSv1.2',
     ...written,
     cert,

@@ -4,7 +4,13 @@ import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, writtenPath } from '../dialect.ts';
 import type { RawListenerTls, RawUpstreamTls } from '../schema/tls.ts';
 import type { Path } from '../sources/document.ts';
-import type { KeyPairConfig, ListenerTlsConfig, SniCertificateConfig, UpstreamTlsConfig } from '../tls-config.ts';
+import type {
+  CertificateUser,
+  KeyPairConfig,
+  ListenerTlsConfig,
+  SniCertificateConfig,
+  UpstreamTlsConfig,
+} from '../tls-config.ts';
 
 type KeyPair = { readonly [K in keyof KeyPairConfig]?: KeyPairConfig[K] | undefined };
 
@@ -83,6 +89,24 @@ export function listenerTls(
       atKey: true,
     });
   }
+  const certificateUsers = raw.certificateUsers?.map(({ name: who, user, roles = [] }, index): CertificateUser => {
+    if (user === undefined && roles.length === 0) {
+      log.error({
+        path: writtenPath(scope, ['tls', 'certificateUsers', index]),
+        message: 'it says neither as whom nor with which roles the certificate logs in',
+        suggestion: "Add 'user' or 'roles'.",
+      });
+    }
+    return { name: who, user: user?.toLowerCase(), roles };
+  });
+  if (certificateUsers !== undefined && raw.certificateLogin !== true) {
+    log.error({
+      path: writtenPath(scope, ['tls', 'certificateUsers']),
+      message: `'${name('certificateUsers')}' says as whom certificates log in, and they do not`,
+      suggestion: `Set '${name('certificateLogin')}' to true, or remove it.`,
+      atKey: true,
+    });
+  }
   return {
     ...keyPair(raw),
     sni,
@@ -91,6 +115,7 @@ export function listenerTls(
     clientAuth,
     certificateLogin: raw.certificateLogin ?? false,
     allowedClients: raw.allowedClients,
+    certificateUsers,
     minVersion: raw.minVersion ?? 'TLSv1.2',
   };
 }

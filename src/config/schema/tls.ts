@@ -1,7 +1,7 @@
 /** Schemas of everything about TLS: the identity towards one server, and the listener's. */
 import * as z from 'zod';
 import { field } from './field.ts';
-import { flag, text } from './shapes.ts';
+import { flag, text, textList } from './shapes.ts';
 
 const material = text.regex(/^[^\0]*$/);
 
@@ -89,6 +89,24 @@ const sniSchema = z.strictObject({
   ...keyPairFields,
 });
 
+const certificateUserSchema = z.strictObject({
+  name: field(text, {
+    description:
+      'A name of the certificate: SPIFFE id or other URI, DNS name, e-mail address or `CN=name`; `*` at the end stands for anything.',
+    expects: 'a non-empty string',
+  }),
+  user: field(text, {
+    description: 'Email address of the user of the store that it logs in as.',
+    expects: 'an email address',
+    fallback: 'it is nobody in particular, and sees what is public',
+  }).optional(),
+  roles: field(textList, {
+    description: 'Roles that it has, beside those of its user.',
+    expects: 'an array of role names',
+    fallback: 'none',
+  }).optional(),
+});
+
 const listenerTlsFields = {
   cert: field(material, {
     description: 'Certificate of the gateway, followed by intermediate ones: path of a PEM file, or the PEM text.',
@@ -124,6 +142,15 @@ const listenerTlsFields = {
     expects: 'a non-empty array of names',
     fallback: 'every certificate of `ca`',
   }).optional(),
+  certificateUsers: field(
+    z.array(field(certificateUserSchema, { description: 'One certificate, or several.', expects: 'an object' })).min(1),
+    {
+      description:
+        'As whom client certificates log in: objects with `name` and `user`, `roles` or both. The first whose name fits counts; a certificate that fits none does not log in.',
+      expects: 'a non-empty array of objects such as {"name": "CN=backup", "roles": ["viewer"]}',
+      fallback: 'every certificate logs in with the rights of an agent id',
+    },
+  ).optional(),
   minVersion,
 };
 

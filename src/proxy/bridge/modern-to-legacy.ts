@@ -34,9 +34,14 @@ const PURPOSE = 'requestState';
 
 /** What the bridge remembers between the requests of a client. */
 export class ModernBridge implements AsyncDisposable {
-  readonly sealer = new Sealer();
+  readonly sealer: Sealer;
   readonly callers = new Callers();
   readonly parked = new ParkedCalls<HeldCall>();
+
+  /** `secret`: what other processes seal with, too; default: one of its own. */
+  constructor(secret?: Uint8Array) {
+    this.sealer = new Sealer(secret);
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.parked[Symbol.dispose]();

@@ -1,7 +1,6 @@
 /** One client connection on the fast path: strict requests are answered here, and with the first byte of anything else it becomes Node's. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { ClientResponse } from '../client-response.ts';
 import type { WholeRequest } from '../post-request.ts';
 import { mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
@@ -9,7 +8,7 @@ import { StrictHeads, type StrictHead } from './strict-head.ts';
 
 export interface FastPathEvents {
   /** A whole request. Never throws. */
-  onRequest(request: WholeRequest, response: ClientResponse): void;
+  onRequest(request: WholeRequest, response: FastResponse): void;
   /** The connection is Node's from here on, beginning with the bytes that it finds in the socket. */
   onHandOver(socket: Socket): void;
   /** A request did not come in time. */

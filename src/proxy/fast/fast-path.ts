@@ -1,6 +1,5 @@
 /** Puts itself between the listener's server and its connections: each begins on the fast path, and stays for as long as its requests have the strict form. */
-import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { FastConnection, type FastPathEvents, type FastPathLimits } from './fast-connection.ts';
 
 export interface FastPathOptions extends FastPathLimits, Pick<FastPathEvents, 'onRequest' | 'onLate'> {
@@ -13,25 +12,32 @@ const CHECK_INTERVAL_MS = 1_000;
 export class FastPath implements Disposable {
   readonly #connections = new Set<FastConnection>();
   readonly #timer: NodeJS.Timeout;
+  readonly #begin: (socket: Socket) => void;
   #ending = false;
 
   constructor(server: Server, options: FastPathOptions) {
     const { event, onRequest, onLate } = options;
-    // The first listener is Node's own, added when the server was made: it turns a socket into HTTP.
-    const [toHttp] = server.listeners(event);
-    if (toHttp === undefined) throw new Error(`the server does not listen to "${event}"`);
+    // The first listener, added when the server was made, takes the rest: with HTTP servers it is Node's own.
+    const [takeRest] = server.listeners(event);
+    if (takeRest === undefined) throw new Error(`the server does not listen to "${event}"`);
     const events: FastPathEvents = {
       onRequest,
       onLate,
       onHandOver(socket) {
-        Reflect.apply(toHttp, server, [socket]);
+        Reflect.apply(takeRest, server, [socket]);
       },
     };
+    this.#begin = (socket) => this.#take(socket, events, options);
     const others = server.listeners(event).slice(1);
     server.removeAllListeners(event);
-    server.on(event, (socket: Socket) => this.#take(socket, events, options));
+    server.on(event, this.#begin);
     for (const listener of others) server.on(event, (socket: Socket) => Reflect.apply(listener, server, [socket]));
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
+  }
+
+  /** Takes a connection that the server itself has not accepted. */
+  adopt(socket: Socket): void {
+    this.#begin(socket);
   }
 
   /** Lets requests that are being answered finish, and takes no others. */

@@ -89,12 +89,10 @@ export class FastResponse implements ClientResponse {
     this.#ended = true;
     const last = this.#chunked ? '0\r\n\r\n' : '';
     const piece = text !== '' && this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text;
-    const { socket, encrypted } = this.#owner;
+    const { encrypted } = this.#owner;
     // With TLS no write is ever finished at once, without it nearly every one.
     this.#send(piece + last, encrypted ? this.#onWritten() : undefined);
-    if (encrypted) return;
-    if (socket.writableLength === 0) this.#finish();
-    else if (socket.writable) socket.write('', this.#onWritten());
+    if (!encrypted) this.#finishWhenWritten();
   }
 
   destroy(): void {
@@ -120,11 +118,32 @@ export class FastResponse implements ClientResponse {
     this.#onFinish.unshift(listener);
   }
 
+  /** Passes on a piece of an answer that another process has written, with its head and framing. False when the client is slow. */
+  relay(bytes: Buffer): boolean {
+    this.#headersSent = true;
+    const { socket } = this.#owner;
+    return !this.#destroyed && socket.writable && socket.write(bytes);
+  }
+
+  /** The last piece was passed on. `close`: the connection ends with it. */
+  relayed(close: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#close = close;
+    this.#finishWhenWritten();
+  }
+
   /** The connection is gone. */
   lost(): void {
     this.#destroyed = true;
     this.#unwatch();
     this.#tellClosed();
+  }
+
+  #finishWhenWritten(): void {
+    const { socket } = this.#owner;
+    if (socket.writableLength === 0) this.#finish();
+    else if (socket.writable) socket.write('', this.#onWritten());
   }
 
   /** When the write fails, the connection is about to tell that it is gone. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runMain, type GatewayProcess } from '../../rig/gateway-process.ts';
 import { startHttpFixture, type HttpFixture } from '../../rig/servers.ts';
-import { rpc } from './people.ts';
+import { ask, rpc } from './people.ts';
 
 const TOKEN = /gth_[A-Za-z0-9_-]{43}/;
 const ISSUER_KEY = generateKeyPairSync('ed25519');
@@ -193,6 +193,27 @@ describe('where clients get tokens (RFC 9728)', () => {
       401,
       'Bearer scope="tools.read tools.call resources.read prompts.read", resource_metadata="https://gateway.example.com/.well-known/oauth-protected-resource/mcp/one"',
     ]);
+  });
+
+  it.each([
+    ['POST', '/mcp', '/mcp'],
+    ['GET', '/mcp/one/sse', '/mcp/one/sse'],
+    ['POST', '/mcp/one/messages?sessionId=x', '/mcp/one/sse'],
+    ['POST', '/servers/some-id/message', '/servers/some-id/sse'],
+    ['POST', '/v1/servers/some-id/mcp', '/v1/servers/some-id/mcp'],
+    ['GET', '/v1/gateways', ''],
+    ['GET', '/servers/some-id', ''],
+    ['GET', '/status', ''],
+    ['GET', '/mcp/%22, error=%22x', ''],
+  ])('of %s %s leads to metadata that there are', async (method, path, endpoint) => {
+    const { status, challenge } = await ask(method, `${origin}${path}`, undefined);
+    const location = /resource_metadata="([^"]+)"/.exec(challenge ?? '')?.[1] ?? '';
+    const prefix = 'https://gateway.example.com/.well-known/oauth-protected-resource';
+    expect([status, location]).toEqual([401, `${prefix}${endpoint}`]);
+    expect(await metadata(location.slice(prefix.length))).toMatchObject({
+      status: 200,
+      body: { resource: `https://gateway.example.com${endpoint}` },
+    });
   });
 
   it('cannot be changed by the Host that a client sends', async () => {
