@@ -72,8 +72,8 @@ function pump(response: ServerResponse, id: string): void {
 }
 
 /** Bytes that came until the answer had ended. */
-function readSlowly({ url: urlOf, authorization }: RunningGateway): Promise<number> {
-  const { hostname, port, pathname } = new URL(urlOf('web'));
+function readSlowly(target: RunningGateway): Promise<number> {
+  const { hostname, port, pathname } = new URL(target.url('web'));
   const meta = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
     'io.modelcontextprotocol/clientCapabilities': {},
@@ -81,7 +81,7 @@ function readSlowly({ url: urlOf, authorization }: RunningGateway): Promise<numb
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'tool', _meta: meta } });
   const socket = connect({ host: hostname, port: Number(port) });
   socket.write(
-    `POST ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\n` +
+    `POST ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: ${target.authorization}\r\nContent-Type: application/json\r\n` +
       'Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n' +
       `Mcp-Name: tool\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );

@@ -13,7 +13,7 @@ it('describes a large result in its thread as a small one here', async () => {
 it('leaves more than it holds at a time undescribed, and goes on when its thread is lost', async () => {
   await using reader = new ShapeReader();
   const text = JSON.stringify(LARGE);
-  const shapes = await Promise.all(Array.from({ length: 20 }, () => reader.of(text)));
+  const shapes = await Promise.all(Array.from({ length: 20 }, async () => reader.of(text)));
   expect(shapes.filter((shape) => shape === 'not described')).toHaveLength(12);
   expect(await reader.of(`${text}}`)).toBe('not described');
   await reader[Symbol.asyncDispose]();
