@@ -18,6 +18,8 @@ const WARM_LISTINGS = 100;
 const CALLS = 500;
 const CHANGES = 20;
 const PARALLEL = 10;
+/** What the start has left is collected by then. */
+const SETTLE_MS = 3_000;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -30,8 +32,11 @@ const store = { location: { dataDir }, env: { MCP_GATEWAY_DATA_DIR: dataDir } };
 
 try {
   const figures: [string, string][] = [];
+  let empty: number;
   {
     await using gateway = await startManaged({ store });
+    await sleep(SETTLE_MS);
+    empty = residentKilobytes(gateway.pid);
     const startedAt = performance.now();
     const registered: number[] = [];
     await parallel(servers, PARALLEL, async (index) => {
@@ -48,8 +53,14 @@ try {
     figures.push(['first aggregate tools/list after the start', ms(cold)]);
     while ((await list(gateway)) < servers * tools) await sleep(50);
     figures.push(['start until every tool is listed', ms(performance.now() - startedAt)]);
-    await sleep(3_000);
-    figures.push(['resident memory', memoryOf(gateway.pid)]);
+    await sleep(SETTLE_MS);
+    const full = residentKilobytes(gateway.pid);
+    figures.push(['resident memory of an empty gateway', mebibytes(empty)]);
+    figures.push(['resident memory', mebibytes(full)]);
+    figures.push([
+      'of that for each tool, connections and all',
+      `${((full - empty) / (servers * tools)).toFixed(1)} KiB`,
+    ]);
     const warm: number[] = [];
     for (let index = 0; index < WARM_LISTINGS; index++) warm.push(await timed(() => list(gateway)));
     figures.push([`aggregate tools/list (${servers * tools} tools), warm, p50 / p99`, spread(warm)]);
@@ -69,7 +80,7 @@ try {
     figures.push(['registration of one more server, until it is in use, p50 / p99', spread(added)]);
     const reloads = gateway.logs().flatMap((line) => (line['trigger'] === 'store' ? [Number(line['ms'])] : []));
     figures.push(['of that the reload inside the gateway, p50 / p99', spread(reloads)]);
-    figures.push(['resident memory at the end', memoryOf(gateway.pid)]);
+    figures.push(['resident memory at the end', mebibytes(residentKilobytes(gateway.pid))]);
   }
   console.log(`${servers} servers with ${tools} tools each\n`);
   for (const [what, value] of figures) console.log(`${what.padEnd(66)} ${value}`);
@@ -124,7 +135,10 @@ function ms(value: number): string {
   return `${value < 100 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
-function memoryOf(pid: number): string {
-  const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+function residentKilobytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+}
+
+function mebibytes(kilobytes: number): string {
   return `${Math.round(kilobytes / 1024)} MiB`;
 }

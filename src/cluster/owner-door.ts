@@ -46,7 +46,7 @@ export class OwnerDoor implements AsyncDisposable {
   static async open(log: Logger): Promise<OwnerDoor> {
     await removeAbandoned();
     // Nobody else may look into a directory that `mkdtemp` makes.
-    const made = new OwnerDoor(await mkdtemp(join(tmpdir(), PREFIX)), log);
+    const made = new OwnerDoor(await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`)), log);
     await new Promise<void>((resolve, reject) => {
       made.#server.once('error', reject);
       made.#server.listen({ path: made.door.path, backlog: BACKLOG }, resolve);

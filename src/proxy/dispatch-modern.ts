@@ -73,10 +73,10 @@ async function listed(
         'invalid_params',
         'The cursor was not given by this endpoint: its listings have one page.',
       );
-    const { items, hint } = await unifiedItems(exchange, row);
+    const { text: items, hint } = await unifiedItems(exchange, row);
     const text = modernResult(
       row.method,
-      listingText('{}', row, items),
+      listingText('{}', row, [items]),
       JSON.stringify(endpointInfo(exchange.view, front.version)),
       hint,
     );

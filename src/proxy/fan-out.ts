@@ -9,7 +9,8 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Exchange } from './exchange.ts';
 import { dependsOnCaller, maySend } from './permit.ts';
-import { ownListing, SERVER_DEADLINE_MS, sharedListing } from './server-listing.ts';
+import { PreparedListings } from './prepared-listings.ts';
+import { ownListing, presentListing, SERVER_DEADLINE_MS, sharedListing, type ServerListing } from './server-listing.ts';
 import { ITEM_KINDS, type ShownItem } from './view/server-view.ts';
 import { solePool, type View } from './view/view.ts';
 
@@ -19,7 +20,7 @@ export async function list(exchange: Exchange, row: ListingRow): Promise<string>
   if (paramsOf(message)['cursor'] !== undefined) {
     throw new GatewayError('invalid_params', 'The cursor was not given by this endpoint: its listings have one page.');
   }
-  if (route.kind !== 'server') return listingText('{}', row, (await unifiedItems(exchange, row)).items);
+  if (route.kind !== 'server') return listingText('{}', row, [(await unifiedItems(exchange, row)).text]);
   const pool = solePool(view);
   exchange.notes.server = pool.name;
   const { frame, items } = await ownListing(exchange, pool, row);
@@ -27,8 +28,8 @@ export async function list(exchange: Exchange, row: ListingRow): Promise<string>
 }
 
 export interface UnifiedItems {
-  /** Sorted by server, then as the server lists them: the same on every request. */
-  readonly items: readonly string[];
+  /** The texts of all items with commas between, sorted by server, then as the server lists them: the same on every request. */
+  readonly text: string;
   /** How long the whole may be kept; not at all when a server was left out. */
   readonly hint: CacheHint;
 }
@@ -36,22 +37,44 @@ export interface UnifiedItems {
 /** What all servers list, under the names of the endpoint. A server that fails or is slow is left out, and noted. */
 export async function unifiedItems(exchange: Exchange, row: ListingRow): Promise<UnifiedItems> {
   const { view } = exchange;
-  const kind = ITEM_KINDS[row.kind];
-  const pools = view.poolsWith(kind).filter(({ name }) => maySend(exchange, name));
-  const parts = await eachServer(pools, row.method, async (pool) => ({
-    pool,
-    ...(await sharedListing(exchange, pool, row)),
-  }));
-  const mayCollide = view.names.mode === 'plain' || (row.key === 'name' && view.hasGivenNames(nameKind(kind)));
-  const refused = mayCollide ? collisions(parts, row) : NONE;
-  const items = parts.flatMap((part) =>
-    part === undefined ? [] : textsOf(part.items.filter(({ name }) => !refused.has(name))),
+  const pools = view.poolsWith(ITEM_KINDS[row.kind]).filter(({ name }) => maySend(exchange, name));
+  const parts = await partsOf(exchange, pools, row);
+  const { text, hint } = PREPARED.of(view, row, parts) ?? PREPARED.keep(view, row, parts, prepare(view, row, parts));
+  return { text, hint: dependsOnCaller(exchange) ? { ...hint, cacheScope: 'private' } : hint };
+}
+
+type Part = ({ readonly pool: UpstreamPool } & ServerListing) | undefined;
+
+/** Servers whose listing is here cost no promise: of hundreds hardly ever one has to be asked. */
+async function partsOf(exchange: Exchange, pools: readonly UpstreamPool[], row: ListingRow): Promise<readonly Part[]> {
+  const present = pools.map((pool) => presentListing(exchange, pool, row));
+  const absent = pools.filter((_, at) => present[at] === undefined);
+  const asked = new Map<UpstreamPool, Part>();
+  await eachServer(absent, row.method, async (pool) =>
+    asked.set(pool, { pool, ...(await sharedListing(exchange, pool, row)) }),
   );
-  const hint = mergeCacheHints(parts.map((part) => part?.hint ?? UNCACHED));
-  return { items, hint: dependsOnCaller(exchange) ? { ...hint, cacheScope: 'private' } : hint };
+  return pools.map((pool, at) => {
+    const listing = present[at];
+    return listing === undefined ? asked.get(pool) : { pool, ...listing };
+  });
+}
+
+function prepare(view: View, row: ListingRow, parts: readonly Part[]): UnifiedItems {
+  const mayCollide =
+    view.names.mode === 'plain' || (row.key === 'name' && view.hasGivenNames(nameKind(ITEM_KINDS[row.kind])));
+  const refused = mayCollide ? collisions(parts, row) : NONE;
+  const texts = parts.flatMap((part) => {
+    if (part === undefined || part.items.length === 0) return [];
+    const shown = refused.size === 0 ? part.items : part.items.filter(({ name }) => !refused.has(name));
+    return shown.length === 0 ? [] : [textsOf(shown).join(',')];
+  });
+  return { text: texts.join(','), hint: mergeCacheHints(parts.map((part) => part?.hint ?? UNCACHED)) };
 }
 
 const NONE: ReadonlySet<string> = new Set();
+
+/** Of what they were made is the listing of each server, as the view shows it. */
+const PREPARED = new PreparedListings<UnifiedItems>();
 
 function textsOf(items: readonly ShownItem[]): readonly string[] {
   return items.map(({ text }) => text);
@@ -62,10 +85,7 @@ function nameKind(kind: ItemKind): 'tool' | 'prompt' {
 }
 
 /** What several servers offer under one name: offered by none of them, and noted with each. */
-function collisions(
-  parts: readonly ({ readonly pool: UpstreamPool; readonly items: readonly ShownItem[] } | undefined)[],
-  row: ListingRow,
-): ReadonlySet<string> {
+function collisions(parts: readonly Part[], row: ListingRow): ReadonlySet<string> {
   const owners = new Map<string, UpstreamPool[]>();
   for (const part of parts) {
     for (const { name } of part?.items ?? []) {

@@ -42,6 +42,15 @@ export async function sharedListing(exchange: Exchange, pool: UpstreamPool, row:
   return within(ask(), SERVER_DEADLINE_MS).catch((error: unknown) => lastKnown(exchange, pool, row, error));
 }
 
+/** The same where everything is here already: no promise, no timer. undefined = it has to be asked for. */
+export function presentListing(exchange: Exchange, pool: UpstreamPool, row: ListingRow): ServerListing | undefined {
+  if (!pool.listed) return undefined;
+  const upstream = exchange.modern === undefined ? pool.presentForListing(exchange.session) : pool.presentModern;
+  const listing = upstream?.kept(row);
+  if (upstream === undefined || listing === undefined) return undefined;
+  return shown(exchange, pool, row, listing, upstream.era === 'modern' ? readCacheHint(listing.frame) : UNCACHED);
+}
+
 /** For the endpoint of the server: rejects with what is wrong with it when it cannot be asked and nothing may be shown. */
 export async function ownListing(exchange: Exchange, pool: UpstreamPool, row: ListingRow): Promise<ServerListing> {
   try {

@@ -145,11 +145,11 @@ export class SqlStore extends SqlReader implements Store {
 
   async touchTokens(uses: ReadonlyMap<string, number>): Promise<void> {
     if (uses.size === 0) return;
-    await this.#alone(async () => this.#engine.transact(async (tx) => touchTokens(tx, uses)));
+    await this.#alone(async () => this.#engine.transact(async (tx) => touchTokens(tx, uses), 'lazy'));
   }
 
   async syncItems(server: string, items: readonly SeenItem[]): Promise<void> {
-    // Most listings are as they were, and need no transaction.
+    // Most listings are as they were, and need no transaction; what is new is listed again if it is lost.
     const changes = await this.run(async () => compareItems(this.#engine.read, server, items));
     if (changes === undefined) return;
     await this.#alone(async () =>
@@ -157,7 +157,7 @@ export class SqlStore extends SqlReader implements Store {
         await lockState(tx);
         const current = await compareItems(tx, server, items);
         if (current !== undefined) await applyItems(tx, server, current);
-      }),
+      }, 'lazy'),
     );
   }
 

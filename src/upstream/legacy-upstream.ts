@@ -38,6 +38,16 @@ export interface LegacyUpstreamOptions {
 const LISTING_PAGE_TIMEOUT_MS = 30_000;
 /** How long a listing is believed when nobody would tell of a change. */
 const LISTING_LIFETIME_MS = 5_000;
+/** For so long after that whoever must not wait gets it while it is being renewed. */
+const LISTING_GRACE_MS = 25_000;
+
+interface KeptListing {
+  readonly listing: Promise<Listing>;
+  /** What it resolved with, once it has. */
+  whole: Listing | undefined;
+  readonly until: number;
+  isRenewing?: true;
+}
 
 export class LegacyUpstream implements Upstream {
   readonly era = 'legacy';
@@ -47,7 +57,7 @@ export class LegacyUpstream implements Upstream {
   lastReceivedAt = Date.now();
   readonly #options: LegacyUpstreamOptions;
   readonly #calls: Calls;
-  readonly #listings = new Map<string, { readonly listing: Promise<Listing>; readonly until: number }>();
+  readonly #listings = new Map<string, KeptListing>();
   #logLevel: string | undefined;
   #initializeResult = '{}';
   #capabilities: JsonObject = {};
@@ -167,17 +177,34 @@ export class LegacyUpstream implements Upstream {
 
   list(row: ListingRow): Promise<Listing> {
     const kept = this.#listings.get(row.method);
-    if (kept !== undefined && (kept.until > Date.now() || this.#hearsChanges(row))) return kept.listing;
+    if (kept !== undefined && this.#counts(kept, row)) return kept.listing;
     const listing = this.#fetch(row);
-    const entry = { listing, until: Date.now() + LISTING_LIFETIME_MS };
+    const entry: KeptListing = { listing, whole: undefined, until: Date.now() + LISTING_LIFETIME_MS };
     this.#listings.set(row.method, entry);
     listing.then(
-      (whole) => this.#options.events.onListing?.(row, whole),
+      (whole) => {
+        entry.whole = whole;
+        this.#options.events.onListing?.(row, whole);
+      },
       () => {
         if (this.#listings.get(row.method) === entry) this.#listings.delete(row.method);
       },
     );
     return listing;
+  }
+
+  kept(row: ListingRow): Listing | undefined {
+    const kept = this.#listings.get(row.method);
+    if (kept === undefined || this.#counts(kept, row)) return kept?.whole;
+    if (kept.whole === undefined || kept.until + LISTING_GRACE_MS < Date.now()) return undefined;
+    // Endpoints of hundreds of servers would else wait for all of them again and again.
+    if (!kept.isRenewing) this.renew(row).catch(() => undefined);
+    kept.isRenewing = true;
+    return kept.whole;
+  }
+
+  #counts({ until }: KeptListing, row: ListingRow): boolean {
+    return until > Date.now() || this.#hearsChanges(row);
   }
 
   async renew(row: ListingRow): Promise<Listing> {
@@ -186,7 +213,7 @@ export class LegacyUpstream implements Upstream {
     const whole = await listing;
     // What has changed meanwhile is newer.
     if (this.#listings.get(row.method) === before)
-      this.#listings.set(row.method, { listing, until: Date.now() + LISTING_LIFETIME_MS });
+      this.#listings.set(row.method, { listing, whole, until: Date.now() + LISTING_LIFETIME_MS });
     this.#options.events.onListing?.(row, whole);
     return whole;
   }

@@ -52,6 +52,8 @@ export interface ModernUpstreamOptions {
 
 interface KeptListing {
   readonly listing: Promise<Listing>;
+  /** What it resolved with, once it has. */
+  whole: Listing | undefined;
   /** From when on it must be fetched anew, in ms since the epoch. */
   expires: number;
 }
@@ -204,10 +206,11 @@ export class ModernUpstream implements Upstream {
     if (kept !== undefined && Date.now() < kept.expires) return kept.listing;
     const listing = this.#fetch(row);
     // While it is on its way everybody shares it; then it lives for as long as the server said.
-    const entry: KeptListing = { listing, expires: Number.POSITIVE_INFINITY };
+    const entry: KeptListing = { listing, whole: undefined, expires: Number.POSITIVE_INFINITY };
     this.#listings.set(row.method, entry);
     listing.then(
       (whole) => {
+        entry.whole = whole;
         entry.expires = Date.now() + readCacheHint(whole.frame).ttlMs;
         this.#options.events.onListing?.(row, whole);
       },
@@ -216,13 +219,18 @@ export class ModernUpstream implements Upstream {
     return listing;
   }
 
+  kept(row: ListingRow): Listing | undefined {
+    const kept = this.#listings.get(row.method);
+    return kept !== undefined && Date.now() < kept.expires ? kept.whole : undefined;
+  }
+
   async renew(row: ListingRow): Promise<Listing> {
     const before = this.#listings.get(row.method);
     const listing = this.#fetch(row);
     const whole = await listing;
     // What has changed meanwhile is newer.
     if (this.#listings.get(row.method) === before)
-      this.#listings.set(row.method, { listing, expires: Date.now() + readCacheHint(whole.frame).ttlMs });
+      this.#listings.set(row.method, { listing, whole, expires: Date.now() + readCacheHint(whole.frame).ttlMs });
     this.#options.events.onListing?.(row, whole);
     return whole;
   }

@@ -177,6 +177,19 @@ export class UpstreamPool implements AsyncDisposable {
     return own === undefined ? this.#shared.get() : Promise.resolve(own);
   }
 
+  /** The same where it is open and can be told at once; undefined when it takes a promise to find out. */
+  presentForListing(attachment: Attachment | undefined): LegacyUpstream | ModernUpstream | undefined {
+    if (attachment === undefined) return this.#shared.present;
+    if (attachment.closed) return undefined;
+    this.routing.attach(attachment, !this.ownsUpstream(attachment));
+    return this.#sessions.present(attachment) ?? this.#shared.present;
+  }
+
+  /** The conversation for modern clients, where it is open. */
+  get presentModern(): ModernUpstream | undefined {
+    return this.#shared.presentModern;
+  }
+
   /** True when the session talks to the server alone (docs/decisions/0004). */
   ownsUpstream(attachment: Attachment): boolean {
     // Modern servers have no sessions: every request says for itself who sends it.

@@ -128,6 +128,11 @@ export interface Upstream {
   respond(text: string): Promise<void>;
   /** A listing with all its pages; kept until the server says that it has changed. */
   list(row: ListingRow): Promise<Listing>;
+  /**
+   * A listing that is here, for those who must not wait. Of a server that announces no changes it may be half a minute
+   * old, and is renewed meanwhile; undefined when there is none of that kind.
+   */
+  kept(row: ListingRow): Listing | undefined;
   /** A listing from the server, whatever is kept; what is kept serves others until this one is whole. */
   renew(row: ListingRow): Promise<Listing>;
   /** A listing that may be out of date, to find names by without asking the server each time. */

@@ -79,13 +79,15 @@ async function exchange({ gateway }: Side, pieces: readonly Buffer[], half: bool
     socket.once('close', resolve);
   });
   socket.setNoDelay(true);
-  for (const piece of pieces) {
-    await new Promise((resolve) => {
-      socket.write(piece, resolve);
-    });
+  for (const [index, piece] of pieces.entries()) {
+    // The end of the client's side comes with its last bytes: an answer may not get in between.
+    if (half && index === pieces.length - 1) socket.end(piece);
+    else
+      await new Promise((resolve) => {
+        socket.write(piece, resolve);
+      });
     await turn();
   }
-  if (half) socket.end();
   await closed;
   return normal(Buffer.concat(chunks).toString('utf8'));
 }

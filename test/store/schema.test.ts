@@ -7,10 +7,17 @@ import { startPostgres } from '../../scripts/setup/postgres.ts';
 import type { Engine, Tables } from '../../src/store/engine/engine.ts';
 import { openPostgres } from '../../src/store/engine/postgres-engine.ts';
 import { SqliteDialect } from '../../src/store/engine/sqlite-dialect.ts';
+import { openSqlite } from '../../src/store/engine/sqlite-engine.ts';
 import { migrate, MIGRATIONS } from '../../src/store/migrations/migrate.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { newKeyText } from '../../src/store/secrets/key-ring.ts';
-import { createDatabase, describeOnBothStores, postgresMissing, type TemporaryStore } from '../rig/store.ts';
+import {
+  createDatabase,
+  describeOnBothStores,
+  openTemporaryStore,
+  postgresMissing,
+  type TemporaryStore,
+} from '../rig/store.ts';
 import { register } from './samples.ts';
 import { querySql } from './sql.ts';
 
@@ -107,6 +114,15 @@ describe.skipIf(postgresMissing())('PostgreSQL (PostgreSQL)', () => {
     expect([inside.rows, outside.rows]).toEqual([[{ synchronous_commit: 'on' }], [{ synchronous_commit: 'off' }]]);
   });
 
+  it('waits for the disk unless what is written is found out again', async () => {
+    await using server = await startPostgres();
+    await using engine = await openPostgres(server.url(await createDatabase(server)));
+    const setting = async (durability?: 'lazy'): Promise<unknown> =>
+      (await engine.transact(async (tx) => sql<Setting>`show synchronous_commit`.execute(tx), durability)).rows;
+    expect(await setting('lazy')).toEqual([{ synchronous_commit: 'off' }]);
+    expect(await setting()).toEqual([{ synchronous_commit: 'on' }]);
+  });
+
   it('that cannot be reached is said without the password', async () => {
     const key = { text: newKeyText(), name: 'KEY' };
     for (const [databaseUrl, message] of [
@@ -160,3 +176,12 @@ function connect(location: TemporaryStore['location']): Kysely<Tables> {
   const database = new DatabaseSync(join(location.dataDir, 'gatehouse.db'));
   return new Kysely({ dialect: new SqliteDialect(database) });
 }
+
+it('the embedded store waits for the disk unless what is written is found out again', async () => {
+  await using temporary = await openTemporaryStore();
+  await using engine = openSqlite(join(temporary.dataDir, 'gatehouse.db'));
+  const setting = async (durability?: 'lazy'): Promise<unknown> =>
+    (await engine.transact(async (tx) => sql<object>`pragma synchronous`.execute(tx), durability)).rows;
+  expect(await setting('lazy')).toEqual([{ synchronous: 1 }]);
+  expect(await setting()).toEqual([{ synchronous: 2 }]);
+});

@@ -7,7 +7,8 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
 import { namesOf, PLAIN, type Names } from '../names.ts';
 import { routeKey, type Endpoint } from '../route.ts';
-import { ServerView } from './server-view.ts';
+import { keptServerView } from './kept-server-views.ts';
+import { ServerView, type ServerViewOptions } from './server-view.ts';
 import { View } from './view.ts';
 
 /** Sets of servers that are remembered; beyond them a set is worked out anew. */
@@ -192,13 +193,15 @@ export class Views {
     const key = JSON.stringify([names.mode, server, virtual?.id]);
     let view = this.#serverViews.get(key);
     if (view === undefined) {
-      view = new ServerView({
+      const pool = this.#runtime.pools.get(server);
+      const options: ServerViewOptions = {
         server,
-        tools: this.#runtime.pools.get(server)?.config.tools,
+        tools: pool?.config.tools,
         names,
         overrides: this.#overrides.get(server) ?? [],
         selection: virtual === undefined ? undefined : (selection ?? NOTHING_SELECTED),
-      });
+      };
+      view = pool === undefined ? new ServerView(options) : keptServerView(pool, key, options);
       this.#serverViews.set(key, view);
     }
     return view;

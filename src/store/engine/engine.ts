@@ -18,9 +18,9 @@ export interface Engine extends AsyncDisposable {
   readonly write: Db;
   /**
    * Runs `work` in a transaction that is durable once this resolves. The caller sees to it that this process runs one
-   * at a time.
+   * at a time. `lazy`: a loss of power may take it back, and nobody waits for the disk; for what is found out again.
    */
-  transact<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  transact<T>(work: (tx: Tx) => Promise<T>, durability?: 'lazy'): Promise<T>;
   /** Tells other processes, once the transaction commits. */
   announce(tx: Tx, revision: number): Promise<void>;
   /** In bytes. `log` is the write-ahead log of SQLite. */

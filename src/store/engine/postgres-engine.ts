@@ -48,7 +48,7 @@ export async function openPostgres(url: string): Promise<Engine> {
     schema: SCHEMA,
     read: db,
     write: db,
-    transact: async (work) => transact(db, work),
+    transact: async (work, durability) => transact(db, work, durability),
     announce: async (tx, revision) => {
       await sql`select pg_notify(${PostgresListener.CHANNEL}, ${String(revision)})`.execute(tx);
     },
@@ -68,14 +68,14 @@ export async function openPostgres(url: string): Promise<Engine> {
 }
 
 /** Begins once more on another connection when the first one turns out to be dead: nothing has been done on it. */
-async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>, durability: 'lazy' | undefined): Promise<T> {
   let begun = false;
   const transaction = async (): Promise<T> =>
     db
       .transaction()
       .setIsolationLevel('read committed')
       .execute(async (tx) => {
-        await prepare(tx);
+        await prepare(tx, durability);
         begun = true;
         return work(tx);
       });
@@ -88,10 +88,13 @@ async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
 }
 
 /** For this transaction only, so that it works behind a pooler of transactions, too. */
-async function prepare(tx: Tx): Promise<void> {
+async function prepare(tx: Tx, durability: 'lazy' | undefined): Promise<void> {
   const limits = Object.entries(TRANSACTION_LIMITS).map(([name, value]) => sql`set_config(${name}, ${value}, true)`);
   // What is acknowledged is on the disk, whatever the server does by default.
-  const durable = sql`set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`;
+  const durable =
+    durability === 'lazy'
+      ? sql`set_config('synchronous_commit', 'off', true)`
+      : sql`set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`;
   await sql`select ${sql.join([...limits, durable])}`.execute(tx);
 }
 

@@ -33,7 +33,15 @@ export function openSqlite(path: string): Engine {
     schema: undefined,
     read,
     write,
-    transact: async (work) => write.transaction().execute(work),
+    async transact(work, durability) {
+      // In the write-ahead log of the transactions before it; the next one that is synced takes it along.
+      if (durability === 'lazy') writer.exec('pragma synchronous = normal');
+      try {
+        return await write.transaction().execute(work);
+      } finally {
+        if (durability === 'lazy') writer.exec('pragma synchronous = full');
+      }
+    },
     announce: async () => undefined,
     size: async () => ({ database: sizeOf(path), log: sizeOf(`${path}-wal`) }),
     connections: () => undefined,

@@ -10,6 +10,8 @@ import { startScriptedServer, type ScriptedServer } from '../../rig/scripted-ser
 import { startHttpFixture, type HttpFixture } from '../../rig/servers.ts';
 import { isAlive, openLines, sampleOf, TWO, untilAllServe, type Lines } from './crew.ts';
 
+const PATIENCE_MS = 10_000;
+
 let modern: ScriptedServer;
 let legacy: HttpFixture;
 let gateway: RunningGateway;
@@ -48,7 +50,7 @@ describe('calls of the modern era', () => {
     await Promise.all(lines.all.map((each) => each.modern('/mcp/modern', 'tools/call', { name: 'counted' })));
     expect(await sampleOf(line, sample)).toBe(before + lines.all.length);
     const logged = (): unknown[] => gateway.logs().filter(({ target }) => target === 'counted');
-    await vi.waitFor(() => expect(logged()).toHaveLength(lines.all.length));
+    await vi.waitFor(() => expect(logged()).toHaveLength(lines.all.length), PATIENCE_MS);
   });
 
   it('and everything else go over the same connections in turn', async () => {
@@ -88,11 +90,14 @@ describe('calls of the modern era', () => {
     );
     const arrived = (): typeof modern.received =>
       modern.received.slice(before).filter(({ params }) => params['name'] === 'never');
-    await vi.waitFor(() => expect(arrived()).toHaveLength(others.all.length), 10_000);
+    await vi.waitFor(() => expect(arrived()).toHaveLength(others.all.length), PATIENCE_MS);
     leaving.abort();
     await Promise.all(arrived().map(({ closed }) => closed));
     expect(new Set(await Promise.all(calls))).toEqual(new Set(['left']));
-    await vi.waitFor(async () => expect(await sampleOf(lines.one, 'gatehouse_requests_in_flight')).toBe(0));
+    await vi.waitFor(
+      async () => expect(await sampleOf(lines.one, 'gatehouse_requests_in_flight')).toBe(0),
+      PATIENCE_MS,
+    );
   });
 });
 
@@ -142,7 +147,10 @@ describe('sessions', () => {
         { id, method: 'tools/call', params: { name: 'slow', arguments: { ms: 60_000 } } },
         session,
       );
-      await vi.waitFor(async () => expect(await sampleOf(line, 'gatehouse_requests_in_flight')).toBeGreaterThan(0));
+      await vi.waitFor(
+        async () => expect(await sampleOf(line, 'gatehouse_requests_in_flight')).toBeGreaterThan(0),
+        PATIENCE_MS,
+      );
       await line.legacy('/mcp/legacy', { method: 'notifications/cancelled', params: { requestId: id } }, session);
       await slow;
     }
@@ -222,10 +230,16 @@ describe('streams', () => {
       );
       return { socket, seen };
     });
-    await vi.waitFor(() => expect(sockets.filter(({ seen }) => !seen.text.startsWith('HTTP/1.1 200'))).toEqual([]));
+    await vi.waitFor(
+      () => expect(sockets.filter(({ seen }) => !seen.text.startsWith('HTTP/1.1 200'))).toEqual([]),
+      PATIENCE_MS,
+    );
     const params = { name: 'log', arguments: { level: 'error', message: 'to the stream', related: false } };
     await lines.another.legacy('/mcp/legacy', { id: 9, method: 'tools/call', params }, session);
-    await vi.waitFor(() => expect(sockets.filter(({ seen }) => seen.text.includes('to the stream'))).toHaveLength(1));
+    await vi.waitFor(
+      () => expect(sockets.filter(({ seen }) => seen.text.includes('to the stream'))).toHaveLength(1),
+      PATIENCE_MS,
+    );
     for (const { socket } of sockets) {
       socket.destroy();
       await once(socket, 'close');

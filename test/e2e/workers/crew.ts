@@ -51,7 +51,7 @@ export class Line implements AsyncDisposable {
     const answer = await this.#client.request({
       method,
       path,
-      headers: { authorization: this.#authorization, ...headers },
+      headers: { ...(this.#authorization !== '' && { authorization: this.#authorization }), ...headers },
       body: body ?? null,
       ...(signal && { signal }),
     });

@@ -8,6 +8,8 @@ import { startScriptedServer, type ScriptedServer } from '../../rig/scripted-ser
 import { describeOnBothStores } from '../../rig/store.ts';
 import { linesWith, openLines, sampleOf, TWO, untilAllServe, untilGone, workersOf } from './crew.ts';
 
+const PATIENCE_MS = 10_000;
+
 let server: ScriptedServer;
 beforeAll(async () => {
   server = await startScriptedServer();
@@ -114,10 +116,10 @@ describe('the end', () => {
     await using lines = openLines(gateway);
     const workers = await untilAllServe(lines.one);
     expect(workers).toHaveLength(2);
-    const doors = await doorsOf();
+    expect(await doorsOf(gateway.pid)).toHaveLength(1);
     gateway.kill('SIGKILL');
     await Promise.all(workers.map(({ pid }) => untilGone(pid)));
-    await vi.waitFor(async () => expect((await doorsOf()).length).toBeLessThan(doors.length));
+    await vi.waitFor(async () => expect(await doorsOf(gateway.pid)).toEqual([]), PATIENCE_MS);
   });
 
   it('lets calls in flight finish in all processes, and refuses what comes then', async () => {
@@ -136,7 +138,7 @@ describe('the end', () => {
     await using lines = openLines(gateway);
     const [worker] = await untilAllServe(lines.one);
     const calls = lines.all.map((line) => line.modern('/mcp/one', 'tools/call', { name: 'tool' }));
-    await vi.waitFor(() => expect(waiting).toBe(lines.all.length), 10_000);
+    await vi.waitFor(() => expect(waiting).toBe(lines.all.length), PATIENCE_MS);
     gateway.kill('SIGTERM');
     await gateway.until((process) => (linesWith(process, 'draining: new requests are refused') > 0 ? true : undefined));
     held.resolve();
@@ -174,7 +176,7 @@ describe('a change of the log level', () => {
     await Promise.all(lines.all.map((line) => line.modern('/mcp/one', 'tools/call', { name: 'tool' })));
     await lines.one.send('PUT', '/log-level', { 'content-type': 'application/json' }, '{"level":"info"}');
     await Promise.all(lines.all.map((line) => line.modern('/mcp/one', 'tools/call', { name: 'tool' })));
-    await vi.waitFor(() => expect(linesWith(gateway, 'request')).toBe(before + lines.all.length));
+    await vi.waitFor(() => expect(linesWith(gateway, 'request')).toBe(before + lines.all.length), PATIENCE_MS);
   });
 });
 
@@ -195,14 +197,14 @@ describeOnBothStores('a token', (open) => {
       );
       return new Set(answers.map(({ status }) => status));
     };
-    await vi.waitFor(async () => expect(await call()).toEqual(new Set([200])), 10_000);
+    await vi.waitFor(async () => expect(await call()).toEqual(new Set([200])), PATIENCE_MS);
     const disabled = await gateway.call('POST', '/v1/users/agent@example.com/state', { enabled: false });
     expect(disabled.status, JSON.stringify(disabled.body)).toBe(200);
     expect(await call()).toEqual(new Set([401]));
   });
 });
 
-/** Directories of sockets of workers. */
-async function doorsOf(): Promise<readonly string[]> {
-  return (await readdir(tmpdir())).filter((name) => name.startsWith('gatehouse-workers-'));
+/** Directories with the socket of a gateway for its workers. */
+async function doorsOf(pid: number): Promise<readonly string[]> {
+  return (await readdir(tmpdir())).filter((name) => name.startsWith(`gatehouse-workers-${pid}-`));
 }
