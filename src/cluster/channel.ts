@@ -19,10 +19,19 @@ interface Reply {
   readonly error?: string;
 }
 
-/** The other process has ended, or does not answer. */
+/** The other process does not answer, or has ended. */
 export class Unanswered extends Error {
   override readonly name = 'Unanswered';
+  /** False when it has ended. */
+  readonly silent: boolean;
+
+  constructor(message: string, silent: boolean) {
+    super(message);
+    this.silent = silent;
+  }
 }
+
+const ENDED = 'the process has ended';
 
 /** The side that asks. */
 export class Questioner {
@@ -41,12 +50,12 @@ export class Questioner {
     ask: Questions[K]['ask'],
     timeoutMs: number,
   ): Promise<Questions[K]['answer']> {
-    if (this.#ended) throw new Unanswered('the process has ended');
+    if (this.#ended) throw new Unanswered(ENDED, false);
     const id = this.#next++;
     const answer = Promise.withResolvers<unknown>();
     this.#open.set(id, answer);
     const timer = setTimeout(
-      () => answer.reject(new Unanswered(`no answer to "${kind}" within ${timeoutMs / 1000} s`)),
+      () => answer.reject(new Unanswered(`no answer to "${kind}" within ${timeoutMs / 1000} s`, true)),
       timeoutMs,
     );
     this.#send({ id, kind, ask } satisfies Question);
@@ -74,7 +83,7 @@ export class Questioner {
   /** The other side is gone. */
   end(): void {
     this.#ended = true;
-    for (const { reject } of this.#open.values()) reject(new Unanswered('the process has ended'));
+    for (const { reject } of this.#open.values()) reject(new Unanswered(ENDED, false));
   }
 
   #send(message: object): void {

@@ -139,7 +139,7 @@ export class Workers implements ReloadPart, AsyncDisposable {
           if (place.worker === worker) place.counts = counts.metrics;
           return counts;
         } catch (error) {
-          if (timeoutMs === SILENCE_MS && error instanceof Unanswered && place.worker === worker) {
+          if (timeoutMs === SILENCE_MS && error instanceof Unanswered && error.silent && place.worker === worker) {
             this.#options.log.error({ worker: place.id, pid: worker.pid }, 'a worker does not answer; it is killed');
             worker.kill();
           }

@@ -1,9 +1,9 @@
 /** The guard that keeps large tool results out of the conversation: it writes them to a file and answers where the file is. */
-import { splice } from '../mcp/json-text.ts';
-import { isObject, resultText, type JsonObject, type Message } from '../mcp/message.ts';
+import { findSpan, scanObject, sliceSpan, splice } from '../mcp/json-text.ts';
+import { resultText, type Message } from '../mcp/message.ts';
 import { PASS, type Guard, type GuardAnswer, type GuardContext } from './guard.ts';
 import { PayloadFiles, type PayloadLog } from './payload-files.ts';
-import { shapeOf } from './payload-shape.ts';
+import { ShapeReader } from './shape-reader.ts';
 
 /** A disk that somebody else needs too must not be filled by tool results. */
 const MAX_TOTAL_BYTES = 4 * 1024 ** 3;
@@ -41,6 +41,7 @@ export interface PayloadStorage extends Guard, AsyncDisposable {
 export function createPayloadStorage(options: PayloadStorageOptions): PayloadStorage {
   const { directory, pathPrefix, threshold, log, maxTotalBytes = MAX_TOTAL_BYTES } = options;
   const files = new PayloadFiles({ directory, maxTotalBytes, log });
+  const shapes = new ShapeReader();
 
   return {
     name: 'payload-storage',
@@ -56,7 +57,7 @@ export function createPayloadStorage(options: PayloadStorageOptions): PayloadSto
           agentInstructions: AGENT_INSTRUCTIONS,
           payloadPath: `${(pathPrefix ?? directory).replace(/\/+$/, '')}/${path}`,
           payloadPreview: previewOf(text),
-          payloadSchema: shapeOf(message.value['result']),
+          payloadSchema: await shapes.of(text),
           originalSize: Buffer.byteLength(text),
         };
         return { kind: 'replace', text: withResult(message, answer) };
@@ -78,6 +79,7 @@ export function createPayloadStorage(options: PayloadStorageOptions): PayloadSto
     },
 
     async [Symbol.asyncDispose]() {
+      await shapes[Symbol.asyncDispose]();
       try {
         await files[Symbol.asyncDispose]();
       } catch (error) {
@@ -93,19 +95,21 @@ function largeResult(message: Message, context: GuardContext, threshold: number)
   const text = resultText(message);
   // No character takes more than three bytes of UTF-8 per code unit: most results need not be counted.
   if (text === undefined || text.length * 3 <= threshold || Buffer.byteLength(text) <= threshold) return undefined;
-  const result = message.value['result'];
+  // Looked at as text: parsing what is large may take seconds.
+  const members = scanObject(text);
+  const [isError, content] = [members.get('isError'), members.get('content')];
   // An error must be read by the model, and what has no content is no result yet: a question to the client, a task.
-  if (!isObject(result) || result['isError'] === true || !Array.isArray(result['content'])) return undefined;
-  return text;
+  if (isError !== undefined && sliceSpan(text, isError) === 'true') return undefined;
+  return content !== undefined && text[content.start] === '[' ? text : undefined;
 }
 
 function withResult(message: Message, answer: object): string {
-  const result = message.value['result'];
   const span = message.members.get('result');
-  if (span === undefined || !isObject(result)) return message.text;
-  const kept: JsonObject = result['resultType'] === undefined ? {} : { resultType: result['resultType'] };
-  const replaced = { ...kept, content: [{ type: 'text', text: JSON.stringify(answer) }] };
-  return splice(message.text, [{ span, text: JSON.stringify(replaced) }]);
+  if (span === undefined) return message.text;
+  const type = findSpan(message.text, ['resultType'], span.start);
+  const kept = type === undefined ? '' : `"resultType":${sliceSpan(message.text, type)},`;
+  const content = JSON.stringify([{ type: 'text', text: JSON.stringify(answer) }]);
+  return splice(message.text, [{ span, text: `{${kept}"content":${content}}` }]);
 }
 
 /** The beginning of the text; never half of a character outside the basic plane. */

@@ -12,8 +12,8 @@ export interface ClientResponse {
   readonly socket: Socket | null;
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
   flushHeaders(): void;
-  /** False = wait for `drain`. What is given as bytes must not be changed any more. */
-  write(data: string | Buffer): boolean;
+  /** False = wait for `drain`. What is given as bytes must not be changed before `onWritten` is called. */
+  write(data: string | Buffer, onWritten?: () => void): boolean;
   end(text?: string): unknown;
   destroy(): unknown;
   setTimeout(ms: number, onTimeout: () => void): unknown;

@@ -16,16 +16,19 @@ const MAX_PER_PRINCIPAL = 5_000;
 
 export class OpenSubscriptions {
   readonly #open = new Set<OpenSubscription>();
+  /** How many each subject has open. */
+  readonly #counts = new Map<string, number>();
 
   /** Throws `too_many_sessions`. */
   add(subscription: OpenSubscription): Disposable {
     const { subject } = subscription.exchange.principal;
-    const own = [...this.#open].filter(({ exchange }) => exchange.principal.subject === subject).length;
+    const own = this.#counts.get(subject) ?? 0;
     if (this.#open.size >= MAX_SUBSCRIPTIONS || own >= MAX_PER_PRINCIPAL) {
       throw new GatewayError('too_many_sessions', 'The gateway holds as many subscriptions as it may.');
     }
     this.#open.add(subscription);
-    return { [Symbol.dispose]: () => void this.#open.delete(subscription) };
+    this.#counts.set(subject, own + 1);
+    return { [Symbol.dispose]: () => this.#remove(subscription, subject) };
   }
 
   /** `viewNow` gives what exists now for the sender of a request; those for whom nothing does end. */
@@ -44,5 +47,12 @@ export class OpenSubscriptions {
 
   endAll(): void {
     for (const subscription of [...this.#open]) subscription.end();
+  }
+
+  #remove(subscription: OpenSubscription, subject: string): void {
+    if (!this.#open.delete(subscription)) return;
+    const left = (this.#counts.get(subject) ?? 1) - 1;
+    if (left === 0) this.#counts.delete(subject);
+    else this.#counts.set(subject, left);
   }
 }

@@ -1,6 +1,7 @@
 /** Reads the body of a request into text, with a limit. */
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../shared/errors.ts';
+import { giveBack } from '../shared/give-back.ts';
 import { isWhole, type PostRequest, type WholeRequest } from './post-request.ts';
 
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
@@ -77,7 +78,10 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, watc
     throw refused;
   }
   const [first] = chunks;
-  return first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, size);
+  if (first !== undefined && chunks.length === 1) return first;
+  const body = Buffer.concat(chunks, size);
+  chunks.forEach(giveBack);
+  return body;
 }
 
 function asError(error: unknown): Error {

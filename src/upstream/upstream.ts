@@ -60,7 +60,7 @@ export interface AnswerTaker {
 
 /** The way of one answer to its client. */
 export interface AnswerSink {
-  /** The next bytes; false = wait until `onReady` has been called before giving more. */
+  /** The next bytes, which nobody may use any more; false = wait until `onReady` has been called before giving more. */
   write(bytes: Buffer): boolean;
   /** The answer is complete. */
   end(): void;

@@ -31,7 +31,8 @@ export class KeptAnswer implements AnswerSink {
 
   write(bytes: Buffer): boolean {
     this.#bytes += bytes.length;
-    this.#pieces?.push(bytes);
+    // The connection gives its pieces back when it has written them.
+    this.#pieces?.push(Buffer.from(bytes));
     if (this.#bytes > this.#options.maxBytes && this.#pieces !== undefined) {
       this.#pieces = undefined;
       // Nobody waits for it any more, and nobody can come back for it.

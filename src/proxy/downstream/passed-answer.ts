@@ -1,4 +1,5 @@
 /** One large answer on its way to its client, piece by piece: as the body of the response, or as the last event of a stream. */
+import { giveBack } from '../../shared/give-back.ts';
 import type { AnswerSink } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
 
@@ -15,13 +16,20 @@ const SPACE = 0x20;
 /** The body of a response under HTTP 200, in chunks: its length is not known. */
 export function passAsBody(response: ClientResponse, headers: Readonly<Record<string, string>>): AnswerSink {
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
-  return new PassedAnswer(response, (bytes) => response.write(bytes), '');
+  return new PassedAnswer(response, (bytes) => response.write(bytes, () => giveBack(bytes)), '');
 }
 
 /** The last event of a stream that has begun. */
 export function passAsEvent(response: ClientResponse, id?: string): AnswerSink {
   response.write(`${id === undefined ? '' : `id: ${id}\n`}event: message\ndata: `);
-  return new PassedAnswer(response, (bytes) => response.write(oneLine(bytes)), '\n\n');
+  return new PassedAnswer(
+    response,
+    (bytes) => {
+      const line = oneLine(bytes);
+      return response.write(line, () => giveBack(line));
+    },
+    '\n\n',
+  );
 }
 
 class PassedAnswer implements AnswerSink {

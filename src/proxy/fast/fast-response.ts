@@ -79,10 +79,10 @@ export class FastResponse implements ClientResponse {
     this.#send('');
   }
 
-  write(text: string | Buffer): boolean {
+  write(text: string | Buffer, onWritten?: () => void): boolean {
     // Behind the end stands the answer to another request.
     if (text.length === 0 || this.#ended) return !this.#ended;
-    if (typeof text !== 'string') return this.#sendBytes(text);
+    if (typeof text !== 'string') return this.#sendBytes(text, onWritten);
     return this.#send(this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text);
   }
 
@@ -182,7 +182,7 @@ export class FastResponse implements ClientResponse {
   }
 
   /** A piece of a large body, which is not copied. */
-  #sendBytes(bytes: Buffer): boolean {
+  #sendBytes(bytes: Buffer, onWritten: (() => void) | undefined): boolean {
     const head = this.#head ?? '';
     this.#head = undefined;
     const { socket } = this.#owner;
@@ -190,7 +190,7 @@ export class FastResponse implements ClientResponse {
     const before = this.#chunked ? `${head}${bytes.length.toString(16)}\r\n` : head;
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
-    const more = socket.write(bytes);
+    const more = socket.write(bytes, onWritten);
     const all = this.#chunked ? socket.write('\r\n', 'latin1') : more;
     socket.uncork();
     return all;

@@ -1,4 +1,6 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
+import { JsonScanner } from '../../mcp/json-scanner.ts';
+import { SERVER_LIMITS } from '../../mcp/shape.ts';
 import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
 import { LARGE_ANSWER_BYTES, type SendOptions } from '../transport.ts';
 import { AnswerRelay } from './answer-relay.ts';
@@ -63,6 +65,8 @@ export function readResponse(
   let relay: AnswerRelay | undefined;
   let mayRelay = onLargeAnswer !== undefined;
   let over = false;
+  /** Of an answer that is read whole, so that a hostile shape is refused before all of it has come. */
+  let scanner: JsonScanner | undefined;
   const fail = (error: unknown): void => {
     if (over) return;
     over = true;
@@ -73,10 +77,18 @@ export function readResponse(
     bytes += chunk.length;
     if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
-    if (!mayRelay || bytes <= LARGE_ANSWER_BYTES || onLargeAnswer === undefined) return;
-    mayRelay = false;
-    relay = AnswerRelay.begin(Buffer.concat(chunks), { requestId, maxBytes, onLargeAnswer, body });
-    if (relay !== undefined) chunks.length = 0;
+    if (bytes <= LARGE_ANSWER_BYTES) return;
+    if (mayRelay && onLargeAnswer !== undefined) {
+      mayRelay = false;
+      relay = AnswerRelay.begin(Buffer.concat(chunks), { requestId, maxBytes, onLargeAnswer, body });
+      if (relay !== undefined) {
+        chunks.length = 0;
+        return;
+      }
+    }
+    if (scanner !== undefined) return scanner.push(chunk);
+    scanner = new JsonScanner(SERVER_LIMITS);
+    for (const each of chunks) scanner.push(each);
   };
   body.read({
     onData(chunk) {
