@@ -16,6 +16,8 @@ export interface ResponseOwner {
   onFinish(close: boolean): void;
 }
 
+/** Pieces of a stream wait for each other up to here, in characters. */
+const MAX_HELD = 16 * 1024;
 /** As in Node: a line break in a value would begin another header. */
 const FORBIDDEN = /[^\t\x20-\x7e]/;
 
@@ -32,6 +34,8 @@ export class FastResponse implements ClientResponse {
   #onFinish: (() => void)[] = [];
   #onTimeout: (() => void) | undefined;
   #length: string | number | undefined;
+  /** Pieces of a stream that were written in this turn of the event loop: they leave together, since each write costs a system call. */
+  #held = '';
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -47,7 +51,7 @@ export class FastResponse implements ClientResponse {
     return this.#ended;
   }
   get writableLength(): number {
-    return this.#finished ? 0 : this.#owner.socket.writableLength;
+    return this.#finished ? 0 : this.#owner.socket.writableLength + this.#held.length;
   }
   /** As in Node, null once the answer is out: the connection belongs to the next one then. */
   get socket(): Socket | null {
@@ -76,14 +80,14 @@ export class FastResponse implements ClientResponse {
   }
 
   flushHeaders(): void {
-    this.#send('');
+    this.#hold('');
   }
 
   write(text: string | Buffer, onWritten?: () => void): boolean {
     // Behind the end stands the answer to another request.
     if (text.length === 0 || this.#ended) return !this.#ended;
     if (typeof text !== 'string') return this.#sendBytes(text, onWritten);
-    return this.#send(this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text);
+    return this.#chunked ? this.#hold(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`) : this.#send(text);
   }
 
   end(text = ''): void {
@@ -181,15 +185,32 @@ export class FastResponse implements ClientResponse {
     for (const listener of listeners) listener();
   }
 
+  /** Adds a piece to those that leave when the present work is done. False when the client is slow, as `write()` of a socket. */
+  #hold(piece: string): boolean {
+    const { socket } = this.#owner;
+    if (this.#destroyed || !socket.writable) return false;
+    if (this.#held === '') process.nextTick(() => void (this.#held !== '' && this.#send('')));
+    this.#held = this.#takeHead() + piece;
+    if (this.#held.length > MAX_HELD) return this.#send('');
+    return !socket.writableNeedDrain;
+  }
+
+  /** What stands before the next piece. */
+  #takeHead(): string {
+    const before = this.#held + (this.#head ?? '');
+    this.#held = '';
+    this.#head = undefined;
+    return before;
+  }
+
   /** A piece of a large body, which is not copied. */
   #sendBytes(bytes: Buffer, onWritten: (() => void) | undefined): boolean {
-    const head = this.#head ?? '';
-    this.#head = undefined;
+    const head = this.#takeHead();
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
     const before = this.#chunked ? `${head}${bytes.length.toString(16)}\r\n` : head;
     socket.cork();
-    if (before !== '') socket.write(before, 'latin1');
+    if (before !== '') socket.write(before, 'utf8');
     const more = socket.write(bytes, onWritten);
     const all = this.#chunked ? socket.write('\r\n', 'latin1') : more;
     socket.uncork();
@@ -197,8 +218,7 @@ export class FastResponse implements ClientResponse {
   }
 
   #send(text: string, onWritten?: (error?: Error | null) => void, encoding: 'latin1' | 'utf8' = 'utf8'): boolean {
-    const head = this.#head ?? '';
-    this.#head = undefined;
+    const head = this.#takeHead();
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
     const piece = head + text;
