@@ -11,8 +11,8 @@ import type { Authenticator, Principal } from './authenticator.ts';
 import { createCertificateAuthenticator } from './client-certificate.ts';
 import { createCredentialAuthenticator } from './credentials.ts';
 import { failClosed } from './fail-closed.ts';
-import { KeySet, type FetchJson } from './jwt/key-set.ts';
-import { createJwtVerifier, type JwtVerifier } from './jwt/verifier.ts';
+import type { FetchJson, KeySet } from './jwt/key-set.ts';
+import type { JwtVerifier } from './jwt/verifier.ts';
 import { createProtectedResource } from './protected-resource.ts';
 import { Standings } from './standings.ts';
 import { TokenUses } from './token-uses.ts';
@@ -115,7 +115,12 @@ export class Authentication implements AsyncDisposable {
     if (store !== undefined && this.#uses !== undefined)
       verifiers.push(createApiTokenVerifier({ store, uses: this.#uses, now }));
     if (issuers.length > 0) {
-      const keySetOf = (issuer: JwtIssuerConfig): KeySet => this.#keySetOf(issuer);
+      // Only now: cryptography for JWTs costs a gateway without issuers 16 MB of memory.
+      const [{ createJwtVerifier }, keySets] = await Promise.all([
+        import('./jwt/verifier.ts'),
+        import('./jwt/key-set.ts'),
+      ]);
+      const keySetOf = (issuer: JwtIssuerConfig): KeySet => this.#keySetOf(issuer, keySets.KeySet);
       verifiers.push(
         await createJwtVerifier({ issuers, resource, keySetOf, store, now, inUse: () => this.#jwtInUse() }),
       );
@@ -129,14 +134,14 @@ export class Authentication implements AsyncDisposable {
     return this.#parts.get(this.#inUse)?.jwt ?? NO_ISSUER;
   }
 
-  #keySetOf(config: JwtIssuerConfig): KeySet {
+  #keySetOf(config: JwtIssuerConfig, KeySetOf: typeof KeySet): KeySet {
     const name = keySetName(config);
     let keySet = this.#keySets.get(name);
     if (keySet === undefined) {
       const { issuer, keys } = config;
       const { fetchJson, log } = this.#options;
       const from = keys.kind === 'jwks' ? { url: keys.url } : { issuer };
-      keySet = new KeySet({ from, fetchJson, log, now: this.#now, onLoss: () => this.#standings.lookAgain() });
+      keySet = new KeySetOf({ from, fetchJson, log, now: this.#now, onLoss: () => this.#standings.lookAgain() });
       this.#keySets.set(name, keySet);
     }
     return keySet;

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { parseAddressRange } from '../auth/token-limits.ts';
 import { isPermission } from '../auth/permissions.ts';
-import { mintJwt } from '../auth/mint-jwt.ts';
 import { mintToken, revokeToken } from '../auth/mint-token.ts';
 import { parseDuration } from '../config/values/duration.ts';
 import { openStore } from '../store/open-store.ts';
@@ -141,6 +140,7 @@ async function createApiToken(options: CreateOptions, wish: Wish, env: NodeJS.Pr
 
 async function createJwt(options: CreateOptions, keyFile: string, wish: Wish): Promise<void> {
   const { issuer = '', audience = '', role } = options;
+  const { mintJwt } = await import('../auth/mint-jwt.ts');
   const { text, id } = await mintJwt({ ...wish, keyFile, issuer, audience, roles: role }).catch((error: unknown) => {
     throw new UsageError([`--jwt-key-file: ${error instanceof Error ? error.message : String(error)}`]);
   });

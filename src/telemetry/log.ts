@@ -1,6 +1,7 @@
 /** The log: JSON lines on stderr and, with a log directory, in files, without secrets and without ever holding up a request. */
+import { createRequire } from 'node:module';
+import type * as PinoPretty from 'pino-pretty';
 import { pino, stdTimeFunctions, type Bindings, type ChildLoggerOptions, type Logger, type LoggerOptions } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import { LineSink, type Loss } from './line-sink.ts';
 import { GATEWAY_LOG, openLogFile, RPC_LOG, serverLogName } from './log-directory.ts';
 import { createRedactor, type Redactor } from './redaction.ts';
@@ -232,6 +233,8 @@ function assertLevel(level: string): void {
 }
 
 function prettyFormat(colorize: boolean): (line: string) => string {
+  // Only now, for it is of use at a terminal alone. Not by import(): nothing is logged before the log is there.
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   const format = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss.l', singleLine: true });
   // Servers write into the log: their control characters must not reach the operator's terminal.
   return (line) => format(line.replaceAll(/\\u00[01][0-9a-f]|[\u007f-\u009f]/g, '\ufffd'));

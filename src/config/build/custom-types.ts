@@ -1,8 +1,5 @@
 /** Server types that the operator registers: names, addresses, and the check of an entry against the fetched JSON Schema. */
-import { Ajv, type AnySchemaObject, type ErrorObject, type ValidateFunction } from 'ajv';
-import addFormats from 'ajv-formats';
-import { Ajv2019 } from 'ajv/dist/2019.js';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { AnySchemaObject, ErrorObject, ValidateFunction } from 'ajv';
 import type { Diagnostics } from '../diagnostics.ts';
 import { type Scope, spell, writtenPath } from '../dialect.ts';
 import type { SchemaFetcher } from './schema-fetcher.ts';
@@ -91,6 +88,8 @@ export function createTypeChecker(
   async function compile(type: string, address: string): Promise<ValidateFunction | undefined> {
     try {
       const schema = await load(address);
+      // Only now: few configurations have types of their own.
+      const { ajvFor } = await import('./schema-compiler.ts');
       return await ajvFor(schema, load).compileAsync(schema);
     } catch (cause) {
       // The reason may quote the address, which may come from the environment.
@@ -134,24 +133,6 @@ function parseSchema(text: string, address: string): unknown {
   } catch (cause) {
     throw new Error(`'${address}' does not hold JSON`, { cause });
   }
-}
-
-function ajvFor(schema: AnySchemaObject, load: (address: string) => Promise<AnySchemaObject>): Ajv {
-  const options = { allErrors: true, strict: false, validateFormats: true, loadSchema: load, logger: false } as const;
-  const dialect =
-    typeof schema['$schema'] === 'string'
-      ? schema['$schema'].replace(/#$/, '')
-      : 'https://json-schema.org/draft/2020-12/schema';
-  const ajv = /draft-07/.test(dialect)
-    ? new Ajv(options)
-    : /2019-09/.test(dialect)
-      ? new Ajv2019(options)
-      : /2020-12/.test(dialect)
-        ? new Ajv2020(options)
-        : undefined;
-  if (ajv === undefined) throw new Error(`it is written for '${dialect}'; draft 7, 2019-09 and 2020-12 are supported`);
-  addFormats.default(ajv);
-  return ajv;
 }
 
 /** The entry in the spelling of JSON, which is what schemas are written for, whatever the dialect of the text. */
