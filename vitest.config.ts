@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const shared = { testTimeout: 60_000, hookTimeout: 120_000 };
@@ -8,6 +9,8 @@ const WITHOUT_FAST_PATH = { MCP_GATEWAY_FAST_PATH: 'off' };
 export default defineConfig({
   test: {
     globalSetup: ['test/rig/global-setup.ts'],
+    // Most tests wait for processes and containers: more of them than processors run side by side.
+    maxWorkers: Math.max(4, availableParallelism()),
     projects: [
       {
         test: {
