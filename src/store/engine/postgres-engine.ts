@@ -67,7 +67,7 @@ export async function openPostgres(url: string): Promise<Engine> {
   };
 }
 
-/** Begins once more on another connection when the first one turns out to be dead: nothing has been done on it. */
+/** Begins once more on another connection when one turns out to be dead: nothing has been done on it. The others may be dead as well. */
 async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>, durability: 'lazy' | undefined): Promise<T> {
   let begun = false;
   const transaction = async (): Promise<T> =>
@@ -79,12 +79,25 @@ async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>, durability: 'la
         begun = true;
         return work(tx);
       });
-  try {
-    return await transaction();
-  } catch (error) {
-    if (begun) throw error;
-    return transaction();
+  for (let connections = MAX_CONNECTIONS; ; connections--) {
+    try {
+      return await transaction();
+    } catch (error) {
+      if (begun || connections === 0 || !isBroken(error)) throw error;
+    }
   }
+}
+
+/** A connection that the pool held had ended: by the server's word, or without one. */
+function isBroken(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? error.code : undefined;
+  return (
+    code === '57P01' ||
+    code === 'ECONNRESET' ||
+    code === 'EPIPE' ||
+    error.message.startsWith('Connection terminated unexpectedly')
+  );
 }
 
 /** For this transaction only, so that it works behind a pooler of transactions, too. */
