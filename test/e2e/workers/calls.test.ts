@@ -34,6 +34,19 @@ afterAll(async () => {
   await legacy[Symbol.asyncDispose]();
 });
 
+/** The id of a new session of the server `legacy`. */
+async function openSession(): Promise<string> {
+  const { one } = lines;
+  const opened = await one.legacy('/mcp/legacy', {
+    id: 0,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'crew', version: '1' } },
+  });
+  const session = String(opened.headers['mcp-session-id']);
+  await one.legacy('/mcp/legacy', { method: 'notifications/initialized' }, session);
+  return session;
+}
+
 describe('calls of the modern era', () => {
   it('are answered by both processes, each with a conversation of its own with the server', async () => {
     const answers = await Promise.all(
@@ -103,13 +116,7 @@ describe('calls of the modern era', () => {
 
 describe('sessions', () => {
   it('are found by every connection, whichever process it reaches', async () => {
-    const { one: first } = lines;
-    const opened = await first.legacy('/mcp/legacy', {
-      id: 0,
-      method: 'initialize',
-      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'crew', version: '1' } },
-    });
-    const session = String(opened.headers['mcp-session-id']);
+    const session = await openSession();
     const answers = await Promise.all(
       lines.all.map((line, index) =>
         line.legacy(
@@ -133,13 +140,7 @@ describe('sessions', () => {
   it('have their calls cancelled from another connection', async () => {
     const { one: first } = lines;
     const others = lines.all.slice(1, 13);
-    const opened = await first.legacy('/mcp/legacy', {
-      id: 0,
-      method: 'initialize',
-      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'crew', version: '1' } },
-    });
-    const session = String(opened.headers['mcp-session-id']);
-    await first.legacy('/mcp/legacy', { method: 'notifications/initialized' }, session);
+    const session = await openSession();
     for (const [index, line] of others.entries()) {
       const id = `slow-${index}`;
       const slow = first.legacy(
@@ -212,14 +213,7 @@ describe.skipIf(dockerMissing())('containers', () => {
 
 describe('streams', () => {
   it('of a session stay open through a worker, and carry what concerns it', async () => {
-    const { one: first } = lines;
-    const opened = await first.legacy('/mcp/legacy', {
-      id: 0,
-      method: 'initialize',
-      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'crew', version: '1' } },
-    });
-    const session = String(opened.headers['mcp-session-id']);
-    await first.legacy('/mcp/legacy', { method: 'notifications/initialized' }, session);
+    const session = await openSession();
     const { hostname, port, host } = new URL(gateway.origin);
     const sockets = Array.from({ length: 8 }, () => {
       const socket = connect(Number(port), hostname);
