@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, it, vi } from 'vitest';
@@ -102,6 +103,20 @@ describe.skipIf(postgresMissing())('PostgreSQL (PostgreSQL)', () => {
     await vi.waitFor(() => expect(heard.mock.calls).toEqual([[1], [2]]), { timeout: 20_000 });
     expect(await store.gateways()).toHaveLength(2);
     expect(await store.verifyAudit()).toMatchObject({ ok: true, lines: 2 });
+  });
+
+  it('that loses the connection of a transaction between two statements fails that transaction alone', async () => {
+    await using server = await startPostgres();
+    await using engine = await openPostgres(server.url(await createDatabase(server)));
+    const lost = engine.transact(async (tx) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+      await querySql(server.url('postgres'), `select pg_terminate_backend(${rows[0]?.pid})`);
+      // For the word of it to arrive while no statement waits.
+      await pause(200);
+      await sql`select 1`.execute(tx);
+    });
+    await expect(lost).rejects.toThrow(/terminat|not queryable/i);
+    expect((await sql`select 1`.execute(engine.read)).rows).toHaveLength(1);
   });
 
   it('puts on the disk what it acknowledges, also where the server does not by default', async () => {

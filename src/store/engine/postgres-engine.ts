@@ -35,6 +35,8 @@ export async function openPostgres(url: string): Promise<Engine> {
   const pool = new pg.Pool({ ...connection, max: MAX_CONNECTIONS });
   // A connection that breaks while nobody uses it: the pool makes another one when it is needed.
   pool.on('error', () => undefined);
+  // One that breaks between two statements of a transaction: the next statement says so. Without a listener it would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(SCHEMA);
   try {
     await checkServer(db);
