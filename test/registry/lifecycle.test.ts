@@ -4,6 +4,7 @@ import { type Answered, type ManagedGateway, startManaged } from '../rig/managed
 import { createPki, type Pki } from '../rig/pki.ts';
 import { startHttpFixture, startSseFixture } from '../rig/servers.ts';
 import { type EmbeddedStore, openTemporaryStore } from '../rig/store.ts';
+import { startStrictServer } from '../tls/strict-server.ts';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -265,6 +266,37 @@ describe('the words of ContextForge', () => {
     }
   });
 
+  it('a change of one certificate field leaves the others, and auth_type none takes the credentials away', async () => {
+    const { cert, key } = pki.issue('Flat');
+    const async = { prefer: 'respond-async' };
+    const own = {
+      name,
+      url: 'https://localhost:9/mcp',
+      ca_certificate: pki.ca.cert,
+      client_cert: cert,
+      client_key: key,
+    };
+    const credentials = { auth_type: 'bearer', auth_token: 'of-the-server' };
+    const made = await gateway.call('POST', '/gateways', { ...own, ...credentials }, async);
+    expect(made).toMatchObject({ status: 202, body: { headers: { Authorization: '*****' } } });
+    const other = pki.issue('Other flat');
+    const change = { client_cert: other.cert, client_key: other.key, auth_type: 'none' };
+    const changed = await gateway.call('PUT', pathOf(made), change, async);
+    expect(changed.status, JSON.stringify(changed.body)).toBe(202);
+    expect(changed.body['tls']).toEqual({ ca: pki.ca.cert, cert: other.cert, key: other.key });
+    expect(changed.body).not.toHaveProperty('headers');
+    const without = await gateway.call('PUT', pathOf(made), { client_cert: null, client_key: null }, async);
+    expect(without.body['tls']).toEqual({ ca: pki.ca.cert });
+    const nothing = await gateway.call('PUT', pathOf(made), { ca_certificate: null }, async);
+    expect(nothing.body).not.toHaveProperty('tls');
+    await gateway.call('DELETE', pathOf(made));
+  });
+
+  it.each(['constructor', 'toString', 'tlsChange'])('know no field "%s"', async (field) => {
+    const body = JSON.parse(`{"url": "http://127.0.0.1:9/mcp", "${field}": {"x": 1}}`) as Json;
+    expect(await register(body)).toMatchObject({ status: 422, body: { errors: [{ pointer: `/${field}` }] } });
+  });
+
   it('a key in the query is sent with every request, and headers of clients that are let through', async () => {
     await using server = await startHttpFixture();
     const created = await gateway.call('POST', '/gateways', {
@@ -379,6 +411,32 @@ describe('trying the way', () => {
       body: { ok: true, failure: null, transport: 'streamable-http', era: 'legacy', counts: { prompts: 5 } },
     });
     expect(await names()).not.toContain('test');
+  });
+
+  it('shows the chain of a server that insists on a certificate, also when it has refused', async () => {
+    const own = pki.issue('localhost', { file: `trial-${name}`, san: 'DNS:localhost' });
+    const client = pki.issue('Client', { file: `trial-client-${name}` });
+    await using strict = await startStrictServer({ ...own, ca: pki.ca.cert });
+    const url = `${strict.origin}/mcp`;
+    const trusted = { ca: pki.ca.cert };
+    const good = await gateway.call('POST', '/gateways/test', {
+      url,
+      tls: { ...trusted, cert: client.cert, key: client.key },
+    });
+    expect(good).toMatchObject({
+      status: 200,
+      body: {
+        ok: true,
+        protocolVersion: expect.any(String),
+        capabilities: { tools: expect.anything() },
+        timings: { connectMs: expect.any(Number), discoverMs: expect.any(Number) },
+        certificates: [{ names: ['DNS:localhost'], serialNumber: own.serial }, { serialNumber: pki.ca.serial }],
+      },
+    });
+    const bare = await gateway.call('POST', '/gateways/test', { url, tls: trusted });
+    expect(bare.body).toMatchObject({ ok: false, failure: { reason: 'tls' } });
+    const stranger = await gateway.call('POST', '/gateways/test', { url });
+    expect(stranger.body).toMatchObject({ ok: false, failure: { reason: 'tls' }, counts: null });
   });
 });
 
