@@ -1,7 +1,6 @@
 /** How objects stand in the audit log, whichever route changes them: what they are called there, and what of them is shown. Never with a secret. */
 import type { ItemKind, ItemOverride } from '../config/registration.ts';
 import type {
-  MembershipRecord,
   ObjectReference,
   RoleBindingRecord,
   RoleRecord,
@@ -36,10 +35,6 @@ export function teamReference({ id, name }: TeamRecord): ObjectReference {
 
 export function teamContent({ name, description, version }: TeamRecord): object {
   return { name, description, version };
-}
-
-export function memberContent({ team, user, role }: MembershipRecord): object {
-  return { team, user, role };
 }
 
 export function virtualServerReference({ id, name }: VirtualServerRecord): ObjectReference {
