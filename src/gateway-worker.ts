@@ -158,6 +158,7 @@ class Worker implements AsyncDisposable {
       links: new SseLinks(),
       // The owner denies it once more, and writes it down: the audit log has one writer.
       recordDenial: async () => undefined,
+      recordStranger: async () => undefined,
       leaves: true,
       bodies: new BodyBudget(),
       draining: () => state.draining,
