@@ -157,7 +157,10 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
     generatorShare: result.cpu / result.seconds,
     otherShare: result.cpu / result.seconds + share(upstream.total),
     upstreamShare: share(upstream.total),
-    foreign: Math.max(0, machine / result.seconds - share(sumOf([tested, helpers, upstream, bench])) - result.cpu / result.seconds),
+    foreign: Math.max(
+      0,
+      machine / result.seconds - share(sumOf([tested, helpers, upstream, bench])) - result.cpu / result.seconds,
+    ),
   };
   for (const [key, value] of Object.entries(figure)) if (value !== undefined) (figures[key] ??= []).push(value);
 }
