@@ -53,7 +53,7 @@ export function requireTasks(capabilities: JsonObject): void {
  */
 export function sealTaskId(
   sealer: Sealer,
-  { principal, server, asked }: { readonly principal: string; readonly server: string; readonly asked: Message },
+  task: TaskOrigin,
   answer: Message,
 ): string | undefined {
   const result = resultText(answer);
@@ -61,9 +61,20 @@ export function sealTaskId(
   if (result === undefined || !isObject(value) || typeof value['taskId'] !== 'string') return result;
   const span = findSpan(result, ['taskId']);
   if (span === undefined) return result;
-  const original = JSON.parse(sliceSpan(result, span)) as string;
+  return splice(result, [{ span, text: sealedTaskId(sealer, task, sliceSpan(result, span)) }]);
+}
+
+/** Whose task it is, and in which request it came. */
+export interface TaskOrigin {
+  readonly principal: string;
+  readonly server: string;
+  readonly asked: Message;
+}
+
+/** The unified id for the id of a task; both are JSON strings. */
+export function sealedTaskId(sealer: Sealer, { principal, server, asked }: TaskOrigin, original: string): string {
   const given = isTaskMethod(asked.method) ? paramsOf(asked)['taskId'] : undefined;
-  const sealed =
-    typeof given === 'string' ? given : sealer.seal([server, original], { purpose: PURPOSE, principal }, LIFETIME_MS);
-  return splice(result, [{ span, text: JSON.stringify(sealed) }]);
+  if (typeof given === 'string') return JSON.stringify(given);
+  const id = JSON.parse(original) as string;
+  return JSON.stringify(sealer.seal([server, id], { purpose: PURPOSE, principal }, LIFETIME_MS));
 }
