@@ -1,4 +1,5 @@
 /** A worker: a process beside the gateway that serves the same port. Started by the gateway, never by hand. */
+import { countAllMemoryTogether } from './shared/collector.ts';
 
 // Whoever signals the whole group means the gateway: it tells its workers in good order.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
@@ -8,5 +9,6 @@ if (process.send === undefined) {
 }
 process.title = 'gatehouse: worker';
 
+countAllMemoryTogether();
 const { runWorker } = await import('./gateway-worker.ts');
 runWorker();
