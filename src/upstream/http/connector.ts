@@ -7,7 +7,6 @@ import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
 import type { UpstreamConnectOptions, UpstreamGeneration, UpstreamIdentity } from '../../tls/upstream-identity.ts';
 import { bodyOfStream, type AnswerBody } from './answer-body.ts';
 import { CallClient } from './calls/call-client.ts';
-import { SocketReader } from './calls/socket-reader.ts';
 
 export interface ConnectorOptions {
   /** For name lookup, TCP and TLS together. */
@@ -195,23 +194,18 @@ export class Connector implements AsyncDisposable {
 
   #clientFor({ hostname, host, protocol, port }: URL, generation: UpstreamGeneration | undefined): CallClient {
     const { connectTimeoutMs: timeoutMs, guard, onConnect } = this.#options;
-    const way = { timeoutMs, tls: generation?.connect, guard, onConnect };
-    const connect = connectWith(way);
+    const connect = connectWith({ timeoutMs, tls: generation?.connect, guard, onConnect });
     const defaultPort = protocol === 'https:' ? '443' : '80';
     return new CallClient({
       host,
-      connect: (done) => {
-        // TLS delivers what it has decrypted, in records of 16 KiB at most.
-        const reader = protocol === 'https:' ? undefined : new SocketReader();
-        const open = reader === undefined ? connect : connectWith({ ...way, reader });
-        open(
+      connect: (done) =>
+        connect(
           { hostname: unbracketed(hostname), host, protocol, port: port === '' ? defaultPort : port },
           (...result) => {
             const [error, socket] = result;
-            done(error, socket, reader);
+            done(error, socket);
           },
-        );
-      },
+        ),
       maxConnections: MAX_CONNECTIONS,
       maxWaiting: MAX_WAITING_CALLS,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
@@ -309,16 +303,14 @@ interface Way {
   readonly tls: UpstreamConnectOptions | undefined;
   readonly guard: AddressGuard | undefined;
   readonly onConnect: ConnectorOptions['onConnect'];
-  /** For one connection, which it reads. */
-  readonly reader?: SocketReader;
 }
 
 function configuredProxies(env: NodeJS.ProcessEnv): readonly string[] {
   return ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].flatMap((name) => env[name]?.toLowerCase() || []);
 }
 
-function connectWith({ timeoutMs, tls, guard, onConnect, reader }: Way): buildConnector.connector {
-  const settings = { ...tls, timeout: timeoutMs, allowH2: false, ...(reader && { onread: reader.onread }) };
+function connectWith({ timeoutMs, tls, guard, onConnect }: Way): buildConnector.connector {
+  const settings = { ...tls, timeout: timeoutMs, allowH2: false };
   const connect = buildConnector(settings);
   /** By port: an allowed place may be one port of a host. */
   const guarded = new Map<number, buildConnector.connector>();

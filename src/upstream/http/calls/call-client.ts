@@ -8,7 +8,6 @@ import {
   type ConnectionOwner,
   type ReplyHandler,
 } from './call-connection.ts';
-import type { SocketReader } from './socket-reader.ts';
 
 export interface CallRequest {
   readonly path: string;
@@ -25,8 +24,8 @@ export interface CallRequest {
 export interface CallClientOptions {
   /** Of the server, for the Host header. */
   readonly host: string;
-  /** Opens a connection; `done` is called once, with the reader that the socket was opened with, if it was. */
-  readonly connect: (done: (error: Error | null, socket: Socket | null, reader?: SocketReader) => void) => void;
+  /** Opens a connection; `done` is called once. */
+  readonly connect: (done: (error: Error | null, socket: Socket | null) => void) => void;
   readonly maxConnections: number;
   /** Calls beyond are refused at once. */
   readonly maxWaiting: number;
@@ -182,7 +181,7 @@ export class CallClient implements ConnectionOwner {
       taken?.handler.onError(taken.signal.reason);
     };
     call.signal.addEventListener('abort', onAbort, { once: true });
-    this.#options.connect((error, socket, reader) => {
+    this.#options.connect((error, socket) => {
       this.#opening--;
       const first = waiting;
       waiting = undefined;
@@ -192,7 +191,7 @@ export class CallClient implements ConnectionOwner {
         this.#openFor(this.#next());
         return;
       }
-      const connection = new CallConnection(socket, this, reader);
+      const connection = new CallConnection(socket, this);
       this.#connections.add(connection);
       if (this.#destroyed) {
         const reason = new ConnectionEndedError(0);

@@ -4,7 +4,6 @@ import type { CancelSignal } from '../../../shared/cancellation.ts';
 import type { AnswerBody } from '../answer-body.ts';
 import { ReplyBody, type BodySource } from './reply-body.ts';
 import { ReplyParser, type ReplyHead } from './reply-parser.ts';
-import type { SocketReader } from './socket-reader.ts';
 
 export interface Call {
   /** Request line and headers with the empty line after them, one character for each byte. */
@@ -84,8 +83,7 @@ export class CallConnection implements BodySource {
   keepForMs: number | undefined;
   readonly #onAbort = (): void => this.#fail(this.#call?.signal.reason);
 
-  /** `reader` is the one that the socket was opened with, if it was. */
-  constructor(socket: Socket, owner: ConnectionOwner, reader?: SocketReader) {
+  constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
     this.#owner = owner;
     this.#parser = new ReplyParser({
@@ -94,9 +92,7 @@ export class CallConnection implements BodySource {
       onEnd: () => this.#complete(),
     });
     socket.setNoDelay(true);
-    const onPiece = (chunk: Buffer): void => this.#receive(chunk);
-    if (reader === undefined) socket.on('data', onPiece);
-    else reader.onPiece = onPiece;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => (this.#failure ??= error));
     // The reason of an end may still be on its way when the end itself is told: only `close` knows it.
     socket.once('close', () => this.#closed());
