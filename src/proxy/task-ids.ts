@@ -51,11 +51,7 @@ export function requireTasks(capabilities: JsonObject): void {
  * The raw text of a result whose task, if it names one, has its unified id: the one that the client asked with, or a
  * new one.
  */
-export function sealTaskId(
-  sealer: Sealer,
-  task: TaskOrigin,
-  answer: Message,
-): string | undefined {
+export function sealTaskId(sealer: Sealer, task: TaskOrigin, answer: Message): string | undefined {
   const result = resultText(answer);
   const value = answer.value['result'];
   if (result === undefined || !isObject(value) || typeof value['taskId'] !== 'string') return result;

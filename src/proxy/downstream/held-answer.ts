@@ -13,6 +13,7 @@ const NO_MEMBERS: ReadonlyMap<string, Span> = new Map();
 export class HeldAnswer implements AnswerTaker, AnswerSink {
   readonly #scanner = outlineScanner(SERVER_LIMITS);
   #pieces: Buffer[] = [];
+  #whole = false;
   onReady: () => void = () => undefined;
   onGone: () => void = () => undefined;
 
@@ -30,10 +31,11 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   end(last: string): void {
     this.write(Buffer.from(last));
     this.#scanner.end();
+    this.#whole = true;
   }
 
   cut(): void {
-    this.#pieces = [];
+    if (!this.#whole) this.#pieces = [];
   }
 
   /** All of it, under the id of the client. */
