@@ -29,7 +29,7 @@ function answering(result: string): void {
   };
 }
 
-async function gatewayWith(part: object): Promise<RunningGateway> {
+async function gatewayWith(part: Readonly<Record<string, unknown>>): Promise<RunningGateway> {
   const mcpServers = { web: { type: 'http', url: server.url }, other: { type: 'http', url: server.url } };
   return stack.use(await startGateway({ config: { mcpServers, gateway: part } }));
 }
