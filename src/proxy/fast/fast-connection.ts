@@ -1,6 +1,7 @@
 /** One client connection on the fast path: strict requests are answered here, and with the first byte of anything else it becomes Node's. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { giveBack } from '../../shared/give-back.ts';
 import type { WholeRequest } from '../post-request.ts';
 import { mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
@@ -166,6 +167,7 @@ export class FastConnection implements ResponseOwner {
     const [first = EMPTY, ...others] = this.#pieces;
     if (others.length === 0) return first;
     const bytes = Buffer.concat(this.#pieces, this.#pendingBytes);
+    this.#pieces.forEach(giveBack);
     this.#pieces = [bytes];
     return bytes;
   }
