@@ -12,6 +12,8 @@ export interface Edit {
   readonly text: string;
 }
 
+/** Members of most messages, and of their params. */
+const USUAL_NAMES = new Set(['jsonrpc', 'id', 'method', 'params', 'name', 'arguments', '_meta', 'uri', 'result', 'error']);
 /** Its own lower case. */
 const PLAIN_NAME = /^[a-z_]*$/;
 
@@ -28,6 +30,8 @@ const CLOSE_ARRAY = 0x5d;
  * the last one) would see another message than the one that was checked.
  */
 export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
+  // No two of them are the same, and so they are when each is its own lower case.
+  if (allPlain(members)) return;
   const seen = new Set<string>();
   for (const key of members.keys()) {
     // U+017F is an s to Go; the Kelvin sign becomes a k by itself.
@@ -39,6 +43,11 @@ export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
   }
 }
 
+function allPlain(members: ReadonlyMap<string, Span>): boolean {
+  for (const name of members.keys()) if (!USUAL_NAMES.has(name) && !PLAIN_NAME.test(name)) return false;
+  return true;
+}
+
 /**
  * The values of the members of the object that begins at `start`, in the order of the text.
  * The text must be valid JSON (it was parsed before). Throws `invalid_request` when an object names a member twice:
@@ -46,24 +55,39 @@ export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
  */
 export function scanObject(text: string, start = 0): Map<string, Span> {
   const members = new Map<string, Span>();
+  scanInto(members, text, start);
+  return members;
+}
+
+/** The same, and for the member `params` its own members, where that is an object: the text is gone through once. */
+export function scanWithParams(text: string): { readonly members: Map<string, Span>; readonly params: Map<string, Span> } {
+  const members = new Map<string, Span>();
+  const params = new Map<string, Span>();
+  scanInto(members, text, 0, params);
+  return { members, params };
+}
+
+/** Where the object ends; where `start` is, without spaces, when there is none. */
+function scanInto(members: Map<string, Span>, text: string, start: number, params?: Map<string, Span>): number {
   let at = skipSpace(text, start);
-  if (text.charCodeAt(at) !== OPEN_OBJECT) return members;
+  if (text.charCodeAt(at) !== OPEN_OBJECT) return at;
   at = skipSpace(text, at + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
     const raw = text.slice(at + 1, keyEnd - 1);
     const key = raw.includes('\\') ? (JSON.parse(text.slice(at, keyEnd)) as string) : raw;
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const valueEnd = skipValue(text, valueStart);
     if (members.has(key)) {
       throw new GatewayError('invalid_request', `The member "${key}" stands twice in one object.`);
     }
+    const isObjectOfParams = params !== undefined && key === 'params' && text.charCodeAt(valueStart) === OPEN_OBJECT;
+    const valueEnd = isObjectOfParams ? scanInto(params, text, valueStart) : skipValue(text, valueStart);
     members.set(key, { start: valueStart, end: valueEnd });
     at = skipSpace(text, valueEnd);
     if (text.charCodeAt(at) !== COMMA) break;
     at = skipSpace(text, at + 1);
   }
-  return members;
+  return at + 1;
 }
 
 /** The elements of the array that begins at `start`. The text must be valid JSON. */

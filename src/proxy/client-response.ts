@@ -12,6 +12,8 @@ export interface ClientResponse {
   readonly socket: Socket | null;
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
   flushHeaders(): void;
+  /** Where there is a quicker way for the usual answer: the same bytes as `writeHead` with the headers of `respondJson`, and `end`. */
+  answerJson?(status: number, requestId: string, text: string): void;
   /** False = wait for `drain`. What is given as bytes must not be changed before `onWritten` is called. */
   write(data: string | Buffer, onWritten?: () => void): boolean;
   end(text?: string): unknown;

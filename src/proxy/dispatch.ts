@@ -11,6 +11,7 @@ import {
   type Message,
 } from '../mcp/message.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
+import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { CallOptions } from '../upstream/upstream.ts';
@@ -53,7 +54,7 @@ async function forward(exchange: Exchange, found: Target): Promise<string | unde
   } catch (error) {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
     if (!(error instanceof GatewayError) || error.code !== 'server_session_lost') throw error;
-    text = await callOnce(exchange, target);
+    text = await unlessAborted(callOnce(exchange, target), exchange.abort);
   }
   if (text === undefined || (guards.length === 0 && exchange.route.kind === 'server')) return text;
   const guarded = await guardResponse(exchange, target, text);
@@ -69,6 +70,7 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string | un
     (await (session === undefined ? pool.shared() : pool.for(session)));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
   const options = callOptions(exchange, pool);
+  exchange.notes.sent = true;
   const answer = await upstream.call(
     message,
     isUnread(exchange, pool) ? { ...options, passTo: exchange.reply } : options,
