@@ -1,4 +1,4 @@
-/** The steps of `seed.ts`, inside namespaces of their own. Ends with status 1 unless every step does what the report expects. */
+/** The steps of `seed.ts`, inside namespaces of their own. Prints a SeedResult. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { startPostgres } from '../../scripts/setup/postgres.ts';
 import { newKeyText } from '../../src/store/secrets/key-ring.ts';
 import { runMain } from '../../test/rig/gateway-process.ts';
 import { startStrictServer } from '../../test/tls/strict-server.ts';
+import type { SeedResult } from './seed.ts';
 
 const CERTS = '/tmp/certs';
 const DATA = '/tmp/certs/data';
@@ -14,6 +15,8 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const STEPS = new URL('../tls/', import.meta.url);
 
 type Env = Readonly<Record<string, string>>;
+
+const rows: [string, string][] = [];
 
 mkdirSync(CERTS, { recursive: true });
 execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', CERTS]);
@@ -35,6 +38,8 @@ async function prove(title: string, env: Env): Promise<boolean> {
   const token = execFileSync(process.execPath, [MAIN, 'token', 'create', ...user], {
     env: { ...process.env, ...env },
     encoding: 'utf8',
+    // What it says of the new token is for people.
+    stdio: ['ignore', 'pipe', 'ignore'],
   }).trim();
   const tls = ['--tls-cert', `${CERTS}/server.crt`, '--tls-key', `${CERTS}/server.key`];
   await using gateway = runMain(['serve', '--listen', '127.0.0.1:8443', ...tls], '', env);
@@ -47,7 +52,8 @@ async function prove(title: string, env: Env): Promise<boolean> {
   };
   const { state = 'NOT REGISTERED', health = '' } = registered.status ?? {};
   const names = listed.result?.tools.map(({ name }) => name) ?? [];
-  console.log(`${title}: step 1.3 ${state} ${health}; step 1.4 ${names.length === 0 ? 'FAILED' : names.join(', ')}`);
+  rows.push([`${title}: step 1.3, the server`, `${state}, ${health}`]);
+  rows.push([`${title}: step 1.4, \`tools/list\``, names.length === 0 ? 'FAILED' : names.join(', ')]);
   return health === 'healthy' && names.includes('mtls-test-server___echo');
 }
 
@@ -59,5 +65,6 @@ await using postgres = await startPostgres();
 const key = { MCP_GATEWAY_SECRET_KEY: newKeyText() };
 const shared = await prove('PostgreSQL', { DATABASE_URL: postgres.url('postgres'), ...key });
 const peers = new Set([...upstream.seen.values()].flatMap((counts) => [...counts.keys()]));
-console.log(`client certificates that the server has seen: ${[...peers].join(', ')}`);
-process.exitCode = embedded && shared && [...peers].every((peer) => peer.startsWith('Client ')) ? 0 : 1;
+rows.push(['client certificates that the server has seen', [...peers].join(', ')]);
+const ok = embedded && shared && [...peers].every((peer) => peer.startsWith('Client '));
+console.log(JSON.stringify({ ok, rows } satisfies SeedResult));

@@ -7,7 +7,8 @@ import { badMaterials, put } from '../../test/tls/bad-material.ts';
 import { servedSerial } from '../../test/tls/served-certificate.ts';
 import { startStrictServer } from '../../test/tls/strict-server.ts';
 import { startTlsGateway } from '../../test/tls/tls-gateway.ts';
-import { keepProof } from './report.ts';
+import { keepProof } from '../report/proof-page.ts';
+import { TLS_PROOFS } from './page.ts';
 
 const ROTATIONS = Number(process.env['PROOF_ROTATIONS'] ?? 100);
 const GAP_MS = 50;
@@ -81,7 +82,7 @@ export async function proveBadMaterial(): Promise<void> {
   const status = (await (await gateway.request('/status')).json()) as {
     reloads: { succeeded: number; failed: number };
   };
-  await keepProof('5-bad-material', {
+  await keepProof(TLS_PROOFS, '5-bad-material', {
     title: `${materials.length} kinds of bad material, and ${ROTATIONS} replacements seen half done`,
     how: `Each kind is put in the place of the live pair, followed by SIGHUP; then a new connection is made and a request sent. After that certificate and key are replaced ${GAP_MS} ms apart, with a signal after each and the files watched, while new connections are made without a pause.`,
     rows: [

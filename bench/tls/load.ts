@@ -9,7 +9,8 @@ import { servedSerial } from '../../test/tls/served-certificate.ts';
 import { startStrictServer } from '../../test/tls/strict-server.ts';
 import { startTlsGateway, type TlsGateway } from '../../test/tls/tls-gateway.ts';
 import { milliseconds } from './figures.ts';
-import { keepProof } from './report.ts';
+import { keepProof } from '../report/proof-page.ts';
+import { TLS_PROOFS } from './page.ts';
 
 const CONNECTIONS = 64;
 const SECONDS = Number(process.env['PROOF_SECONDS'] ?? 60);
@@ -69,7 +70,7 @@ export async function proveLoad(): Promise<void> {
   const peers = [...(upstream.seen.get('POST /mcp')?.keys() ?? [])];
   const failures = faults(first) + faults(rotated) + faults(last);
   const baseline = (first.p99 + last.p99) / 2;
-  await keepProof('4-load', {
+  await keepProof(TLS_PROOFS, '4-load', {
     title: `${CONNECTIONS} connections of full load for ${SECONDS} s, with a rotation each second`,
     how: 'wrk, one tool call after the other on each connection, over TLS to the gateway and over mTLS to the server. Each second the pair of the listener and the client pair for the server are both replaced, followed by SIGHUP. Without rotation: half as long before, half as long after.',
     rows: [

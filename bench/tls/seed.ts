@@ -6,7 +6,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { keepProof, type Proof } from './report.ts';
+import { keepProof, type Proof } from '../report/proof-page.ts';
+import { TLS_PROOFS } from './page.ts';
 
 const INSIDE = fileURLToPath(new URL('seed-inside.ts', import.meta.url));
 
@@ -23,12 +24,12 @@ export async function proveSeed(): Promise<void> {
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   await once(child, 'close');
   const result = JSON.parse(output) as SeedResult;
-  await keepProof('1-net-01', {
+  await keepProof(TLS_PROOFS, '1-net-01', {
     title: 'NET-01 as reported: a server that insists on a client certificate',
-    how: 'Certificates by the commands of the report (CN=localhost, no SAN), the server on port 9000 with CERT_REQUIRED, the gateway on 8443. The server is registered by configuration, in the words of the request of the report (`tls_config` with `ca_cert`, `client_cert`, `client_key`), under its own name and as `http`, which is the path of its step 1.4.',
+    how: 'Certificates by the commands of the report (CN=localhost, no SAN), the server on port 9000 with CERT_REQUIRED, the gateway on 8443. The server is registered by configuration, in the words of the request of the report (`tls_config` with `ca_cert`, `client_cert`, `client_key`), under its own name and as `http`, which is the path of its step 1.4. Registered over the API, on both stores: [registered servers](registry-proofs.md).',
     rows: result.net01,
   });
-  await keepProof('2-net-02', {
+  await keepProof(TLS_PROOFS, '2-net-02', {
     title: 'NET-02 as reported: rotation by SIGHUP',
     how: 'The monitor loop of the report (a curl each half second) runs while its commands make a new certificate, copy it over the old one and send `kill -HUP $(pgrep -f mcpgateway)`, twenty times.',
     rows: result.net02,

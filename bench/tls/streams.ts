@@ -7,7 +7,8 @@ import { servedSerial } from '../../test/tls/served-certificate.ts';
 import { startStrictServer } from '../../test/tls/strict-server.ts';
 import { startTlsGateway } from '../../test/tls/tls-gateway.ts';
 import { milliseconds, percentile } from './figures.ts';
-import { keepProof } from './report.ts';
+import { keepProof } from '../report/proof-page.ts';
+import { TLS_PROOFS } from './page.ts';
 
 const SSE = Number(process.env['PROOF_SSE'] ?? 10_000);
 const WEB_SOCKETS = Number(process.env['PROOF_WEBSOCKETS'] ?? 200);
@@ -82,7 +83,7 @@ export async function proveStreams(): Promise<void> {
   const dropped = listening.filter((one) => one.dropped).length;
   const missed = listening.reduce((sum, { missed: gaps, last }) => sum + gaps + (seq - 1 - (last ?? -1)), 0);
   for (const one of listening) one.close();
-  await keepProof('3-streams', {
+  await keepProof(TLS_PROOFS, '3-streams', {
     title: `${SSE.toLocaleString('en')} SSE streams and ${WEB_SOCKETS} WebSockets across ${SIGNALS} rotations`,
     how: `An event for every listener each ${EVENT_MS / 1000} s, numbered by a server behind mTLS. Two certificates alternate: files replaced, SIGHUP, and the certificate that a new connection gets is compared. A reload takes at least 100 ms, because files are believed only when two reads that far apart agree.`,
     rows: [

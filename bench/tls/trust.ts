@@ -9,7 +9,8 @@ import { reconnect, ticketFor } from '../../test/tls/session-ticket.ts';
 import { startStrictServer } from '../../test/tls/strict-server.ts';
 import { startTlsGateway } from '../../test/tls/tls-gateway.ts';
 import { milliseconds } from './figures.ts';
-import { keepProof } from './report.ts';
+import { keepProof } from '../report/proof-page.ts';
+import { TLS_PROOFS } from './page.ts';
 
 const OLD = Number(process.env['PROOF_OLD'] ?? 50);
 const KEPT = Number(process.env['PROOF_KEPT'] ?? 950);
@@ -71,7 +72,7 @@ export async function proveTrust(): Promise<void> {
   const open = old.filter(({ dropped }) => !dropped).length;
   const lost = kept.filter(({ dropped, last }) => dropped || last !== 1).length;
   for (const one of [...old, ...kept]) one.close();
-  await keepProof('6-trust', {
+  await keepProof(TLS_PROOFS, '6-trust', {
     title: 'The authority of client certificates is replaced',
     how: `Client certificates are required; two authorities are trusted. ${old.length} streams and WebSockets of clients of the one, ${kept.length} of the other. Then the file holds only the other, followed by SIGHUP.`,
     rows: [

@@ -23,21 +23,25 @@ interface Watched {
 }
 
 const LONGEST_EVENT_BYTES = 4096;
+const TERM_MS = 600_000;
 
 /**
- * Runs one `docker events` while a container is watched. A gateway that is killed leaves it without a reader, and the
- * end of the last container, which it reports, ends it. Where it fails, or the engine is podman, whose command ends
- * together with the container, nobody is told and the end of the engine's command has to do.
+ * Runs one `docker events` while a container is watched, for a term at a time: a gateway that is killed leaves it
+ * without a reader, and it ends with the next event or with its term. The next one begins where it has ended. Where it
+ * fails, or the engine is podman, whose command ends together with the container, nobody is told and the end of the
+ * engine's command has to do.
  */
 export class DeathWatch {
   readonly #engine: Engine;
   readonly #instanceId: string;
+  readonly #termMs: number;
   readonly #watched = new Map<string, Watched>();
   #events: ChildProcess | undefined;
 
-  constructor(engine: Engine, instanceId: string) {
+  constructor(engine: Engine, instanceId: string, termMs = TERM_MS) {
     this.#engine = engine;
     this.#instanceId = instanceId;
+    this.#termMs = termMs;
   }
 
   watch(name: string): WatchedContainer {
@@ -54,10 +58,14 @@ export class DeathWatch {
     this.#events = undefined;
   }
 
-  #start(): ChildProcess {
+  /** `since`: milliseconds since 1970; without it from now on. */
+  #start(since?: number): ChildProcess {
+    const startedAt = Date.now();
+    const until = startedAt + this.#termMs;
+    const range = ['--until', seconds(until), ...(since === undefined ? [] : ['--since', seconds(since)])];
     const filters = ['type=container', 'event=die', 'event=oom', `label=${LABELS.instance}=${this.#instanceId}`];
     const format = '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.exitCode}}';
-    const args = ['events', '--format', format, ...filters.flatMap((filter) => ['--filter', filter])];
+    const args = ['events', ...range, '--format', format, ...filters.flatMap((filter) => ['--filter', filter])];
     const child = spawn(this.#engine.command, args, {
       cwd: '/',
       env: this.#engine.environment,
@@ -74,7 +82,12 @@ export class DeathWatch {
       if (this.#events === child) this.#events = undefined;
     };
     child.once('error', forget);
-    child.once('exit', forget);
+    child.once('exit', (status) => {
+      if (this.#events !== child) return;
+      // An engine whose clock is ahead of ours ends it too early: not again and again.
+      const atTerm = status === 0 && Date.now() - startedAt > this.#termMs / 2;
+      this.#events = atTerm ? this.#start(until) : undefined;
+    });
     return child;
   }
 
@@ -85,4 +98,9 @@ export class DeathWatch {
     if (action === 'oom') watched.outOfMemory = true;
     else if (action === 'die') watched.resolve({ status: Number(status), outOfMemory: watched.outOfMemory });
   }
+}
+
+/** As the engine's command takes them: seconds since 1970. */
+function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(3);
 }

@@ -1,10 +1,18 @@
 /** What the proofs have measured, with what it was measured on, as one page. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, release, totalmem, type } from 'node:os';
-import { fileURLToPath } from 'node:url';
 
-const PAGE = fileURLToPath(new URL('../../docs/reference/tls-proofs.md', import.meta.url));
-const RESULTS = new URL('./results.json', import.meta.url);
+const PAGES = new URL('../../docs/reference/', import.meta.url);
+
+export interface ProofPage {
+  /** Its file in docs/reference. */
+  readonly file: string;
+  readonly title: string;
+  /** A paragraph: what is measured, and how to do it again. */
+  readonly introduction: string;
+  /** Where the results are kept, so that one proof can be made anew. */
+  readonly results: URL;
+}
 
 export interface Proof {
   readonly title: string;
@@ -13,12 +21,12 @@ export interface Proof {
   readonly rows: readonly (readonly [string, string])[];
 }
 
-/** Keeps the result of one proof and writes the page anew from all that are kept. */
-export async function keepProof(name: string, proof: Proof): Promise<void> {
-  const kept = await readResults();
+/** Keeps the result of one proof and writes the page anew from all that are kept; `name` says its place among them. */
+export async function keepProof(page: ProofPage, name: string, proof: Proof): Promise<void> {
+  const kept = await readResults(page.results);
   kept[name] = { ...proof, date: new Date().toISOString().slice(0, 10), machine: machine() };
-  await writeFile(RESULTS, `${JSON.stringify(kept, undefined, 2)}\n`);
-  await writeFile(PAGE, page(kept));
+  await writeFile(page.results, `${JSON.stringify(kept, undefined, 2)}\n`);
+  await writeFile(new URL(page.file, PAGES), textOf(page, kept));
   for (const [what, figure] of proof.rows) console.log(`  ${what}: ${figure}`);
 }
 
@@ -27,9 +35,9 @@ interface Kept extends Proof {
   readonly machine: string;
 }
 
-async function readResults(): Promise<Record<string, Kept>> {
+async function readResults(results: URL): Promise<Record<string, Kept>> {
   try {
-    return JSON.parse(await readFile(RESULTS, 'utf8')) as Record<string, Kept>;
+    return JSON.parse(await readFile(results, 'utf8')) as Record<string, Kept>;
   } catch {
     return {};
   }
@@ -41,7 +49,7 @@ function machine(): string {
   return `${availableParallelism()} cores (${model}), ${memory} GiB, ${type()} ${release()} ${arch()}, Node ${process.version}, OpenSSL ${process.versions.openssl}`;
 }
 
-function page(kept: Readonly<Record<string, Kept>>): string {
+function textOf({ title: heading, introduction }: ProofPage, kept: Readonly<Record<string, Kept>>): string {
   const sections = Object.entries(kept)
     .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([, { title, how, rows, date, machine: on }]) =>
@@ -52,10 +60,5 @@ function page(kept: Readonly<Record<string, Kept>>): string {
         `Measured on ${date}: ${on}.`,
       ].join('\n\n'),
     );
-  return [
-    '# Measured: mTLS and rotation',
-    'Real TLS between real processes on one machine: gateway, server and clients share its cores, and other work ran beside them. `node bench/tls/main.ts` measures all of it again and writes this page; `node bench/tls/main.ts NAME` one of them. Small versions of the same run with every `npm test` (`test/tls`).',
-    ...sections,
-    '',
-  ].join('\n\n');
+  return `${[`# ${heading}`, introduction, ...sections].join('\n\n')}\n`;
 }
