@@ -13,7 +13,22 @@ export interface Edit {
 }
 
 /** Members of most messages, and of their params. */
-const USUAL_NAMES = new Set(['jsonrpc', 'id', 'method', 'params', 'name', 'arguments', '_meta', 'uri', 'result', 'error']);
+const USUAL_NAMES = new Set([
+  'jsonrpc',
+  'id',
+  'method',
+  'params',
+  'name',
+  'arguments',
+  '_meta',
+  'uri',
+  'result',
+  'error',
+]);
+const NO_NAMES: readonly string[] = [];
+const NAMES_BY_LENGTH = Array.from({ length: 16 }, (_, length) =>
+  [...USUAL_NAMES].filter((name) => name.length === length),
+);
 /** Its own lower case. */
 const PLAIN_NAME = /^[a-z_]*$/;
 
@@ -60,7 +75,10 @@ export function scanObject(text: string, start = 0): Map<string, Span> {
 }
 
 /** The same, and for the member `params` its own members, where that is an object: the text is gone through once. */
-export function scanWithParams(text: string): { readonly members: Map<string, Span>; readonly params: Map<string, Span> } {
+export function scanWithParams(text: string): {
+  readonly members: Map<string, Span>;
+  readonly params: Map<string, Span>;
+} {
   const members = new Map<string, Span>();
   const params = new Map<string, Span>();
   scanInto(members, text, 0, params);
@@ -74,8 +92,7 @@ function scanInto(members: Map<string, Span>, text: string, start: number, param
   at = skipSpace(text, at + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
-    const raw = text.slice(at + 1, keyEnd - 1);
-    const key = raw.includes('\\') ? (JSON.parse(text.slice(at, keyEnd)) as string) : raw;
+    const key = usualName(text, at + 1, keyEnd - 1) ?? nameIn(text, at, keyEnd);
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
     if (members.has(key)) {
       throw new GatewayError('invalid_request', `The member "${key}" stands twice in one object.`);
@@ -162,6 +179,18 @@ export function removeMember(text: string, key: string): string {
     if (name !== key) rest.push(`${JSON.stringify(name)}:${sliceSpan(text, span)}`);
   }
   return `{${rest.join(',')}}`;
+}
+
+/** The name of a member, with its escapes resolved. */
+function nameIn(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end - 1);
+  return raw.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : raw;
+}
+
+/** Without a new string, which a Map would first have to look up among all strings of the process. */
+function usualName(text: string, start: number, end: number): string | undefined {
+  for (const name of NAMES_BY_LENGTH[end - start] ?? NO_NAMES) if (text.startsWith(name, start)) return name;
+  return undefined;
 }
 
 function skipSpace(text: string, at: number): number {

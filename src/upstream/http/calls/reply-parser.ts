@@ -114,6 +114,8 @@ export class ReplyParser {
 
   #head(chunk: Buffer, at: number): number {
     const held = this.#held;
+    const after = held === undefined && this.#known !== undefined ? this.#again(chunk, at, this.#known) : undefined;
+    if (after !== undefined) return after;
     const bytes = held === undefined ? chunk : Buffer.concat([held, chunk.subarray(at)]);
     const start = held === undefined ? at : 0;
     // The end may lie across two pieces.
@@ -126,16 +128,22 @@ export class ReplyParser {
       return chunk.length;
     }
     this.#held = undefined;
-    this.#begin(bytes.toString('latin1', start, end));
+    const head = this.#read(bytes.toString('latin1', start, end));
+    if (head !== undefined) this.#start(head, head.length);
     return end + 4 - (held === undefined ? 0 : held.length - at);
   }
 
-  #begin(text: string): void {
-    const known = this.#known;
-    const length = known === undefined ? undefined : lengthIn(text, known);
-    const head = known === undefined || length === undefined ? this.#read(text) : known.head;
-    if (head === undefined) return;
-    this.#start(head, length ?? head.length);
+  /** Where the body begins behind a head that is the known one but for the digits of its length; undefined behind any other. */
+  #again(chunk: Buffer, at: number, { head, before, after }: KnownHead): number | undefined {
+    const digits = at + before.length;
+    if (chunk.length < digits || !startsWith(chunk, at, before)) return undefined;
+    let end = digits;
+    let length = 0;
+    for (let digit = (chunk[end] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (chunk[++end] ?? 0) - ZERO)
+      length = length * 10 + digit;
+    if (end === digits || end - digits > MAX_LENGTH_DIGITS || !startsWith(chunk, end, after)) return undefined;
+    this.#start(head, length);
+    return end + after.length;
   }
 
   /** The head; undefined for an interim one, which the real one follows. */
@@ -222,9 +230,9 @@ interface WireHead {
 
 interface KnownHead {
   readonly head: WireHead;
-  /** What stands before and after the digits of its Content-Length. */
-  readonly before: string;
-  readonly after: string;
+  /** What stands before and after the digits of its Content-Length, with the empty line. */
+  readonly before: Buffer;
+  readonly after: Buffer;
 }
 
 const LENGTH_LINE = /\r\ncontent-length: ?([0-9]+)(?=\r\n|$)/i;
@@ -233,20 +241,16 @@ function knownHead(text: string, head: WireHead): KnownHead | undefined {
   const line = LENGTH_LINE.exec(text);
   if (line?.[1] === undefined) return undefined;
   const end = line.index + line[0].length;
-  return { head, before: text.slice(0, end - line[1].length), after: text.slice(end) };
+  const before = Buffer.from(text.slice(0, end - line[1].length), 'latin1');
+  return { head, before, after: Buffer.from(`${text.slice(end)}\r\n\r\n`, 'latin1') };
 }
 
-/** The length in a head that is the known one but for its digits; undefined for any other. */
-function lengthIn(text: string, { before, after }: KnownHead): number | undefined {
-  const end = text.length - after.length;
-  if (end <= before.length || end > before.length + MAX_LENGTH_DIGITS) return undefined;
-  let length = 0;
-  for (let at = before.length; at < end; at++) {
-    const digit = text.charCodeAt(at) - ZERO;
-    if (digit < 0 || digit > 9) return undefined;
-    length = length * 10 + digit;
-  }
-  return text.startsWith(before) && text.endsWith(after) ? length : undefined;
+/** Byte by byte: for as few as a head has, that is less than a call out of JavaScript. */
+function startsWith(chunk: Buffer, at: number, expected: Buffer): boolean {
+  const { length } = expected;
+  if (chunk.length < at + length) return false;
+  for (let index = 0; index < length; index++) if (chunk[at + index] !== expected[index]) return false;
+  return true;
 }
 
 function readFields(lines: readonly string[]): Map<string, string> {
