@@ -10,6 +10,8 @@ export interface ClientResponse {
   /** Bytes that wait to be written. */
   readonly writableLength: number;
   readonly socket: Socket | null;
+  /** True while pieces wait for the end of the present work, to leave together. */
+  readonly isHolding?: boolean;
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
   flushHeaders(): void;
   /** Where there is a quicker way for the usual answer: the same bytes as `writeHead` with the headers of `respondJson`, and `end`. */

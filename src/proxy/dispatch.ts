@@ -25,7 +25,14 @@ import { targetOf, type Target } from './target.ts';
 const MAX_SUBSCRIPTIONS = 1_000;
 
 /** The answer to a request as JSON-RPC text, whether result or the server's own error; undefined when it has been passed on. Rejects with a GatewayError. */
-export async function dispatch(exchange: Exchange): Promise<string | undefined> {
+export function dispatch(exchange: Exchange): Promise<string | undefined> {
+  // Without a promise of its own: each call passes here.
+  if (exchange.message.method !== 'tools/call') return dispatchOther(exchange);
+  const target = targetOf(exchange);
+  return target instanceof Promise ? target.then((found) => forward(exchange, found)) : forward(exchange, target);
+}
+
+async function dispatchOther(exchange: Exchange): Promise<string | undefined> {
   const { message } = exchange;
   const id = message.id ?? 'null';
   const row = listingOf(message.method ?? '');

@@ -7,7 +7,7 @@
 import { close, write, writeSync } from 'node:fs';
 
 const MAX_BATCH = 256 * 1024;
-const BATCH_MS = 10;
+const BATCH_MS = 25;
 /** The reader of a pipe is behind: look again after this long. */
 const RETRY_MS = 20;
 /** How long closing and the last synchronous flush may wait for a reader that does not read. */

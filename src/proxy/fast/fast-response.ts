@@ -53,6 +53,9 @@ export class FastResponse implements ClientResponse {
   get writableLength(): number {
     return this.#finished ? 0 : this.#owner.socket.writableLength + this.#held.length;
   }
+  get isHolding(): boolean {
+    return this.#held !== '';
+  }
   /** As in Node, null once the answer is out: the connection belongs to the next one then. */
   get socket(): Socket | null {
     return this.#finished ? null : this.#owner.socket;

@@ -37,7 +37,10 @@ const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 const LENGTH = /^[0-9]{1,15}$/;
 const MAX_LENGTH_DIGITS = 15;
+const MAX_SIZE_DIGITS = 8;
 const ZERO = 0x30;
+const CR = 0x0d;
+const LF = 0x0a;
 
 type Expecting = 'head' | 'length' | 'chunk-line' | 'chunk' | 'chunk-end' | 'trailer' | 'close' | 'nothing';
 
@@ -51,7 +54,7 @@ export class ReplyParser {
   #held: Buffer | undefined;
   #trailerBytes = 0;
   #interimReplies = 0;
-  /** The last head that had a length: servers send the same again and again, and only its digits differ. */
+  /** The last head: servers send the same again and again, and only the digits of its length differ. */
   #known: KnownHead | undefined;
 
   constructor(events: ReplyEvents) {
@@ -82,7 +85,7 @@ export class ReplyParser {
         case 'chunk-line':
         case 'chunk-end':
         case 'trailer':
-          at = this.#lineOf(chunk, at);
+          at = (this.#held === undefined ? this.#plainLine(chunk, at) : undefined) ?? this.#lineOf(chunk, at);
           break;
         case 'nothing':
           throw new MalformedReplyError('it sends bytes that answer nothing');
@@ -136,7 +139,11 @@ export class ReplyParser {
   /** Where the body begins behind a head that is the known one but for the digits of its length; undefined behind any other. */
   #again(chunk: Buffer, at: number, { head, before, after }: KnownHead): number | undefined {
     const digits = at + before.length;
-    if (chunk.length < digits || !startsWith(chunk, at, before)) return undefined;
+    if (!startsWith(chunk, at, before)) return undefined;
+    if (head.length === undefined) {
+      this.#start(head, undefined);
+      return digits;
+    }
     let end = digits;
     let length = 0;
     for (let digit = (chunk[end] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (chunk[++end] ?? 0) - ZERO)
@@ -170,7 +177,7 @@ export class ReplyParser {
     const connection = headers.get('connection')?.toLowerCase() ?? '';
     const ends = minor === '0' ? !connection.includes('keep-alive') : connection.includes('close');
     const head = { status, headers, ends, chunked, length: length === undefined ? undefined : Number(length) };
-    this.#known = length === undefined ? undefined : knownHead(text, head);
+    this.#known = knownHead(text, head);
     return head;
   }
 
@@ -182,6 +189,24 @@ export class ReplyParser {
     this.#expecting = chunked && !empty ? 'chunk-line' : open ? 'close' : 'length';
     this.#events.onHead({ status, headers, keepAlive: !ends && !open });
     if (empty) this.#end();
+  }
+
+  /** A line as servers write it: a size without extension, or nothing; undefined for one that has to be looked at. */
+  #plainLine(chunk: Buffer, at: number): number | undefined {
+    let end = at;
+    if (this.#expecting === 'chunk-line') {
+      let size = 0;
+      for (let digit = hexDigit(chunk[end]); digit >= 0; digit = hexDigit(chunk[++end])) size = size * 16 + digit;
+      if (end === at || end - at > MAX_SIZE_DIGITS) return undefined;
+      if (chunk[end] !== CR || chunk[end + 1] !== LF) return undefined;
+      this.#left = size;
+      this.#expecting = size === 0 ? 'trailer' : 'chunk';
+    } else {
+      if (chunk[end] !== CR || chunk[end + 1] !== LF) return undefined;
+      if (this.#expecting === 'chunk-end') this.#expecting = 'chunk-line';
+      else this.#end();
+    }
+    return end + 2;
   }
 
   #lineOf(chunk: Buffer, at: number): number {
@@ -235,14 +260,23 @@ interface KnownHead {
   readonly after: Buffer;
 }
 
+const NOTHING = Buffer.alloc(0);
 const LENGTH_LINE = /\r\ncontent-length: ?([0-9]+)(?=\r\n|$)/i;
 
 function knownHead(text: string, head: WireHead): KnownHead | undefined {
+  if (head.length === undefined) return { head, before: Buffer.from(`${text}\r\n\r\n`, 'latin1'), after: NOTHING };
   const line = LENGTH_LINE.exec(text);
   if (line?.[1] === undefined) return undefined;
   const end = line.index + line[0].length;
   const before = Buffer.from(text.slice(0, end - line[1].length), 'latin1');
   return { head, before, after: Buffer.from(`${text.slice(end)}\r\n\r\n`, 'latin1') };
+}
+
+/** The value of a hexadecimal digit; negative for any other byte. */
+function hexDigit(byte = 0): number {
+  if (byte >= ZERO && byte <= 0x39) return byte - ZERO;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
 /** Byte by byte: for as few as a head has, that is less than a call out of JavaScript. */
