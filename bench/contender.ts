@@ -8,6 +8,8 @@ export interface Contender {
   readonly does: string;
   /** It makes one endpoint of many servers; others are given one server that has all of their tools. */
   readonly gathers?: boolean;
+  /** It does not compile itself while it runs, and needs no long warm-up. */
+  readonly compiled?: boolean;
   /** It is ours, and runs on Node: profiles are taken of it. */
   readonly profiled?: boolean;
   /** Builds or downloads what it needs, so that no start is measured with it. */
@@ -47,6 +49,8 @@ export interface Running extends AsyncDisposable {
   readonly pids: readonly number[];
   /** Processes of the machine that work for it and for others, such as a container engine. */
   readonly helpers?: readonly number[];
+  /** Of those to count: what stands in a column of its own. */
+  readonly parts?: { readonly command: readonly number[]; readonly server: readonly number[] };
   readonly host: string;
   readonly port: number;
   readonly path: string;

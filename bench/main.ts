@@ -15,6 +15,9 @@ import { WORKLOADS } from './workloads.ts';
 
 const FEW = new Set(['haproxy', 'node-proxy', 'gatehouse-slow']);
 
+/** Enough for where the time goes. */
+const PROFILED = { rounds: 1, warmUpSeconds: 4, repeats: 1, soakSeconds: 5, broadcasts: 2 };
+
 const options = readOptions(process.argv.slice(2), WORKLOADS);
 if (options.help) {
   console.log(USAGE);
@@ -53,12 +56,14 @@ async function bench({ plan, workloads, contenders, peers, profile, write }: Opt
       ...{ name: workload.name, group: workload.group, title: workload.title, date, commit: measuredCommit },
       ...measured,
       foreign: spreadOf(measured.rows.flatMap(({ figures }) => figures['foreign'] ?? []))?.median ?? 0,
-      profiles: profile ? await profilesOf(workload, stage, chosen) : [],
+      profiles: [],
     };
     sections.push(section);
-    console.log(`${sectionText(section)}\n`);
     // A run that is broken off has written what it has.
     if (write) writeReport(report());
+    if (profile) sections.splice(-1, 1, { ...section, profiles: await profilesOf(workload, stage, chosen) });
+    console.log(`${sectionText(sections.at(-1) ?? section)}\n`);
+    if (profile && write) writeReport(report());
   }
   console.log(targetTable(verdictsOf(sections)));
   if (write) console.log(`\nwritten: ${writeReport(report())}`);
@@ -84,14 +89,19 @@ async function measuredOrNot(workload: Workload, stage: Stage, chosen: readonly 
 /** Runs of their own: the profiler itself costs time. */
 async function profilesOf(workload: Workload, stage: Stage, chosen: readonly Contender[]): Promise<Profile[]> {
   const profiles: Profile[] = [];
-  const plan = { ...stage.plan, rounds: 2, repeats: 1, soakSeconds: 5, broadcasts: 2 };
+  const plan = { ...stage.plan, ...PROFILED };
   for (const contender of chosen.filter(({ profiled }) => profiled === true)) {
     const name = `${workload.name}-${contender.name}`;
     let warmAt = 0;
     const onWarm = (): void => void (warmAt = microseconds());
     await measuredOrNot(workload, { ...stage, plan, nodeOptions: profileOptions(name), onWarm }, [contender]);
-    const top = hottest(name, warmAt);
-    if (top.length > 0) profiles.push({ contender: contender.name, top });
+    try {
+      const top = hottest(name, warmAt);
+      if (top.length > 0) profiles.push({ contender: contender.name, top });
+    } catch (error) {
+      // One that was killed has half a profile: no reason to lose figures.
+      console.error(error);
+    }
   }
   return profiles;
 }

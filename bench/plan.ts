@@ -7,6 +7,8 @@ export interface Plan {
   /** Of each contender before the first round: compilers count requests and not seconds. */
   readonly warmUpRequests: number;
   readonly warmUpSeconds: number;
+  /** Of each round, before it counts. */
+  readonly leadInSeconds: number;
   readonly sessions: number;
   readonly soakSeconds: number;
   readonly streams: number;
@@ -20,8 +22,9 @@ export interface Plan {
 export const FULL: Plan = {
   rounds: 5,
   seconds: 2,
-  warmUpRequests: 100_000,
-  warmUpSeconds: 20,
+  warmUpRequests: 60_000,
+  warmUpSeconds: 8,
+  leadInSeconds: 0.3,
   sessions: 1_000,
   soakSeconds: 600,
   streams: 10_000,
@@ -35,6 +38,7 @@ export const QUICK: Plan = {
   seconds: 0.5,
   warmUpRequests: 20_000,
   warmUpSeconds: 3,
+  leadInSeconds: 0.1,
   sessions: 200,
   soakSeconds: 10,
   streams: 1_000,

@@ -34,8 +34,8 @@ export const TARGETS: readonly Target[] = [
     most: 1.3,
   },
   { what: 'each MCP peer', workload: 'peers', figure: 'cpu', over: PEERS, most: 0.1 },
-  { what: 'memory idle', workload: 'memory', figure: 'idle', most: 120, unit: 'MiB' },
-  { what: 'memory of an idle stream', workload: 'streams', figure: 'perStream', most: 20, unit: 'KiB' },
+  { what: 'memory idle', workload: 'memory', figure: 'idle', most: 120, unit: 'MB' },
+  { what: 'memory of an idle stream', workload: 'streams', figure: 'perStream', most: 20, unit: 'kB' },
 ];
 
 export interface Verdict {

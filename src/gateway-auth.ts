@@ -8,6 +8,7 @@ import type { WebSocketEndpoint } from './proxy/downstream/websocket.ts';
 import type { SessionStore } from './proxy/session-store.ts';
 import { renewSessions } from './proxy/sessions-after-reload.ts';
 import type { OpenSubscriptions } from './proxy/open-subscriptions.ts';
+import { type RecordStranger, StrangerLog } from './proxy/strangers.ts';
 import type { CurrentRuntime } from './runtime/current.ts';
 import type { ObjectReference, Store } from './store/store.ts';
 import type { Telemetry } from './telemetry/log.ts';
@@ -91,6 +92,24 @@ export function denialRecorder(store: Store | undefined, log: Telemetry['log']):
       log.error({ err: error, requestId }, 'a denial could not be written into the audit log');
     }
   };
+}
+
+/** Without a store the log has to do, which has every refused request anyway. What is only counted at the end is written with `stack`. */
+export function strangerRecorder(
+  store: Store | undefined,
+  log: Telemetry['log'],
+  stack: AsyncDisposableStack,
+): RecordStranger {
+  if (store === undefined) return async () => undefined;
+  const write: RecordStranger = async ({ requestId, address, action, reason }) => {
+    try {
+      const actor = { subject: 'anonymous', user: undefined, requestId, address };
+      await store.recordDenial({ actor, action, object: undefined, reason });
+    } catch (error) {
+      log.error({ err: error, requestId }, 'a denial could not be written into the audit log');
+    }
+  };
+  return stack.use(new StrangerLog({ write })).record;
 }
 
 function objectOf(action: string, server: string | undefined, target: string | undefined): ObjectReference {

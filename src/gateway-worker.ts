@@ -21,6 +21,7 @@ import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/bu
 import { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused } from './runtime/reload.ts';
 import { GatewayError } from './shared/errors.ts';
+import { letYoungMemoryGrow } from './shared/young-memory.ts';
 import { openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
 import { configSecrets, environmentSecrets } from './telemetry/config-secrets.ts';
@@ -46,7 +47,10 @@ export function runWorker(): void {
         worker.running = await Worker.begin(start);
         return undefined;
       },
-      listen: async () => running().listen(),
+      listen: async () => {
+        letYoungMemoryGrow();
+        return running().listen();
+      },
       prepare: async (asked) => running().prepare(asked),
       commit: async ({ tickets }) => running().commit(tickets),
       discard: async () => running().discard(),
@@ -154,6 +158,7 @@ class Worker implements AsyncDisposable {
       links: new SseLinks(),
       // The owner denies it once more, and writes it down: the audit log has one writer.
       recordDenial: async () => undefined,
+      recordStranger: async () => undefined,
       leaves: true,
       bodies: new BodyBudget(),
       draining: () => state.draining,

@@ -4,7 +4,7 @@ import type { Authenticator } from './auth/authenticator.ts';
 import { GatewayEvents } from './admin/events/gateway-events.ts';
 import { clientConfiguration, type ClientConfiguration } from './client-configuration.ts';
 import type { Config } from './config/config.ts';
-import { denialRecorder, followCredentials, openAuthentication } from './gateway-auth.ts';
+import { denialRecorder, followCredentials, openAuthentication, strangerRecorder } from './gateway-auth.ts';
 import { openManagement } from './gateway-management.ts';
 import { metricSources } from './gateway-metrics.ts';
 import { createNextRuntime, restartNeeded } from './gateway-reload.ts';
@@ -181,6 +181,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     subscriptions,
     links: new SseLinks(),
     recordDenial: denialRecorder(options.store, telemetry.log),
+    recordStranger: strangerRecorder(options.store, telemetry.log, stack),
     bodies: new BodyBudget(),
     draining: () => state.phase === 'draining',
   };

@@ -1,5 +1,8 @@
 /** A worker: a process beside the gateway that serves the same port. Started by the gateway, never by hand. */
 
+import { keepYoungMemorySmall } from './shared/young-memory.ts';
+
+keepYoungMemorySmall();
 // Whoever signals the whole group means the gateway: it tells its workers in good order.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 if (process.send === undefined) {

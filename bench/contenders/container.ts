@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { imageFrom } from '../../scripts/setup/node-image.ts';
 import { native } from '../machine/native.ts';
 import { pinTo } from '../machine/pinning.ts';
+import { processTree } from '../machine/processor-time.ts';
 import { run } from '../machine/processes.ts';
 
 /** Labels of what a gateway starts, with its process number. */
@@ -30,6 +31,8 @@ export async function containerImage(): Promise<string> {
 export interface ContainerProcesses {
   /** What runs in the containers of this gateway. */
   readonly server: readonly number[];
+  /** The engine's commands that carry its streams, which the gateway has started. */
+  readonly command: readonly number[];
   /** The engine, which works for all containers of the machine. */
   readonly engine: readonly number[];
 }
@@ -54,16 +57,21 @@ export function containerProcesses(gateway: number, cpu: number | undefined): Co
     .split('\n')
     .map(Number);
   if (cpu !== undefined) for (const pid of server) pinTo(pid, cpu);
-  return { server, engine: engineProcesses() };
+  const command = processTree(gateway).filter((pid) => ['docker', 'podman'].includes(commandName(pid)));
+  return { server, command, engine: engineProcesses() };
 }
 
 function engineProcesses(): number[] {
   return readdirSync('/proc').flatMap((entry) => {
-    if (!/^\d+$/.test(entry)) return [];
-    try {
-      return ENGINE.has(readFileSync(`/proc/${entry}/comm`, 'utf8').trim().slice(0, 15)) ? [Number(entry)] : [];
-    } catch {
-      return [];
-    }
+    return /^\d+$/.test(entry) && ENGINE.has(commandName(Number(entry))) ? [Number(entry)] : [];
   });
+}
+
+/** Empty for what has ended. */
+function commandName(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }

@@ -75,7 +75,7 @@ async function startGatehouse(variant: GatehouseVariant, setting: Setting): Prom
     const extra = server === 'container' ? containerProcesses(program.pid, cpu) : undefined;
     const running = listening(program, port, {
       pids: [program.pid, ...(extra?.server ?? [])],
-      ...(extra && { helpers: extra.engine }),
+      ...(extra && { helpers: extra.engine, parts: extra }),
       path,
       tool: endpoint === undefined ? 'echo' : 'bench___echo',
       sessions: true,

@@ -9,6 +9,7 @@ import { runFolder } from '../machine/run-folder.ts';
 
 export const haproxy: Contender = {
   name: 'haproxy',
+  compiled: true,
   does: 'plain reverse proxy; looks at nothing, logs nothing',
   async start({ upstream, cpu, pinning, label }) {
     const port = await freePort();

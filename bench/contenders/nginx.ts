@@ -14,6 +14,7 @@ function nginxWith(name: string, does: string, workers: number): Contender {
   return {
     name,
     does,
+    compiled: true,
     prepare: () => void proxies(),
     async start(setting) {
       const port = await freePort();

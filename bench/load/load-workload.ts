@@ -16,7 +16,7 @@ export interface LoadWorkload {
   readonly tools: number;
   /** Each request comes on a TLS connection of its own. */
   readonly handshake?: { readonly certificate: 'ec' | 'rsa'; readonly kind: 'full' | 'resumed' };
-  /** What is tested has all processors, and shares them with the load. */
+  /** What is tested has all processors, and shares one of them with load and server. */
   readonly unpinned?: boolean;
   readonly contenders: readonly Contender[];
   /** Others can take part. */

@@ -40,7 +40,6 @@ export async function measureLoad(
   await using stack = new AsyncDisposableStack();
   const { plan, pinning, upstreams } = stage;
   const entries: Entry[] = [];
-  const rest = workload.unpinned === true ? undefined : pinning?.rest;
   for (const contender of contenders) {
     const entry: Entry = { contender, figures: {}, faults: new Set(), live: undefined };
     entries.push(entry);
@@ -58,7 +57,7 @@ export async function measureLoad(
     workload,
     plan,
     upstreamPids: upstreams.pids(),
-    pinned: pinned(rest, pinning),
+    pinned: pinned(pinning?.rest, pinning),
     alone: pinning !== undefined && workload.unpinned !== true,
   };
   for (const entry of entries) await orFault(entry, 'failed while it warmed up', () => warmUp(entry, loading));
@@ -116,24 +115,28 @@ async function warmUp({ live, contender }: Entry, { plan, pinned: before, worklo
   // Handshakes cost a hundred times what requests cost.
   const enough = workload.handshake === undefined ? plan.warmUpRequests : plan.warmUpRequests / 50;
   const seconds = Math.min(1, plan.warmUpSeconds / 2);
-  for (let done = 0; done < enough && performance.now() < deadline;) {
+  let done = 0;
+  do {
     const result = await applyLoad(live.requests, { pinned: before, seconds, rate: 0 });
     if (result.firstWrong !== '') throw new Error(`${contender.name} answers wrongly (${result.firstWrong})`);
     done += result.requests;
-  }
+  } while (contender.compiled !== true && done < enough && performance.now() < deadline);
 }
 
 async function oneRound({ live, figures, faults }: Entry, loading: Loading): Promise<void> {
   if (live === undefined) return;
   const { running, requests } = live;
   const options: LoadOptions = { pinned: loading.pinned, seconds: loading.plan.seconds };
-  const all = [running.pids, running.helpers ?? [], loading.upstreamPids, [process.pid]];
+  // While the others had their turn its memory was given back and the processor forgot it.
+  if (loading.plan.leadInSeconds > 0) await applyLoad(requests, { ...options, seconds: loading.plan.leadInSeconds });
+  const { command = [], server = [] } = running.parts ?? {};
+  const all = [running.pids, running.helpers ?? [], loading.upstreamPids, [process.pid], command, server];
   const before = all.map(processorTime);
   const machineBefore = machineSeconds();
   const result = await applyLoad(requests, options);
   const machine = machineSeconds() - machineBefore;
   const spent = all.map((pids, index) => difference(before[index] ?? NOTHING, processorTime(pids)));
-  const [tested = NOTHING, helpers = NOTHING, upstream = NOTHING] = spent;
+  const [tested = NOTHING, helpers = NOTHING, upstream = NOTHING, bench = NOTHING, ...parts] = spent;
   for (const fault of faultsOf(result, tested, upstream, loading, running)) faults.add(withoutPaths(fault));
   const per = (us: number): number => us / Math.max(1, result.requests);
   const share = (us: number): number => us / 1e6 / result.seconds;
@@ -143,6 +146,8 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
     user: known ? per(tested.user) : undefined,
     system: known ? per(tested.system) : undefined,
     helpers: running.helpers === undefined ? undefined : per(helpers.total),
+    command: running.parts === undefined ? undefined : per(parts[0]?.total ?? 0),
+    server: running.parts === undefined ? undefined : per(parts[1]?.total ?? 0),
     rate: result.requests / result.seconds,
     p50: result.p50,
     p99: result.p99,
@@ -150,8 +155,12 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
     resumed: result.resumed === undefined ? undefined : (100 * result.resumed) / Math.max(1, result.requests),
     testedShare: known ? share(tested.total) : undefined,
     generatorShare: result.cpu / result.seconds,
+    otherShare: result.cpu / result.seconds + share(upstream.total),
     upstreamShare: share(upstream.total),
-    foreign: Math.max(0, machine / result.seconds - share(sumOf(spent)) - result.cpu / result.seconds),
+    foreign: Math.max(
+      0,
+      machine / result.seconds - share(sumOf([tested, helpers, upstream, bench])) - result.cpu / result.seconds,
+    ),
   };
   for (const [key, value] of Object.entries(figure)) if (value !== undefined) (figures[key] ??= []).push(value);
 }
@@ -189,22 +198,31 @@ function faultsOf(
 function howOf({ connections, rate, unpinned, handshake }: LoadWorkload): string {
   const load = rate === 0 ? 'saturated' : `${rate.toLocaleString('en')} requests/s`;
   const each = handshake === undefined ? '' : ', each request on a connection of its own';
-  const shared = unpinned === true ? '; all processors, shared with load and server' : '';
+  const shared = unpinned === true ? '; all processors: on one of them load and server take what they need' : '';
   return `${connections} connections${each}, ${load}${shared}.`;
 }
 
-function columnsOf({ handshake, contenders }: LoadWorkload): readonly Column[] {
+function columnsOf({ handshake, unpinned }: LoadWorkload): readonly Column[] {
   const one = handshake === undefined ? 'request' : 'connection';
   return [
     { key: 'cpu', title: `CPU µs/${one}`, spread: true },
     { key: 'user', title: 'user' },
     { key: 'system', title: 'system' },
-    ...(contenders.some(({ name }) => name.includes('container')) ? [{ key: 'helpers', title: 'engine µs' }] : []),
+    // Shown where there are such figures.
+    { key: 'command', title: 'of it command' },
+    { key: 'server', title: 'of it server' },
+    { key: 'helpers', title: 'engine µs' },
     { key: 'rate', title: `${one}s/s` },
+    ...(unpinned === true
+      ? [
+          { key: 'testedShare', title: 'processors used' },
+          { key: 'otherShare', title: 'by load and server' },
+        ]
+      : []),
     { key: 'p50', title: 'p50 µs' },
     { key: 'p99', title: 'p99 µs' },
     ...(handshake === undefined ? [] : [{ key: 'resumed', title: 'resumed %' }]),
-    { key: 'memoryIdle', title: 'MiB idle' },
-    { key: 'memory', title: 'MiB loaded' },
+    { key: 'memoryIdle', title: 'MB idle' },
+    { key: 'memory', title: 'MB loaded' },
   ];
 }

@@ -7,11 +7,12 @@ export interface ProcessorTime {
   /** The kernel's division of it, in hundredths of a second, as microseconds. */
   readonly user: number;
   readonly system: number;
-  /** Resident memory in MiB, shared pages counted once for each process. */
+  /** Resident memory in MB (1,000,000 bytes), shared pages counted once for each process. */
   readonly memory: number;
 }
 
 const TICK_US = 10_000;
+const KIB_IN_MB = 1_024 / 1e6;
 
 export function processorTime(pids: readonly number[]): ProcessorTime {
   const sum = { total: 0, user: 0, system: 0, memory: 0 };
@@ -24,7 +25,7 @@ export function processorTime(pids: readonly number[]): ProcessorTime {
       .split(' ');
     sum.user += Number(fields[11] ?? 0) * TICK_US;
     sum.system += Number(fields[12] ?? 0) * TICK_US;
-    sum.memory += Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1_024;
+    sum.memory += Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * KIB_IN_MB;
   }
   return sum;
 }

@@ -38,11 +38,11 @@ const SOAK: LoadWorkload = {
 };
 
 const COLUMNS: readonly Column[] = [
-  { key: 'idle', title: 'MiB idle' },
-  { key: 'sessions', title: 'MiB with sessions' },
-  { key: 'perSession', title: 'KiB/session' },
-  { key: 'early', title: 'MiB after a tenth of the load' },
-  { key: 'soaked', title: 'MiB after all of it' },
+  { key: 'idle', title: 'MB idle' },
+  { key: 'sessions', title: 'MB with sessions' },
+  { key: 'perSession', title: 'kB/session' },
+  { key: 'early', title: 'MB after a tenth of the load' },
+  { key: 'soaked', title: 'MB after all of it' },
   { key: 'cpu', title: 'CPU µs/request' },
 ];
 
@@ -84,7 +84,7 @@ async function measureMemory(stage: Stage, contender: Contender): Promise<Row> {
       await openSessions(running, plan.sessions);
       const sessions = await memory();
       figures['sessions'] = [sessions];
-      figures['perSession'] = [((sessions - idle) * 1024) / plan.sessions];
+      figures['perSession'] = [((sessions - idle) * 1000) / plan.sessions];
     }
     if (contender.name === SOAKED) {
       const requests = await prepare(SOAK, running, { label, ca: undefined, together: false });

@@ -24,7 +24,7 @@ const LOAD_SECONDS = 3;
 const COLUMNS: readonly Column[] = [
   { key: 'ms', title: 'ms until in use', spread: true },
   { key: 'cpu', title: 'CPU ms', spread: true },
-  { key: 'memory', title: 'MiB' },
+  { key: 'memory', title: 'MB' },
   { key: 'quietP99', title: 'p99 µs of calls without' },
   { key: 'p99', title: 'with a reload' },
   { key: 'max', title: 'longest µs with one' },

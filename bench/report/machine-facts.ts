@@ -36,7 +36,10 @@ export function versionFacts(gatehouse: string): Facts {
   };
 }
 
-/** What is checked out; `-dirty` when files differ from it. */
+/** What is checked out; `-dirty` when files differ from it, apart from those that the bench writes. */
 export function commit(): string {
-  return run(['git', 'describe', '--always', '--dirty', '--exclude', '*'], { cwd: PATHS.root }).trim();
+  const name = run(['git', 'rev-parse', '--short', 'HEAD'], { cwd: PATHS.root }).trim();
+  const written = [PATHS.results, PATHS.readme].map((path) => `:(exclude)${path}`);
+  const changed = run(['git', 'status', '--porcelain', '--', '.', ...written], { cwd: PATHS.root }).trim();
+  return changed === '' ? name : `${name}-dirty`;
 }

@@ -18,7 +18,7 @@ const POLL_MS = 20;
 const COLUMNS: readonly Column[] = [
   { key: 'ready', title: 'ms until ready', spread: true },
   { key: 'cpu', title: 'CPU ms until ready' },
-  { key: 'memory', title: 'MiB when ready' },
+  { key: 'memory', title: 'MB when ready' },
   { key: 'list', title: 'ms of the first tools/list', spread: true },
   { key: 'listCpu', title: 'CPU ms of it' },
   { key: 'complete', title: 'ms until it is complete' },

@@ -23,9 +23,9 @@ const POLL_MS = 5;
 
 const COLUMNS: readonly Column[] = [
   { key: 'streams', title: 'streams' },
-  { key: 'perStream', title: 'KiB/stream' },
-  { key: 'before', title: 'MiB before' },
-  { key: 'open', title: 'MiB open' },
+  { key: 'perStream', title: 'kB/stream' },
+  { key: 'before', title: 'MB before' },
+  { key: 'open', title: 'MB open' },
   { key: 'opening', title: 'CPU µs/opening' },
   { key: 'idle', title: 'CPU ms/s idle' },
   { key: 'cpu', title: 'CPU µs/event', spread: true },
@@ -117,7 +117,7 @@ async function measureStreams(
     figures['streams'] = [count];
     figures['before'] = [before.memory];
     figures['open'] = [idle.memory];
-    figures['perStream'] = [((idle.memory - before.memory) * 1024) / count];
+    figures['perStream'] = [((idle.memory - before.memory) * 1000) / count];
     figures['opening'] = [difference(before, allOpen).total / count];
     figures['idle'] = [difference(idleFrom, idle).total / IDLE_MS];
     for (let round = 1; round <= plan.broadcasts; round++) {

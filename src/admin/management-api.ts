@@ -8,7 +8,7 @@ import { Call, DeniedObject, forbidden } from './http/call.ts';
 import { IdempotentRequests, type IdempotentRequest } from './http/idempotency.ts';
 import { checkedBody, checkedParameters, parsedBody, queryOf } from './http/input.ts';
 import { expectedFailure, invalidInput } from './http/problem.ts';
-import { respondAnswer, respondProblem, respondText } from './http/respond.ts';
+import { respondAnswer, respondHead, respondProblem, respondText } from './http/respond.ts';
 import type { Answer, Route } from './http/route.ts';
 import { ownedPaths, Router, type Match } from './http/router.ts';
 
@@ -76,7 +76,8 @@ export class ManagementApi implements AsyncDisposable {
       action = route.action;
       response.setHeader('x-request-id', requestId);
       const answer = await this.#answer(route, params, target, incoming);
-      if ('stream' in answer) await answer.stream(response);
+      if ('stream' in answer && request.method === 'HEAD') respondHead(response, route.answers[200]?.contentType);
+      else if ('stream' in answer) await answer.stream(response);
       else if ('text' in answer) respondText(response, answer);
       else respondAnswer(response, answer, request.headers['if-none-match']);
     } catch (error) {

@@ -5,6 +5,7 @@ import type { HttpServerConfig } from '../config/config.ts';
 import { registrationOfFile } from '../config/registration.ts';
 import { LineReader, toLine } from '../mcp/framing.ts';
 import { within } from '../shared/async.ts';
+import { letYoungMemoryGrow } from '../shared/young-memory.ts';
 import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { plainIdentity } from '../tls/upstream-identity.ts';
 import { Connector } from '../upstream/http/connector.ts';
@@ -28,6 +29,7 @@ const LAST_ANSWERS_MS = 60_000;
 /** Serves until stdin ends or the process is told to stop. Resolves with the exit status. */
 export async function connect(url: string, flags: ConnectFlags, env: NodeJS.ProcessEnv): Promise<number> {
   const server = serverOf(url, headersOf(flags, env));
+  letYoungMemoryGrow();
   const identity = url.startsWith('https:') ? await plainIdentity() : undefined;
   await using connector = new Connector({ connectTimeoutMs: CONNECT_TIMEOUT_MS, identity });
   const outbound = new Outbound({ server, connector, oidc: new GithubOidcTokens({ connector }) });

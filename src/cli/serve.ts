@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import { FIRST_ADMIN, mintFirstAdminToken } from '../auth/mint-token.ts';
 import { openStore, type StoreLocation } from '../store/open-store.ts';
 import { SetupError } from '../shared/setup-error.ts';
+import { letYoungMemoryGrow } from '../shared/young-memory.ts';
 import { StoreError } from '../store/store.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
 import { MaterialErrors } from '../tls/material-error.ts';
@@ -113,6 +114,7 @@ async function run(
     log.fatal(`${error.message}. Set startup to "resilient" to serve the others meanwhile.`);
     return EXIT_FAILURE;
   }
+  letYoungMemoryGrow();
   tellWhereItServes(gateway, config, version, telemetry);
   if (store !== undefined) await showFirstToken(store, location, telemetry);
   using _hangup = onHangup(() => void gateway.reload('SIGHUP'));

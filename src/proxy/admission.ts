@@ -9,6 +9,7 @@ import type { Front } from './front.ts';
 import type { WholeRequest } from './post-request.ts';
 import { expected } from './respond.ts';
 import { routeKey, routeOf, type Endpoint } from './route.ts';
+import { isStranger } from './strangers.ts';
 import { viewsOf } from './view/views.ts';
 
 /** Who calls: the one way in, however the request was read. */
@@ -27,18 +28,22 @@ export function messageRoute(url: string): Endpoint {
   return route;
 }
 
-/** Writes down that a request came to nothing, and says why. */
-export function refused(
-  { metrics, log }: Front,
+/** Writes down that a request came to nothing, and says why. Never rejects. */
+export async function refused(
+  { metrics, log, recordStranger }: Front,
   error: unknown,
   requestId: string,
   request: RequestHead,
-): GatewayError {
+): Promise<GatewayError> {
   const failure = expected(error, requestId);
   metrics.refusal(failure.code);
   if (failure.code === 'internal')
     log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
   else log.info({ requestId, url: pathOnly(request), verb: request.method, outcome: failure.code }, 'request refused');
+  if (isStranger(failure)) {
+    const action = `${request.method ?? ''} ${pathOnly(request)}`;
+    await recordStranger({ requestId, address: request.socket.remoteAddress, action, reason: failure.message });
+  }
   return failure;
 }
 

@@ -1,6 +1,7 @@
 /** Has a refusal of what somebody may not do written into the audit log, before the caller hears of it. */
 import type { Principal } from '../auth/authenticator.ts';
 import type { ErrorCode, GatewayError } from '../shared/errors.ts';
+import { ForeignSession } from './foreign-session.ts';
 import { HiddenTarget } from './hidden-target.ts';
 
 export interface Denied {
@@ -22,7 +23,8 @@ export type RecordDenial = (denied: Denied) => Promise<void>;
 /** The reason why something is denied that exists for others: the caller hears that it does not exist. */
 export const NOT_FOR_HIM = 'It does not exist for this caller.';
 
-const DENIALS: ReadonlySet<ErrorCode> = new Set(['forbidden', 'tool_not_allowed']);
+/** `unauthorized` is a signature that is wrong: who somebody is was found out before. */
+const DENIALS: ReadonlySet<ErrorCode> = new Set(['forbidden', 'tool_not_allowed', 'unauthorized']);
 
 /** Does nothing for other failures. Never rejects. */
 export async function recordDenial(
@@ -32,5 +34,6 @@ export async function recordDenial(
 ): Promise<void> {
   if (failure.cause instanceof HiddenTarget)
     await record({ ...asked(), server: failure.cause.server, reason: NOT_FOR_HIM });
+  else if (failure.cause instanceof ForeignSession) await record({ ...asked(), reason: failure.cause.message });
   else if (DENIALS.has(failure.code)) await record({ ...asked(), reason: failure.message });
 }

@@ -12,6 +12,7 @@ import type { SseLinks } from './downstream/sse-link.ts';
 import type { Exchange } from './exchange.ts';
 import type { SessionStore } from './session-store.ts';
 import type { OpenSubscriptions } from './open-subscriptions.ts';
+import type { RecordStranger } from './strangers.ts';
 
 export interface Front {
   /** The current Runtime, for a look at it. */
@@ -35,6 +36,8 @@ export interface Front {
   readonly links: SseLinks;
   /** Writes a refusal into the audit log; resolves when it is there, or when that is impossible. Never rejects. */
   readonly recordDenial: RecordDenial;
+  /** The same for somebody of whom nobody knows who he is. */
+  readonly recordStranger: RecordStranger;
   /** True in a worker: what is more than a call of a modern server, and whatever fails before it, is left to the owner. */
   readonly leaves?: boolean;
   /** What large request bodies hold. */

@@ -12,6 +12,7 @@ import { refuseModernVerb } from './downstream/modern-http.ts';
 import { openSse } from './downstream/sse-link.ts';
 import { handleDelete, handleGet } from './downstream/streamable-http.ts';
 import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.ts';
+import { recordDenial } from './denial.ts';
 import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
@@ -24,8 +25,8 @@ import type { WholeRequest } from './post-request.ts';
 import { newRequestId } from './request-id.ts';
 import { readBody } from './read-body.ts';
 import { describeResource, describesResource } from './resource-metadata.ts';
-import { expected, refuseUpgrade, respondError } from './respond.ts';
-import { routeOf, type Route, type SsePart } from './route.ts';
+import { refuseUpgrade, respondError } from './respond.ts';
+import { routeKey, routeOf, type Route, type SsePart } from './route.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -187,7 +188,7 @@ export class Listener implements AsyncDisposable {
       if (managed) return await manage(deps, requestId, request, response);
       await this.#authenticated(deps, requestId, route, request, response);
     } catch (error) {
-      const failure = refused(deps.front, error, requestId, request);
+      const failure = await refused(deps.front, error, requestId, request);
       if (managed) deps.management.refuse(response, failure, requestId);
       else respondError(response, failure, requestId);
     }
@@ -209,7 +210,7 @@ export class Listener implements AsyncDisposable {
       // Awaited, so that the Runtime is held for as long.
       await handlePost(front, request, response, { requestId, principal, runtime, address, headers, route, view });
     } catch (error) {
-      respondError(response, refused(front, error, requestId, request), requestId);
+      respondError(response, await refused(front, error, requestId, request), requestId);
     } finally {
       held?.[Symbol.dispose]();
     }
@@ -233,12 +234,7 @@ export class Listener implements AsyncDisposable {
       const endpoint = await endpointOf(front, asked, caller);
       webSockets.accept(front, request, socket, head, { ...caller, headers: request.headers, ...endpoint });
     } catch (error) {
-      const failure = expected(error, requestId);
-      front.metrics.refusal(failure.code);
-      if (failure.code === 'internal')
-        front.log.error({ err: error, requestId }, 'a WebSocket failed through a fault of the gateway');
-      else front.log.info({ requestId, url: pathOnly(request), outcome: failure.code }, 'websocket refused');
-      refuseUpgrade(socket, failure, requestId);
+      refuseUpgrade(socket, await refused(front, error, requestId, request), requestId);
     }
   }
 
@@ -258,26 +254,43 @@ export class Listener implements AsyncDisposable {
     const caller = await callerOf(runtime, requestId, request);
     if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
     const admitted = { ...caller, headers: request.headers, ...(await endpointOf(front, asked, caller)) };
-    const { route } = admitted;
     refuseModernVerb(request);
     // What has a body is checked when it has been read.
     if (request.method !== 'POST') runtime.signatures?.check(request, '');
-    if (route.sse !== undefined) return await handleSse(front, request, response, admitted, route.sse);
-    switch (request.method) {
-      case 'POST':
-        // Awaited, so that the Runtime is held for as long.
-        return await handlePost(front, request, response, admitted);
-      case 'GET':
-        return handleGet(front, request, response, admitted);
-      case 'DELETE':
-        return handleDelete(front, request, response, admitted);
-      default:
-        response.setHeader('allow', 'GET, POST, DELETE');
-        throw new GatewayError(
-          'method_not_allowed',
-          `The endpoint does not know the HTTP method ${request.method ?? ''}.`,
-        );
+    try {
+      // Awaited, so that the Runtime is held for as long.
+      await answerAt(front, request, response, admitted);
+    } catch (error) {
+      const action = `${request.method ?? ''} ${pathOnly(request)}`;
+      const denied = { ...caller, action, server: routeKey(admitted.route), target: undefined };
+      if (error instanceof GatewayError) await recordDenial(front.recordDenial, error, () => denied);
+      throw error;
     }
+  }
+}
+
+/** Where MCP is spoken: one request of a caller who may know of the endpoint. */
+async function answerAt(
+  front: Front,
+  request: IncomingMessage,
+  response: ServerResponse,
+  admitted: Admitted,
+): Promise<void> {
+  const { sse } = admitted.route;
+  if (sse !== undefined) return await handleSse(front, request, response, admitted, sse);
+  switch (request.method) {
+    case 'POST':
+      return await handlePost(front, request, response, admitted);
+    case 'GET':
+      return handleGet(front, request, response, admitted);
+    case 'DELETE':
+      return handleDelete(front, request, response, admitted);
+    default:
+      response.setHeader('allow', 'GET, POST, DELETE');
+      throw new GatewayError(
+        'method_not_allowed',
+        `The endpoint does not know the HTTP method ${request.method ?? ''}.`,
+      );
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal } from '../auth/authenticator.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { noSession } from './foreign-session.ts';
 import { Session, type SessionInit } from './session.ts';
 
 const MAX_SESSIONS = 20_000;
@@ -44,7 +45,7 @@ export class SessionStore implements AsyncDisposable {
   find(sessionId: string, caller: Principal, routeKey: string): Session {
     const session = this.#sessions.get(sessionId);
     if (session === undefined || session.principal !== caller.subject || session.routeKey !== routeKey) {
-      throw new GatewayError('session_not_found', 'There is no such session; send "initialize" to open one.');
+      throw noSession('There is no such session; send "initialize" to open one.', session?.principal, caller.subject);
     }
     session.lastUsed = Date.now();
     session.caller = caller;

@@ -227,7 +227,7 @@ export class SqlStore extends SqlReader implements Store {
         const state = await lockState(tx);
         const changed = await work(tx, state);
         const revised = state.revision + 1;
-        await appendLines(tx, state, [doneEntry(intent, changed)], revised);
+        await appendLines(tx, state, doneEntries(intent, changed), revised);
         await this.#engine.announce(tx, revised);
         return { result: changed.result, revision: revised };
       }),
@@ -316,6 +316,19 @@ function keyOf({ keyId }: StoreState): string {
   return keyId;
 }
 
-function doneEntry<T>({ actor, action }: ChangeIntent, { object, before, after }: Changed<T>): AuditEntry {
-  return { at: Date.now(), outcome: 'done', actor, action, object, before, after, reason: undefined };
+function doneEntries<T>(
+  { actor, action }: ChangeIntent,
+  { parts = [], ...changed }: Changed<T>,
+): readonly AuditEntry[] {
+  const at = Date.now();
+  return [{ action, ...changed }, ...parts].map(({ action: what, object, before, after }): AuditEntry => ({
+    at,
+    outcome: 'done',
+    actor,
+    action: what,
+    object,
+    before,
+    after,
+    reason: undefined,
+  }));
 }

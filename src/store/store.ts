@@ -67,6 +67,15 @@ export interface Changed<T> {
   /** As anybody may see them: without secrets. undefined where there is none. */
   readonly before: unknown;
   readonly after: unknown;
+  /** Objects that were changed with it, each with a line of its own. */
+  readonly parts?: readonly ChangedPart[];
+}
+
+/** One of the objects of a change that changes many. */
+export interface ChangedPart extends Pick<ChangeIntent, 'action'> {
+  readonly object: ObjectReference;
+  readonly before: unknown;
+  readonly after: unknown;
 }
 
 export interface ObjectReference {

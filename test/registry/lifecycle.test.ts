@@ -1,44 +1,23 @@
 /** What becomes of registered servers: what is refused, how they are changed, who sees them, and what a file does to them. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Answered, type ManagedGateway, startManaged } from '../rig/managed-gateway.ts';
-import { createPki, type Pki } from '../rig/pki.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { type Answered, startManaged } from '../rig/managed-gateway.ts';
+import type { Pki } from '../rig/pki.ts';
 import { startHttpFixture, startSseFixture } from '../rig/servers.ts';
-import { type EmbeddedStore, openTemporaryStore } from '../rig/store.ts';
+import { openTemporaryStore } from '../rig/store.ts';
+import { startStrictServer } from '../tls/strict-server.ts';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type Json, pathOf, type Registry, useRegistry } from './use-registry.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-
-let pki: Pki;
-let store: EmbeddedStore;
-let gateway: ManagedGateway;
-let count = 0;
-let name: string;
-beforeAll(async () => {
-  pki = createPki();
-  store = await openTemporaryStore();
-  gateway = await startManaged({ store, env: { MCP_GATEWAY_ALLOWED_MATERIAL_ROOTS: pki.folder } });
-});
-afterAll(async () => {
-  await gateway.stop();
-  await store[Symbol.asyncDispose]();
-  pki[Symbol.dispose]();
-});
-beforeEach(() => {
-  count += 1;
-  name = `server-${count}`;
-});
-
-const register = (body: Json, headers: Readonly<Record<string, string>> = {}): Promise<Answered> =>
-  gateway.call('POST', '/v1/gateways', { name, ...body }, headers);
+const registry = useRegistry();
+const register: Registry['register'] = async (body, headers) => registry.register(body, headers);
 const names = async (): Promise<readonly unknown[]> => {
-  const { body } = await gateway.call('GET', '/v1/gateways?limit=500');
+  const { body } = await registry.gateway.call('GET', '/v1/gateways?limit=500');
   return (body['items'] as readonly Json[]).map((item) => item['name']);
 };
-const pathOf = ({ body }: Answered): string => `/v1/gateways/${String(body['id'])}`;
 const tools = async (token?: string): Promise<string> =>
-  JSON.stringify(await gateway.rpc('/mcp', 'tools/list', {}, token));
+  JSON.stringify(await registry.gateway.rpc('/mcp', 'tools/list', {}, token));
 
 describe('material is checked before anything is stored', () => {
   const tls = (fields: Json): Promise<Answered> => register({ url: 'https://localhost:9/mcp', tls: fields });
@@ -71,24 +50,24 @@ describe('material is checked before anything is stored', () => {
       /not below one of/,
     ],
   ])('refuses %s, and says which field', async (_title, fields, pointer, detail) => {
-    const answer = await tls(fields(pki));
+    const answer = await tls(fields(registry.pki));
     expect(answer).toMatchObject({ status: 422, body: { code: 'invalid_input' } });
     const [error] = answer.body['errors'] as readonly Json[];
     expect(error).toMatchObject({ pointer, remedy: expect.any(String) as string });
     expect(String(error?.['detail'])).toMatch(detail);
-    expect(await names()).not.toContain(name);
+    expect(await names()).not.toContain(registry.name);
   });
 
   it('takes PEM text in place of paths, and never shows a key again', async () => {
-    const { cert, key } = pki.issue('Client');
+    const { cert, key } = registry.pki.issue('Client');
     const texts = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-    const answer = await gateway.call(
+    const answer = await registry.gateway.call(
       'POST',
       '/gateways',
       {
-        name,
+        name: registry.name,
         url: 'https://localhost:9/mcp',
-        ca_certificate: readFileSync(pki.ca.cert, 'utf8'),
+        ca_certificate: readFileSync(registry.pki.ca.cert, 'utf8'),
         client_cert: texts.cert,
         client_key: texts.key,
       },
@@ -98,8 +77,8 @@ describe('material is checked before anything is stored', () => {
       status: 202,
       body: { tls: { cert: texts.cert, key: '*****' }, status: { state: 'pending' } },
     });
-    expect(JSON.stringify((await gateway.call('GET', pathOf(answer))).body)).not.toContain('PRIVATE KEY');
-    await gateway.call('DELETE', pathOf(answer));
+    expect(JSON.stringify((await registry.gateway.call('GET', pathOf(answer))).body)).not.toContain('PRIVATE KEY');
+    await registry.gateway.call('DELETE', pathOf(answer));
   });
 });
 
@@ -126,19 +105,19 @@ describe('what cannot be registered', () => {
   });
 
   it('without the permission for containers, and without any', async () => {
-    const operator = await gateway.tokenFor('operator@example.com', 'operator');
-    const viewer = await gateway.tokenFor('viewer@example.com', 'viewer');
+    const operator = await registry.gateway.tokenFor('operator@example.com', 'operator');
+    const viewer = await registry.gateway.tokenFor('viewer@example.com', 'viewer');
     const as = (token: string): Readonly<Record<string, string>> => ({ authorization: `Bearer ${token}` });
     expect((await register({ container: 'mcp/time' }, as(operator))).status).toBe(403);
     expect((await register({ url: 'http://127.0.0.1:9/mcp' }, as(viewer))).status).toBe(403);
-    expect((await gateway.call('GET', '/v1/audit', undefined, as(operator))).status).not.toBe(200);
+    expect((await registry.gateway.call('GET', '/v1/audit', undefined, as(operator))).status).not.toBe(200);
   });
 
   it('expressions are not replaced: nobody reads the environment of the gateway with them', async () => {
     await using server = await startHttpFixture({ requireHeader: 'X-Text: ${HOME}' });
     const answer = await register({ url: server.url, headers: { 'X-Text': '${HOME}' } });
     expect(answer.status).toBe(201);
-    await gateway.call('DELETE', pathOf(answer));
+    await registry.gateway.call('DELETE', pathOf(answer));
   });
 });
 
@@ -154,13 +133,13 @@ describe('a server that cannot be reached is not stored', () => {
   ])('%s', async (_title, start, reason) => {
     await using server = await start();
     const answer = await register({ url: server.url });
-    expect(answer).toMatchObject({ status: 502, body: { code: 'registration_failed', reason, server: name } });
-    expect(await names()).not.toContain(name);
+    expect(answer).toMatchObject({ status: 502, body: { code: 'registration_failed', reason, server: registry.name } });
+    expect(await names()).not.toContain(registry.name);
     // The name is free again.
     await using good = await startHttpFixture();
     const second = await register({ url: good.url });
     expect(second.status).toBe(201);
-    await gateway.call('DELETE', pathOf(second));
+    await registry.gateway.call('DELETE', pathOf(second));
   });
 
   it('and with Prefer: respond-async it is tried until it is there', async () => {
@@ -172,12 +151,12 @@ describe('a server that cannot be reached is not stored', () => {
     await using _later = await startHttpFixture({ port });
     await vi.waitFor(
       async () => {
-        const { body } = await gateway.call('GET', pathOf(answer));
+        const { body } = await registry.gateway.call('GET', pathOf(answer));
         expect(body['status']).toMatchObject({ state: 'active', reachable: true });
       },
       { timeout: 20_000, interval: 100 },
     );
-    await gateway.call('DELETE', pathOf(answer));
+    await registry.gateway.call('DELETE', pathOf(answer));
   });
 });
 
@@ -199,8 +178,8 @@ async function startSomething(): Promise<{ readonly url: string } & AsyncDisposa
 describe('the words of ContextForge', () => {
   it('a bearer token reaches the server, is masked in answers, and stays when its mask is sent back', async () => {
     await using server = await startHttpFixture({ requireHeader: 'Authorization: Bearer s3cret-of-the-server' });
-    const created = await gateway.call('POST', '/gateways', {
-      name,
+    const created = await registry.gateway.call('POST', '/gateways', {
+      name: registry.name,
       url: server.url,
       transport: 'STREAMABLEHTTP',
       auth_type: 'bearer',
@@ -211,14 +190,18 @@ describe('the words of ContextForge', () => {
     });
     expect(created).toMatchObject({ status: 201, body: { headers: { Authorization: '*****' }, visibility: 'public' } });
     const headers = created.body['headers'];
-    const changed = await gateway.call('PUT', pathOf(created), { headers, description: 'new', connectTimeout: 7 });
+    const changed = await registry.gateway.call('PUT', pathOf(created), {
+      headers,
+      description: 'new',
+      connectTimeout: 7,
+    });
     expect(changed).toMatchObject({ status: 200, body: { description: 'new', connectTimeout: 7, tags: ['one'] } });
-    expect(await gateway.rpc(`/mcp/${name}`, 'tools/list')).toHaveProperty('result');
-    const wrong = await gateway.call('PUT', pathOf(created), { auth_type: 'bearer', auth_token: 'wrong' });
+    expect(await registry.gateway.rpc(`/mcp/${registry.name}`, 'tools/list')).toHaveProperty('result');
+    const wrong = await registry.gateway.call('PUT', pathOf(created), { auth_type: 'bearer', auth_token: 'wrong' });
     expect(wrong).toMatchObject({ status: 502, body: { reason: 'auth' } });
-    expect(await gateway.rpc(`/mcp/${name}`, 'tools/list')).toHaveProperty('result');
-    expect(JSON.stringify(gateway.logs())).not.toContain('s3cret-of-the-server');
-    await gateway.call('DELETE', pathOf(created));
+    expect(await registry.gateway.rpc(`/mcp/${registry.name}`, 'tools/list')).toHaveProperty('result');
+    expect(JSON.stringify(registry.gateway.logs())).not.toContain('s3cret-of-the-server');
+    await registry.gateway.call('DELETE', pathOf(created));
   });
 
   it('goes to no other place than the one that it was given for', async () => {
@@ -238,11 +221,11 @@ describe('the words of ContextForge', () => {
       });
       expect(made.status, JSON.stringify(made.body)).toBe(201);
       const url = `http://127.0.0.1:${(thief.address() as AddressInfo).port}/mcp`;
-      const authorization = `Bearer ${await gateway.tokenFor('thief@example.com', 'operator')}`;
+      const authorization = `Bearer ${await registry.gateway.tokenFor('thief@example.com', 'operator')}`;
       const masked = made.body['headers'];
       for (const body of [{ url }, { url, headers: masked }, { url, enabled: false }]) {
         for (const prefer of ['', 'respond-async']) {
-          const answer = await gateway.call('PUT', pathOf(made), body, { authorization, prefer });
+          const answer = await registry.gateway.call('PUT', pathOf(made), body, { authorization, prefer });
           expect(answer, JSON.stringify(answer.body)).toMatchObject({
             status: 422,
             body: { errors: [{ pointer: '/headers/Authorization' }] },
@@ -251,9 +234,9 @@ describe('the words of ContextForge', () => {
       }
       expect(heard).toEqual([]);
       // Another path of the same place is reached with what was there; another place with what is given for it.
-      const query = await gateway.call('PUT', pathOf(made), { url: `${web.url}?x=1` }, { authorization });
+      const query = await registry.gateway.call('PUT', pathOf(made), { url: `${web.url}?x=1` }, { authorization });
       expect(query.status, JSON.stringify(query.body)).toBe(200);
-      const own = await gateway.call(
+      const own = await registry.gateway.call(
         'PUT',
         pathOf(made),
         { url, enabled: false, headers: { Authorization: 'Bearer another' }, query: null },
@@ -265,10 +248,42 @@ describe('the words of ContextForge', () => {
     }
   });
 
+  it('a change of one certificate field leaves the others, and auth_type none takes the credentials away', async () => {
+    const { gateway, pki, name } = registry;
+    const { cert, key } = pki.issue('Flat');
+    const async = { prefer: 'respond-async' };
+    const own = {
+      name,
+      url: 'https://localhost:9/mcp',
+      ca_certificate: pki.ca.cert,
+      client_cert: cert,
+      client_key: key,
+    };
+    const credentials = { auth_type: 'bearer', auth_token: 'of-the-server' };
+    const made = await gateway.call('POST', '/gateways', { ...own, ...credentials }, async);
+    expect(made).toMatchObject({ status: 202, body: { headers: { Authorization: '*****' } } });
+    const other = pki.issue('Other flat');
+    const change = { client_cert: other.cert, client_key: other.key, auth_type: 'none' };
+    const changed = await gateway.call('PUT', pathOf(made), change, async);
+    expect(changed.status, JSON.stringify(changed.body)).toBe(202);
+    expect(changed.body['tls']).toEqual({ ca: pki.ca.cert, cert: other.cert, key: other.key });
+    expect(changed.body).not.toHaveProperty('headers');
+    const without = await gateway.call('PUT', pathOf(made), { client_cert: null, client_key: null }, async);
+    expect(without.body['tls']).toEqual({ ca: pki.ca.cert });
+    const nothing = await gateway.call('PUT', pathOf(made), { ca_certificate: null }, async);
+    expect(nothing.body).not.toHaveProperty('tls');
+    await gateway.call('DELETE', pathOf(made));
+  });
+
+  it.each(['constructor', 'toString', 'tlsChange'])('know no field "%s"', async (field) => {
+    const body = JSON.parse(`{"url": "http://127.0.0.1:9/mcp", "${field}": {"x": 1}}`) as Json;
+    expect(await register(body)).toMatchObject({ status: 422, body: { errors: [{ pointer: `/${field}` }] } });
+  });
+
   it('a key in the query is sent with every request, and headers of clients that are let through', async () => {
     await using server = await startHttpFixture();
-    const created = await gateway.call('POST', '/gateways', {
-      name,
+    const created = await registry.gateway.call('POST', '/gateways', {
+      name: registry.name,
       url: `${server.url}?keep=1`,
       auth_type: 'query_param',
       auth_query_param_key: 'api_key',
@@ -280,22 +295,22 @@ describe('the words of ContextForge', () => {
       // Also one that stands in the URL: it may be a key like the other.
       body: { url: server.url, query: { api_key: '*****', keep: '*****' }, passthroughHeaders: ['X-Tenant'] },
     });
-    const changed = await gateway.call('PUT', pathOf(created), { url: `${server.url}?token=t0ken` });
+    const changed = await registry.gateway.call('PUT', pathOf(created), { url: `${server.url}?token=t0ken` });
     expect(changed.body).toMatchObject({
       url: server.url,
       query: { api_key: '*****', keep: '*****', token: '*****' },
     });
-    expect(JSON.stringify((await gateway.call('GET', '/audit?limit=20')).body)).not.toContain('t0ken');
-    await gateway.call(
+    expect(JSON.stringify((await registry.gateway.call('GET', '/audit?limit=20')).body)).not.toContain('t0ken');
+    await registry.gateway.call(
       'POST',
-      `/mcp/${name}`,
+      `/mcp/${registry.name}`,
       { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'echo', arguments: {} } },
       { 'x-tenant': 'acme', 'x-other': 'no' },
     );
     expect(server.requests.every(({ url }) => url.includes('keep=1') && url.includes('api_key=k3y'))).toBe(true);
     expect(server.requests.filter(({ headers }) => headers['x-tenant'] === 'acme')).toHaveLength(1);
     expect(server.requests.some(({ headers }) => 'x-other' in headers)).toBe(false);
-    await gateway.call('DELETE', pathOf(created));
+    await registry.gateway.call('DELETE', pathOf(created));
   });
 });
 
@@ -303,18 +318,18 @@ describe('changes', () => {
   it('a server that is switched off is gone for its users, and comes back', async () => {
     await using server = await startHttpFixture();
     const created = await register({ url: server.url });
-    expect(await tools()).toContain(`${name}___echo`);
-    const off = await gateway.call('POST', `${pathOf(created)}/state?activate=false`);
+    expect(await tools()).toContain(`${registry.name}___echo`);
+    const off = await registry.gateway.call('POST', `${pathOf(created)}/state?activate=false`);
     expect(off).toMatchObject({
       status: 200,
       body: { enabled: false, status: { state: 'disabled', reachable: false } },
     });
-    expect(await tools()).not.toContain(`${name}___echo`);
-    await gateway.call('POST', `${pathOf(created)}/state`, { enabled: true });
-    await vi.waitFor(async () => expect(await tools()).toContain(`${name}___echo`), { timeout: 10_000 });
-    expect((await gateway.call('DELETE', pathOf(created))).status).toBe(204);
-    expect(await tools()).not.toContain(`${name}___echo`);
-    expect((await gateway.call('GET', pathOf(created))).status).toBe(404);
+    expect(await tools()).not.toContain(`${registry.name}___echo`);
+    await registry.gateway.call('POST', `${pathOf(created)}/state`, { enabled: true });
+    await vi.waitFor(async () => expect(await tools()).toContain(`${registry.name}___echo`), { timeout: 10_000 });
+    expect((await registry.gateway.call('DELETE', pathOf(created))).status).toBe(204);
+    expect(await tools()).not.toContain(`${registry.name}___echo`);
+    expect((await registry.gateway.call('GET', pathOf(created))).status).toBe(404);
   });
 
   it('what was not there before the change is refused by its version', async () => {
@@ -322,63 +337,100 @@ describe('changes', () => {
     const created = await register({ url: server.url });
     expect(created).toMatchObject({ status: 201, body: { status: { transport: 'sse' } } });
     const etag = created.headers.get('etag') ?? '';
-    const renamed = await gateway.call('PUT', pathOf(created), { name: `${name}-b` }, { 'if-match': etag });
-    expect(renamed).toMatchObject({ status: 200, body: { name: `${name}-b` } });
-    expect((await gateway.call('PUT', pathOf(created), { tags: ['x'] }, { 'if-match': etag })).status).toBe(412);
-    expect(await gateway.rpc(`/mcp/${name}-b`, 'tools/list')).toHaveProperty('result');
-    await gateway.call('DELETE', pathOf(created));
+    const renamed = await registry.gateway.call(
+      'PUT',
+      pathOf(created),
+      { name: `${registry.name}-b` },
+      { 'if-match': etag },
+    );
+    expect(renamed).toMatchObject({ status: 200, body: { name: `${registry.name}-b` } });
+    expect((await registry.gateway.call('PUT', pathOf(created), { tags: ['x'] }, { 'if-match': etag })).status).toBe(
+      412,
+    );
+    expect(await registry.gateway.rpc(`/mcp/${registry.name}-b`, 'tools/list')).toHaveProperty('result');
+    await registry.gateway.call('DELETE', pathOf(created));
   });
 
   it('a refresh reads again what it lists, and says what has changed', async () => {
     await using server = await startHttpFixture();
     const created = await register({ url: server.url });
-    const first = await gateway.call('POST', `${pathOf(created)}/tools/refresh`);
+    const first = await registry.gateway.call('POST', `${pathOf(created)}/tools/refresh`);
     expect(first).toMatchObject({ status: 200, body: { prompts: { added: 0, removed: 0, changed: 0, total: 5 } } });
-    await gateway.rpc(`/mcp/${name}`, 'tools/call', { name: 'change_tools', arguments: { name: 'brand_new' } });
-    expect((await gateway.call('POST', `${pathOf(created)}/refresh`)).status).toBe(200);
-    expect(await tools()).toContain(`${name}___echo`);
-    await gateway.call('DELETE', pathOf(created));
+    await registry.gateway.rpc(`/mcp/${registry.name}`, 'tools/call', {
+      name: 'change_tools',
+      arguments: { name: 'brand_new' },
+    });
+    expect((await registry.gateway.call('POST', `${pathOf(created)}/refresh`)).status).toBe(200);
+    expect(await tools()).toContain(`${registry.name}___echo`);
+    await registry.gateway.call('DELETE', pathOf(created));
   });
 
   it('an unreachable place changes nothing', async () => {
     await using server = await startHttpFixture();
     const created = await register({ url: server.url });
-    const moved = await gateway.call('PUT', pathOf(created), { url: 'http://127.0.0.1:9/mcp' });
+    const moved = await registry.gateway.call('PUT', pathOf(created), { url: 'http://127.0.0.1:9/mcp' });
     expect(moved).toMatchObject({ status: 502, body: { reason: 'transport' } });
-    expect((await gateway.call('GET', pathOf(created))).body).toMatchObject({ url: server.url });
-    await gateway.call('DELETE', pathOf(created));
+    expect((await registry.gateway.call('GET', pathOf(created))).body).toMatchObject({ url: server.url });
+    await registry.gateway.call('DELETE', pathOf(created));
   });
 });
 
 describe('who sees it', () => {
   it('private servers exist for their owner only, public ones for everybody', async () => {
     await using server = await startHttpFixture();
-    const other = await gateway.tokenFor('other@example.com', 'operator');
+    const other = await registry.gateway.tokenFor('other@example.com', 'operator');
     const created = await register({ url: server.url });
-    expect(await tools(other)).not.toContain(`${name}___echo`);
+    expect(await tools(other)).not.toContain(`${registry.name}___echo`);
     const as = { authorization: `Bearer ${other}` };
-    expect((await gateway.call('GET', pathOf(created), undefined, as)).status).toBe(404);
-    await gateway.call('PUT', pathOf(created), { visibility: 'public' });
-    expect(await tools(other)).toContain(`${name}___echo`);
-    expect((await gateway.call('GET', pathOf(created), undefined, as)).status).toBe(200);
-    await gateway.call('DELETE', pathOf(created));
+    expect((await registry.gateway.call('GET', pathOf(created), undefined, as)).status).toBe(404);
+    await registry.gateway.call('PUT', pathOf(created), { visibility: 'public' });
+    expect(await tools(other)).toContain(`${registry.name}___echo`);
+    expect((await registry.gateway.call('GET', pathOf(created), undefined, as)).status).toBe(200);
+    await registry.gateway.call('DELETE', pathOf(created));
   });
 });
 
 describe('trying the way', () => {
   it('says everything about a server over TLS, and stores nothing', async () => {
-    const answer = await gateway.call('POST', '/v1/gateways/test', { url: 'http://127.0.0.1:9/mcp' });
+    const answer = await registry.gateway.call('POST', '/v1/gateways/test', { url: 'http://127.0.0.1:9/mcp' });
     expect(answer).toMatchObject({
       status: 200,
       body: { ok: false, failure: { reason: 'transport' }, path: ['streamable-http'] },
     });
     await using server = await startHttpFixture();
-    const good = await gateway.call('POST', '/v1/gateways/test', { url: server.url });
+    const good = await registry.gateway.call('POST', '/v1/gateways/test', { url: server.url });
     expect(good).toMatchObject({
       status: 200,
       body: { ok: true, failure: null, transport: 'streamable-http', era: 'legacy', counts: { prompts: 5 } },
     });
     expect(await names()).not.toContain('test');
+  });
+
+  it('shows the chain of a server that insists on a certificate, also when it has refused', async () => {
+    const { gateway, pki, name } = registry;
+    const own = pki.issue('localhost', { file: `trial-${name}`, san: 'DNS:localhost' });
+    const client = pki.issue('Client', { file: `trial-client-${name}` });
+    await using strict = await startStrictServer({ ...own, ca: pki.ca.cert });
+    const url = `${strict.origin}/mcp`;
+    const trusted = { ca: pki.ca.cert };
+    const good = await gateway.call('POST', '/gateways/test', {
+      url,
+      tls: { ...trusted, cert: client.cert, key: client.key },
+    });
+    expect(good).toMatchObject({
+      status: 200,
+      body: {
+        ok: true,
+        protocolVersion: expect.any(String),
+        capabilities: { tools: expect.anything() },
+        timings: { connectMs: expect.any(Number), discoverMs: expect.any(Number) },
+        certificates: [{ names: ['DNS:localhost'], serialNumber: own.serial }, { serialNumber: pki.ca.serial }],
+      },
+    });
+    const bare = await gateway.call('POST', '/gateways/test', { url, tls: trusted });
+    expect(bare.body).toMatchObject({ ok: false, failure: { reason: 'tls' } });
+    const stranger = await gateway.call('POST', '/gateways/test', { url });
+    expect(stranger.body).toMatchObject({ ok: false, failure: { reason: 'tls' }, counts: null });
   });
 });
 

@@ -37,6 +37,7 @@ describe.skipIf(NO_DISK !== '')('a full disk', { timeout: 180_000 }, () => {
     ['refuses what would be written and nothing else, until there is room again (embedded store)', 8, 'sqlite'],
     ['lets a store be opened for what is in it (embedded store)', 8, 'open'],
     ['lets a gateway go on with calls, which says what is refused and why', 8, 'gateway'],
+    ['that may only be read is told so at the start, in one line', 8, 'read-only'],
   ])('%s', async (_, megabytes, scenario) => {
     expect(await runOnSmallDisk(megabytes, scenario)).toEqual({ status: 0, stdout: 'passed\n', stderr: '' });
   });

@@ -4,6 +4,7 @@ import { startPostgres } from '../../scripts/setup/postgres.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { newKeyText } from '../../src/store/secrets/key-ring.ts';
 import type { Store } from '../../src/store/store.ts';
+import { runMain } from '../rig/gateway-process.ts';
 import { type ManagedGateway, startManaged } from '../rig/managed-gateway.ts';
 import { startHttpFixture } from '../rig/servers.ts';
 import { createDatabase, TEST_ACTOR } from '../rig/store.ts';
@@ -32,6 +33,23 @@ const SCENARIOS: Readonly<Record<string, (disk: SmallDisk) => Promise<void>>> = 
     await disk.fill();
     await using second = await openStore({ dataDir: disk.path });
     assert.deepEqual(await namesIn(second), ['before']);
+  },
+
+  async 'read-only'(disk) {
+    {
+      await using store = await openStore({ dataDir: disk.path });
+      await register(store, 'before');
+    }
+    await disk.forbidWriting();
+    const refusal = await openStore({ dataDir: disk.path }).catch((error: unknown) => error);
+    assert.equal(codeOf(refusal), 'unavailable');
+    assert.match(String(refusal), /The store can only be read: its disk is mounted read-only/);
+    const gateway = runMain(['serve', '--data-dir', disk.path, '--listen', '127.0.0.1:0'], '', {});
+    assert.equal((await gateway.exited).status, 1);
+    const last = gateway.logs().at(-1);
+    assert.equal(last?.['level'], 'fatal');
+    assert.match(String(last?.['msg']), /^The store can only be read: its disk is mounted read-only/);
+    assert.doesNotMatch(gateway.stderr, /\bat .*\.ts:/);
   },
 
   async gateway(disk) {

@@ -296,6 +296,36 @@ describeOnBothStores('records', (open) => {
     await expect(twice).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  it('are not found by what no database can hold, and the store still answers', async () => {
+    await using temporary = await open();
+    const { store } = temporary;
+    await changed(store, async (tx) => tx.revoke('id\0', undefined));
+    const hostile = 'id\0';
+    const found = [
+      await store.gateway(hostile),
+      await store.gatewayByName(hostile),
+      await store.virtualServer(hostile),
+      await store.item(hostile),
+      await store.user(hostile),
+      await store.team(hostile),
+      await store.role(hostile),
+      await store.token(hostile),
+      await store.tokenByHash(hostile),
+      ...(await store.items({ server: hostile })),
+      ...(await store.tokens({ user: hostile })),
+      ...(await store.memberships({ team: hostile, user: hostile })),
+      ...(await store.roleBindings({ team: hostile, user: hostile })),
+      ...(await store.audit({ limit: 9, action: hostile, subject: hostile, objectId: hostile })),
+    ];
+    expect(found.filter((one) => one !== undefined)).toEqual([]);
+    // What is revoked is so under the very text that was revoked.
+    expect(await store.isRevoked(hostile)).toBe(true);
+    await changed(store, async (tx) => tx.revoke(hostile, undefined));
+    const nobody = changed(store, async (tx) => tx.deleteMembership(hostile, hostile));
+    await expect(nobody).rejects.toMatchObject({ code: 'missing' });
+    expect(store.status()).toMatchObject({ reachable: true, lastError: undefined });
+  });
+
   it('hold any text that somebody may send', async () => {
     await using temporary = await open();
     const { store } = temporary;

@@ -58,6 +58,12 @@ export class SmallDisk {
       }
   }
 
+  /** Nobody may have a file on it open to write. */
+  async forbidWriting(): Promise<void> {
+    const { status, stderr } = await run('mount', ['-o', 'remount,ro', this.path]);
+    if (status !== 0) throw new Error(stderr);
+  }
+
   async free(): Promise<void> {
     await rm(this.#ballast, { force: true });
   }

@@ -7,7 +7,7 @@ export const emailSchema = z
   .string()
   .min(3)
   .max(320)
-  .regex(/^[^\s@]+@[^\s@]+$/, 'is no email address')
+  .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, 'is no email address')
   .toLowerCase()
   .meta({ description: 'Email address; upper case and lower case are the same.' });
 

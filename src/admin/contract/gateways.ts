@@ -52,6 +52,10 @@ export const gatewayChange = z
     ...accessInput,
     tags: tagsSchema.optional(),
     enabled: enabled.optional(),
+    tlsChange: z.record(z.string(), z.unknown()).optional().meta({
+      description:
+        'Members of `tls` that change; the others stay, and null takes one away. `ca_certificate`, `client_cert` and `client_key` are this.',
+    }),
   })
   .meta({
     id: 'GatewayChange',

@@ -35,7 +35,8 @@ export class EventBus {
   /** Of this process: the numbers of another one mean nothing here. */
   readonly #process = randomBytes(6).toString('hex');
   readonly #kept: NumberedEvent[] = [];
-  readonly #listeners = new Set<(event: NumberedEvent | undefined) => void>();
+  /** With the subject of who listens. */
+  readonly #listeners = new Map<(event: NumberedEvent | undefined) => void, string>();
   #sequence = 0;
 
   /** Number of those who follow. */
@@ -43,21 +44,26 @@ export class EventBus {
     return this.#listeners.size;
   }
 
+  /** Number of streams of this subject. */
+  followedBy(subject: string): number {
+    return [...this.#listeners.values()].filter((one) => one === subject).length;
+  }
+
   publish(event: GatewayEvent): void {
     const numbered = { ...event, sequence: ++this.#sequence };
     this.#kept.push(numbered);
     if (this.#kept.length > KEPT) this.#kept.shift();
-    for (const listener of this.#listeners) listener(numbered);
+    for (const listener of this.#listeners.keys()) listener(numbered);
   }
 
   /** Rights have changed: everybody who follows looks whether he still may. */
   recheck(): void {
-    for (const listener of this.#listeners) listener(undefined);
+    for (const listener of this.#listeners.keys()) listener(undefined);
   }
 
   /** `listener` is called without an event when rights have changed, and must not throw. Returns how to end it. */
-  follow(listener: (event: NumberedEvent | undefined) => void): () => void {
-    this.#listeners.add(listener);
+  follow(listener: (event: NumberedEvent | undefined) => void, subject: string): () => void {
+    this.#listeners.set(listener, subject);
     return () => this.#listeners.delete(listener);
   }
 

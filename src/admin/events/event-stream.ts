@@ -12,6 +12,8 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
 
 export interface EventStreamOptions {
   readonly bus: EventBus;
+  /** Who follows. */
+  readonly subject: string;
   /** The caller as he is now; undefined once he may not call any more. */
   readonly principal: () => Principal | undefined;
   /** Who may see a server or virtual server by now; undefined for one that is gone. */
@@ -26,7 +28,7 @@ export interface EventStreamOptions {
 
 /** Resolves when the stream has ended. */
 export async function streamEvents(response: ServerResponse, options: EventStreamOptions): Promise<void> {
-  const { bus, principal, accessOf, signal, types, lastEventId } = options;
+  const { bus, subject, principal, accessOf, signal, types, lastEventId } = options;
   const ended = Promise.withResolvers<void>();
   const write = (text: string): void => {
     if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
@@ -52,7 +54,7 @@ export async function streamEvents(response: ServerResponse, options: EventStrea
     response.flushHeaders();
     for (const event of missed) deliver(withAccess(event, accessOf));
   }
-  const stop = bus.follow(deliver);
+  const stop = bus.follow(deliver, subject);
   const heartbeat = setInterval(() => {
     if (principal() === undefined) ended.resolve();
     else write(':\n\n');

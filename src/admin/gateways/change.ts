@@ -66,7 +66,7 @@ export async function store(
       changed.record = record;
       return { result: record, object: referenceTo(record), before: auditOf(before), after: auditOf(record) };
     },
-    ({ version }) => ({ status, etag: String(version) }),
+    ({ version }) => ({ status, etag: String(version), live: true }),
   );
   await context.apply();
   return { ...answer, body: await presentRecord(call, changed.record ?? before) };

@@ -39,27 +39,33 @@ const REFRESH = 'refresh_interval_seconds';
 
 const TRANSPORTS = ['SSE', 'STREAMABLEHTTP', 'STREAMABLE_HTTP', 'HTTP+SSE'];
 
+/** The same for a change, where each of the flat fields of certificates is changed alone. */
+export function gatewayChangeOfContextForge(body: unknown): unknown {
+  return gatewayOfContextForge(body, 'tlsChange');
+}
+
 /** Bodies in our own words pass as they are. Throws `invalid_input` for what cannot be translated. */
-export function gatewayOfContextForge(body: unknown): unknown {
+export function gatewayOfContextForge(body: unknown, tlsField: 'tls' | 'tlsChange' = 'tls'): unknown {
   if (!isFields(body)) return body;
   const errors: FieldError[] = [];
   const result: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(body)) {
     if (
-      name in TLS ||
+      Object.hasOwn(TLS, name) ||
       (AUTH as readonly string[]).includes(name) ||
       name === 'transport' ||
       name === REFRESH ||
-      name in NEUTRAL
+      Object.hasOwn(NEUTRAL, name)
     )
       continue;
-    result[RENAMED[name] ?? name] = value;
+    const ours = (Object.hasOwn(RENAMED, name) ? RENAMED[name] : undefined) ?? name;
+    Object.defineProperty(result, ours, { value, enumerable: true, configurable: true, writable: true });
   }
   const type = body['type'];
   if (typeof type === 'string') result['type'] = type.trim().toLowerCase();
   else if (type === undefined && typeof body['url'] === 'string') result['type'] = 'http';
   else if (type === undefined && typeof body['container'] === 'string') result['type'] = 'stdio';
-  addTls(body, result, errors);
+  addTls(body, result, tlsField, errors);
   addAuth(body, result, errors);
   checkTransport(body['transport'], errors);
   addRefresh(body, result);
@@ -73,10 +79,16 @@ export function gatewayOfContextForge(body: unknown): unknown {
   return result;
 }
 
-function addTls(body: Fields, result: Record<string, unknown>, errors: FieldError[]): void {
-  const given = Object.entries(TLS).filter(([name]) => body[name] !== undefined && body[name] !== null);
+function addTls(
+  body: Fields,
+  result: Record<string, unknown>,
+  tlsField: 'tls' | 'tlsChange',
+  errors: FieldError[],
+): void {
+  const isGone = (value: unknown): boolean => value === null && tlsField === 'tls';
+  const given = Object.entries(TLS).filter(([name]) => body[name] !== undefined && !isGone(body[name]));
   if (given.length === 0) return;
-  if (['tls', 'tls_config', 'tlsConfig'].some((name) => body[name] !== undefined)) {
+  if (['tls', 'tlsChange', 'tls_config', 'tlsConfig'].some((name) => body[name] !== undefined)) {
     errors.push({
       pointer: `/${given[0]?.[0] ?? ''}`,
       detail: "says the same as 'tls'",
@@ -84,7 +96,7 @@ function addTls(body: Fields, result: Record<string, unknown>, errors: FieldErro
     });
     return;
   }
-  result['tls'] = Object.fromEntries(given.map(([name, field]) => [field, body[name]]));
+  result[tlsField] = Object.fromEntries(given.map(([name, field]) => [field, body[name]]));
 }
 
 function addAuth(body: Fields, result: Record<string, unknown>, errors: FieldError[]): void {
@@ -104,6 +116,8 @@ function addAuth(body: Fields, result: Record<string, unknown>, errors: FieldErr
   };
   switch (type) {
     case 'none':
+      // Those that were given before go, too: headers are credentials to clients of ContextForge.
+      if (result['headers'] === undefined) result['headers'] = null;
       return;
     case 'basic': {
       const pair = Buffer.from(`${text('auth_username')}:${text('auth_password')}`).toString('base64');

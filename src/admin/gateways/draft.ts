@@ -34,16 +34,25 @@ export function entryOf(body: Readonly<Record<string, unknown>>): Entry {
 }
 
 /** An entry with the fields of a change in it: what is null goes, a masked secret is what it was, in the place that it was given for. Throws `invalid_input`. */
-export function changedEntry(before: Pick<Registrable, 'document' | 'secrets'>, body: Entry): Entry {
+export function changedEntry(before: Pick<Registrable, 'document' | 'secrets'>, change: Entry): Entry {
+  const { tlsChange, ...body } = change;
   const removed = new Set(Object.keys(body).filter((name) => body[name] === null));
   const kept = Object.entries(joinSecrets(before)).filter(([name]) => !removed.has(name));
   const said = entryOf(body);
-  const { query } = Object.fromEntries(kept);
+  const { query, tls } = Object.fromEntries(kept);
   // What stands in a new URL comes beside what was said of the query before.
   const both = body['query'] === undefined && isFields(query) ? { query: { ...query, ...Object(said['query']) } } : {};
-  const next = unmasked({ ...Object.fromEntries(kept), ...said, ...both }, before.secrets);
+  const held = said['tls'] ?? tls;
+  const material = isFields(tlsChange) ? { tls: withoutNull({ ...(isFields(held) ? held : {}), ...tlsChange }) } : {};
+  const next = unmasked({ ...Object.fromEntries(kept), ...said, ...both, ...material }, before.secrets);
   refuseMovedSecrets(joinSecrets(before), next, said);
   return next;
+}
+
+/** undefined when nothing is left. */
+function withoutNull(fields: Entry): Entry | undefined {
+  const left = Object.entries(fields).filter(([, value]) => value !== null);
+  return left.length === 0 ? undefined : Object.fromEntries(left);
 }
 
 /** With the secrets that were there in the place of masks. Throws `invalid_input` for a mask that covers nothing. */

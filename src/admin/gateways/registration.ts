@@ -111,7 +111,7 @@ async function release(call: Call, reserved: GatewayRecord): Promise<void> {
 
 async function answerFor(call: Call, record: GatewayRecord, status: 201 | 202): Promise<JsonAnswer> {
   const body = await presentRecord(call, record);
-  return { status, body, etag: String(record.version), headers: { location: `/v1/gateways/${record.id}` } };
+  return { status, body, etag: String(record.version), live: true, headers: { location: `/v1/gateways/${record.id}` } };
 }
 
 /** Throws `already_exists` for names that only the configuration file can give up. */

@@ -1,14 +1,25 @@
 /** ETag, If-Match and If-None-Match (RFC 9110, section 13): nobody overwrites what he has not seen. */
+import { hash } from 'node:crypto';
 import { GatewayError } from '../../shared/errors.ts';
 import { invalidInput } from './problem.ts';
 
 const STRONG = /^"([\x21\x23-\x7e]*)"$/;
 
-/** The one tag of an If-Match header, without quotes; undefined when whatever is there may be changed. */
+const LIVE_PART = /\.[0-9a-f]{16}$/;
+
+/** The tag of a body that also shows what nobody has changed, such as health. */
+export function liveTag(etag: string, body: string): string {
+  return `${etag}.${hash('sha256', body, 'hex').slice(0, 16)}`;
+}
+
+/**
+ * The one tag of an If-Match header, without quotes; undefined when whatever is there may be changed. Only what somebody
+ * has changed counts: a server that turns healthy makes nobody's change an old one.
+ */
 export function readIfMatch(header: string | undefined): string | undefined {
   if (header === undefined || header.trim() === '*') return undefined;
   const tag = STRONG.exec(header.trim())?.[1];
-  if (tag !== undefined) return tag;
+  if (tag !== undefined) return tag.replace(LIVE_PART, '');
   throw invalidInput([
     {
       header: 'If-Match',

@@ -63,13 +63,13 @@ export class IdempotentRequests {
       }
       return {
         replay: before && replayOf(before),
-        remember: (tx, { status = 200, body: answer, etag, headers }) =>
+        remember: (tx, { status = 200, body: answer, etag, live, headers }) =>
           tx.rememberIdempotent({
             subject,
             key,
             fingerprint,
             status,
-            body: JSON.stringify({ body: answer, etag, headers }),
+            body: JSON.stringify({ body: answer, etag, live, headers }),
             createdAt: Date.now(),
           }),
         [Symbol.dispose]: () => void this.#open.delete(identity),

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayError } from '../../shared/errors.ts';
 import { problemOf } from './problem.ts';
-import { isUnchanged } from './etag.ts';
+import { isUnchanged, liveTag } from './etag.ts';
 import type { JsonAnswer, TextAnswer } from './route.ts';
 
 const JSON_TYPE = 'application/json';
@@ -12,19 +12,24 @@ const STALLED_MS = 30_000;
 
 export function respondAnswer(
   response: ServerResponse,
-  { status = 200, body, etag, headers }: JsonAnswer,
+  { status = 200, body, etag, live, headers }: JsonAnswer,
   ifNoneMatch: string | undefined,
 ): void {
-  if (etag !== undefined) response.setHeader('etag', `"${etag}"`);
-  if (status === 200 && etag !== undefined && isUnchanged(ifNoneMatch, etag))
-    return write(response, 304, undefined, {});
   const text = body === undefined ? undefined : JSON.stringify(body);
+  const tag = etag !== undefined && live === true ? liveTag(etag, text ?? '') : etag;
+  if (tag !== undefined) response.setHeader('etag', `"${tag}"`);
+  if (status === 200 && tag !== undefined && isUnchanged(ifNoneMatch, tag)) return write(response, 304, undefined, {});
   const type = text === undefined ? {} : { 'content-type': JSON_TYPE };
   write(response, text === undefined && status === 200 ? 204 : status, text, { ...type, ...headers });
 }
 
 export function respondText(response: ServerResponse, { text, contentType }: TextAnswer): void {
   write(response, 200, text, { 'content-type': contentType });
+}
+
+/** What a stream would begin with, and nothing of it: it has no end that somebody could wait for who only wants the head. */
+export function respondHead(response: ServerResponse, contentType = JSON_TYPE): void {
+  write(response, 200, undefined, { 'content-type': contentType });
 }
 
 export function respondProblem(response: ServerResponse, failure: GatewayError, requestId: string): void {

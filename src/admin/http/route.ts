@@ -76,6 +76,8 @@ export interface JsonAnswer {
   readonly body?: unknown;
   /** What identifies this state of the resource, without quotes. */
   readonly etag?: string;
+  /** True when the body shows more than that, such as health: two bodies under one `etag` may differ. */
+  readonly live?: true;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

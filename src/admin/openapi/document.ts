@@ -8,6 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Codes that every route can answer with. */
 const COMMON: readonly ErrorCode[] = [
+  'malformed_authorization',
   'unauthorized',
   'forbidden',
   'forbidden_host',
@@ -15,7 +16,8 @@ const COMMON: readonly ErrorCode[] = [
   'storage_unavailable',
   'internal',
 ];
-const WITH_BODY: readonly ErrorCode[] = ['parse_error', 'body_too_large', 'unsupported_media_type', 'storage_full'];
+const WITH_BODY: readonly ErrorCode[] = ['parse_error', 'request_timeout', 'body_too_large', 'unsupported_media_type'];
+const CHANGING: readonly ErrorCode[] = ['storage_full', 'shutting_down'];
 
 export interface OpenApiDocument extends Json {
   readonly openapi: '3.1.1';
@@ -61,9 +63,9 @@ export function operationId({ action }: Route): string {
 export function errorCodesOf(route: Route): readonly ErrorCode[] {
   const missing: readonly ErrorCode[] = route.path.includes('{') ? ['no_such_object'] : [];
   const keys: readonly ErrorCode[] = route.idempotent ? ['idempotency_mismatch', 'idempotency_in_progress'] : [];
-  return [
-    ...new Set([...COMMON, ...(route.body === undefined ? [] : WITH_BODY), ...missing, ...keys, ...route.errors]),
-  ];
+  const body = route.body === undefined ? [] : WITH_BODY;
+  const changing = route.method === 'GET' ? [] : CHANGING;
+  return [...new Set([...COMMON, ...body, ...changing, ...missing, ...keys, ...route.errors])];
 }
 
 function operation(route: Route, schemas: SchemaSet): Json {
@@ -86,7 +88,7 @@ function operation(route: Route, schemas: SchemaSet): Json {
             content: { 'application/json': { schema: schemas.of(body.schema, 'input') } },
           },
         }),
-    responses: { ...answers(route, schemas), ...failures(route, schemas) },
+    responses: responses(route, schemas),
     'x-permission': 'permission' in requires ? requires.permission : null,
     ...('anybody' in requires ? { 'x-why-anybody': requires.anybody } : {}),
     ...('permission' in requires && requires.otherwise !== undefined ? { 'x-otherwise': requires.otherwise } : {}),
@@ -108,7 +110,8 @@ function parameters(schema: z.ZodObject, place: 'path' | 'query', schemas: Schem
   });
 }
 
-function headers({ method, path, errors, idempotent }: Route): readonly Json[] {
+function headers(route: Route): readonly Json[] {
+  const { errors, idempotent } = route;
   const header = (name: string, description: string): Json => ({
     name,
     in: 'header',
@@ -120,16 +123,40 @@ function headers({ method, path, errors, idempotent }: Route): readonly Json[] {
     ...(errors.includes('stale_version')
       ? [header('If-Match', 'The `ETag` of the object as the caller has seen it; the change is made only to that.')]
       : []),
-    ...(method === 'GET' && path.includes('{')
-      ? [header('If-None-Match', 'An `ETag`; 304 when the object is still the same.')]
-      : []),
+    ...(hasTag(route) ? [header('If-None-Match', 'An `ETag`; 304 when the object is still the same.')] : []),
     ...(idempotent
       ? [header('Idempotency-Key', 'A key of the caller. The same request with the same key is done once.')]
       : []),
   ];
 }
 
-function answers({ answers: contracts }: Route, schemas: SchemaSet): Json {
+interface Response {
+  readonly description: string;
+  readonly content?: Readonly<Record<string, Json>>;
+}
+
+/** A status may be both that of an answer and that of a failure: the content type then tells which it is. */
+function responses(route: Route, schemas: SchemaSet): Json {
+  const all: Record<string, Response> = { ...answers(route, schemas) };
+  for (const [status, failure] of Object.entries(failures(route, schemas))) {
+    const answer = all[status];
+    all[status] =
+      answer === undefined
+        ? failure
+        : {
+            description: `${answer.description}\n\n${failure.description}`,
+            content: { ...answer.content, ...failure.content },
+          };
+  }
+  if (hasTag(route)) all['304'] = { description: 'The object is as the entity tag in `If-None-Match` says.' };
+  return all;
+}
+
+function hasTag({ method, path }: Route): boolean {
+  return method === 'GET' && path.includes('{');
+}
+
+function answers({ answers: contracts }: Route, schemas: SchemaSet): Readonly<Record<string, Response>> {
   return Object.fromEntries(
     Object.entries(contracts).map(([status, contract]: [string, AnswerContract]) => {
       const { description, schema, contentType = 'application/json' } = contract;
@@ -139,7 +166,7 @@ function answers({ answers: contracts }: Route, schemas: SchemaSet): Json {
   );
 }
 
-function failures(route: Route, schemas: SchemaSet): Json {
+function failures(route: Route, schemas: SchemaSet): Readonly<Record<string, Response>> {
   const codes = Map.groupBy(errorCodesOf(route), (code) => ERRORS[code].status);
   return Object.fromEntries(
     [...codes].map(([status, group]) => [

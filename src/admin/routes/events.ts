@@ -7,8 +7,9 @@ import { eventSchema } from '../contract/events.ts';
 import { streamEvents } from '../events/event-stream.ts';
 import { route, type Route } from '../http/route.ts';
 
-/** Streams cost memory; dashboards need a handful. */
+/** Streams cost memory; dashboards need a handful, and nobody may take those of all others. */
 const MAX_STREAMS = 200;
+const MAX_STREAMS_OF_ONE = 50;
 
 export const EVENT_ROUTES: readonly Route[] = [
   route({
@@ -40,12 +41,17 @@ export const EVENT_ROUTES: readonly Route[] = [
       if (events.size >= MAX_STREAMS) {
         throw new GatewayError('too_many_sessions', `${MAX_STREAMS} clients follow events already; try again later.`);
       }
+      const { subject } = call.principal;
+      if (events.followedBy(subject) >= MAX_STREAMS_OF_ONE) {
+        throw new GatewayError('too_many_sessions', `You follow events ${MAX_STREAMS_OF_ONE} times already; end one.`);
+      }
       const { types } = call.query;
       const last = call.headers['last-event-id'];
       return {
         stream: (response) =>
           streamEvents(response, {
             bus: events,
+            subject,
             principal: () => currentPrincipal(call.principal),
             accessOf: ({ kind, id }) => accessOf(runtime().config, kind, id),
             signal: call.signal,

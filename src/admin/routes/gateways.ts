@@ -16,7 +16,7 @@ import {
   trialSchema,
 } from '../contract/gateways.ts';
 import { changeGateway, store } from '../gateways/change.ts';
-import { gatewayOfContextForge } from '../gateways/contextforge.ts';
+import { gatewayChangeOfContextForge, gatewayOfContextForge } from '../gateways/contextforge.ts';
 import { checkDraft, entryOf, unmasked } from '../gateways/draft.ts';
 import {
   allKnown,
@@ -123,7 +123,7 @@ export const GATEWAY_ROUTES: readonly Route[] = [
     async handle(call) {
       const known = await findKnown(call, call.params.id, 'gateways.read');
       const [body] = await present(call, [known]);
-      return { body, ...('record' in known ? { etag: String(known.record.version) } : {}) };
+      return { body, ...('record' in known ? { etag: String(known.record.version), live: true } : {}) };
     },
   }),
   route({
@@ -137,7 +137,7 @@ export const GATEWAY_ROUTES: readonly Route[] = [
       'What is left out stays as it is, what is null goes. Secrets have to be given anew when the server moves to another origin or image. A change of how the server is reached is tried first, and refused when it cannot be; with `Prefer: respond-async` it is stored at once.',
     params,
     body: gatewayChange,
-    normalize: gatewayOfContextForge,
+    normalize: gatewayChangeOfContextForge,
     answers: { 200: shown, 202: { description: 'It is stored and is being reached.', schema: gatewaySchema } },
     errors: ['already_exists', 'read_only', 'registration_failed', 'server_address_refused', 'stale_version'],
     async handle(call) {
@@ -178,7 +178,15 @@ export const GATEWAY_ROUTES: readonly Route[] = [
       ...(index === 0 ? {} : { description: 'The same as `/gateways/{id}/refresh`, for clients of ContextForge.' }),
       params,
       answers: { 200: { description: 'What has changed, by kind.', schema: refreshSchema } },
-      errors: ['refused_by_state', 'server_unavailable', 'server_tls_error', 'server_auth_required', 'server_timeout'],
+      errors: [
+        'refused_by_state',
+        'server_unavailable',
+        'server_session_lost',
+        'server_tls_error',
+        'server_auth_required',
+        'server_protocol_error',
+        'server_timeout',
+      ],
       async handle(call) {
         needAnyWrite(call);
         const known = await findKnown(call, call.params.id, 'gateways.read');

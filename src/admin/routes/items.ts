@@ -5,6 +5,7 @@ import type { ItemKind } from '../../config/registration.ts';
 import type { ItemOverride } from '../../config/registration.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { ItemRecord, OverrideRecord, StoreWriter } from '../../store/store.ts';
+import { itemContent as auditOf } from '../audited.ts';
 import { activateQuery, idSchema, stateInput } from '../contract/common.ts';
 import { namedItemChange, promptSchema, resourceChange, resourceSchema, toolSchema } from '../contract/items.ts';
 import type { ItemChange } from '../contract/items.ts';
@@ -248,7 +249,7 @@ function answer(
   override: OverrideRecord | undefined,
   servers: ReadonlyMap<string, KnownServer>,
 ): JsonAnswer {
-  return { body: present(call, item, override, servers), etag: tagOf(item, override) };
+  return { body: present(call, item, override, servers), etag: tagOf(item, override), live: true };
 }
 
 function present(
@@ -265,8 +266,4 @@ function present(
 /** Both what the server says and what the operator says are part of what is shown. */
 function tagOf(item: ItemRecord, override: OverrideRecord | undefined): string {
   return `${item.version}-${override?.version ?? 0}`;
-}
-
-function auditOf({ enabled, name, title, description, annotations, tags }: ItemOverride): object {
-  return { enabled, name, title, description, annotations, tags };
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { isPermission, BUILT_IN_ROLES } from '../../auth/permissions.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { RoleRecord } from '../../store/store.ts';
+import { roleContent as auditOf, roleReference as referenceTo } from '../audited.ts';
 import { roleChange, roleInput, roleSchema } from '../contract/accounts.ts';
 import { idSchema } from '../contract/common.ts';
 import { keepingAnAdmin, refuseEscalation } from '../escalation.ts';
@@ -169,12 +170,4 @@ async function findChangeable(call: Call, name: string): Promise<RoleRecord> {
 
 function present({ name, description, permissions }: RoleRecord): RoleBody {
   return { name, description: description ?? null, permissions: [...permissions], builtIn: false };
-}
-
-function referenceTo({ id, name }: RoleRecord): { kind: string; id: string; name: string } {
-  return { kind: 'role', id, name };
-}
-
-function auditOf({ name, description, permissions, version }: RoleRecord): object {
-  return { name, description, permissions, version };
 }

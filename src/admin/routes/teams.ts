@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { mayForHimself } from '../../auth/authorize.ts';
 import type { MembershipRecord, TeamRecord } from '../../store/store.ts';
+import { teamContent as auditOf, teamReference as referenceTo } from '../audited.ts';
 import { emailSchema, memberInput, memberSchema, teamChange, teamInput, teamSchema } from '../contract/accounts.ts';
 import { idSchema } from '../contract/common.ts';
 import { refuseStrangers } from '../escalation.ts';
@@ -147,6 +148,7 @@ export const TEAM_ROUTES: readonly Route[] = [
     body: memberInput,
     optionalBody: true,
     answers: { 200: { description: 'The member.', schema: memberSchema } },
+    errors: ['stale_version'],
     async handle(call) {
       const team = await find(call, call.params.id, 'teams.write');
       refuseStrangers(call, team.id);
@@ -212,12 +214,4 @@ function one(record: TeamRecord): JsonAnswer {
 
 function present({ id, name, description, createdAt, updatedAt }: TeamRecord): z.infer<typeof teamSchema> {
   return { id, name, description: description ?? null, createdAt: iso(createdAt), updatedAt: iso(updatedAt) };
-}
-
-function referenceTo({ id, name }: TeamRecord): { kind: string; id: string; name: string } {
-  return { kind: 'team', id, name };
-}
-
-function auditOf({ name, description, version }: TeamRecord): object {
-  return { name, description, version };
 }

@@ -32,6 +32,7 @@ export const TRANSFER_ROUTES: readonly Route[] = [
       secrets: flag.default(false).meta({ description: 'Secrets as they are, instead of masks.' }),
     },
     answers: { 200: { description: 'The document; it can be imported as it is.', schema: transferSchema } },
+    errors: ['storage_full'],
     async handle(call) {
       const { secrets, parts } = call.query;
       if (secrets) call.need('config.export-secrets');
@@ -85,12 +86,13 @@ export const TRANSFER_ROUTES: readonly Route[] = [
       const answer = await call.change(
         (tx) =>
           keepingAnAdmin(tx, async () => {
-            await plan.apply(tx);
+            const parts = await plan.apply(tx);
             return {
               result: undefined,
               object: { kind: 'import', id: call.requestId, name: undefined },
               before: undefined,
               after: result,
+              parts,
             };
           }),
         () => ({ body: result }),

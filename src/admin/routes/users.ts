@@ -4,6 +4,7 @@ import { permissionsOf } from '../../auth/account.ts';
 import { z } from 'zod';
 import { BUILT_IN_ROLES } from '../../auth/permissions.ts';
 import type { RoleBindingRecord, StoreReader, UserRecord } from '../../store/store.ts';
+import { bindingReference, userContent as auditOf, userReference as referenceTo } from '../audited.ts';
 import { emailSchema, givenRoleSchema, userChange, userInput, userSchema } from '../contract/accounts.ts';
 import { activateQuery, stateInput } from '../contract/common.ts';
 import { keepingAnAdmin, refuseEscalation, refuseStronger } from '../escalation.ts';
@@ -171,6 +172,7 @@ export const USER_ROUTES: readonly Route[] = [
     description: 'It counts at once. Nobody can give permissions that he does not have himself.',
     ...ROLES_OF_USER,
     answers: { 204: { description: 'The user has the role.' } },
+    errors: ['stale_version'],
     async handle(call) {
       const binding = await checkedBinding(call, call.params, call.query.team);
       const { user, role, team } = binding;
@@ -269,16 +271,4 @@ function one(record: UserRecord): JsonAnswer {
 
 function present({ id, email, fullName, enabled, createdAt, updatedAt }: UserRecord): z.infer<typeof userSchema> {
   return { id, email, fullName: fullName ?? null, enabled, createdAt: iso(createdAt), updatedAt: iso(updatedAt) };
-}
-
-function referenceTo({ id, email }: UserRecord): { kind: string; id: string; name: string } {
-  return { kind: 'user', id, name: email };
-}
-
-function bindingReference({ user, role }: RoleBindingRecord): { kind: string; id: string; name: string } {
-  return { kind: 'role-binding', id: `${user} ${role}`, name: role };
-}
-
-function auditOf({ email, fullName, enabled, version }: UserRecord): object {
-  return { email, fullName, enabled, version };
 }

@@ -3,6 +3,7 @@ import { seesVirtualServerInApi } from '../../auth/authorize.ts';
 import type { Permission } from '../../auth/permissions.ts';
 import { z } from 'zod';
 import type { VirtualServerRecord } from '../../store/store.ts';
+import { virtualServerContent as auditOf, virtualServerReference as referenceTo } from '../audited.ts';
 import { activateQuery, idSchema, stateInput } from '../contract/common.ts';
 import { virtualServerChange, virtualServerInput, virtualServerSchema } from '../contract/virtual-servers.ts';
 import type { VirtualServerBody } from '../contract/virtual-servers.ts';
@@ -238,12 +239,4 @@ function present(call: Call, record: VirtualServerRecord, ids: SelectionIds): Vi
     createdAt: iso(record.createdAt),
     updatedAt: iso(record.updatedAt),
   };
-}
-
-function referenceTo({ id, name }: VirtualServerRecord): { kind: string; id: string; name: string } {
-  return { kind: 'server', id, name };
-}
-
-function auditOf({ name, description, access, tags, items, enabled, version }: VirtualServerRecord): object {
-  return { name, description, ...access, tags, items, enabled, version };
 }

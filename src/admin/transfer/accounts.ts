@@ -2,9 +2,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { permissionsOf } from '../../auth/account.ts';
 import { BUILT_IN_ROLES } from '../../auth/permissions.ts';
+import {
+  bindingReference,
+  roleContent,
+  roleReference,
+  teamContent,
+  teamReference,
+  userContent,
+  userReference,
+} from '../audited.ts';
 import { refuseEscalation, refuseStrangers, refuseStronger } from '../escalation.ts';
 import { invalidInput } from '../http/problem.ts';
-import { teamIds, type Plan } from './plan.ts';
+import { teamIds, verb, type Plan } from './plan.ts';
 
 export async function planRoles(plan: Plan): Promise<void> {
   const { call, document } = plan;
@@ -27,8 +36,14 @@ export async function planRoles(plan: Plan): Promise<void> {
         }
         refuseEscalation(call, [...permissions, ...(await permissionsOf(call.context.store, name))], undefined);
       },
-      apply: (tx) =>
-        before === undefined ? tx.insertRole({ name, ...fields }) : tx.updateRole(before.id, before.version, fields),
+      async apply(tx) {
+        const role =
+          before === undefined
+            ? await tx.insertRole({ name, ...fields })
+            : await tx.updateRole(before.id, before.version, fields);
+        const object = roleReference(role);
+        return [{ ...verb('role', before), object, before: before && roleContent(before), after: roleContent(role) }];
+      },
     });
   }
 }
@@ -74,16 +89,29 @@ export async function planUsers(plan: Plan): Promise<void> {
         }
       },
       async apply(tx) {
-        if (before === undefined) await tx.insertUser({ email, ...fields });
-        else await tx.updateUser(before.id, before.version, fields);
+        const user =
+          before === undefined
+            ? await tx.insertUser({ email, ...fields })
+            : await tx.updateUser(before.id, before.version, fields);
+        const object = userReference(user);
+        return [{ ...verb('user', before), object, before: before && userContent(before), after: userContent(user) }];
       },
     });
     // Roles may be for teams that come after the users.
     plan.atEnd('user', email, async (tx) => {
       const ids = await teamIds(tx);
-      for (const { role, team } of missing) {
-        await tx.putRoleBinding({ user: email, role, team: team === null ? undefined : ids.get(team) });
-      }
+      const bindings = missing.map(({ role, team }) => ({
+        user: email,
+        role,
+        team: team === null ? undefined : ids.get(team),
+      }));
+      for (const binding of bindings) await tx.putRoleBinding(binding);
+      return bindings.map((binding) => ({
+        action: 'user.give-role',
+        object: bindingReference(binding),
+        before: undefined,
+        after: binding,
+      }));
     });
   }
 }
@@ -120,7 +148,18 @@ export async function planTeams(plan: Plan): Promise<void> {
         const fields = { name, description: description ?? undefined };
         const team =
           before === undefined ? await tx.insertTeam(fields) : await tx.updateTeam(before.id, before.version, fields);
-        for (const { user, role } of missing) await tx.putMembership({ team: team.id, user, role });
+        const joined = missing.map(({ user, role }) => ({ team: team.id, user, role }));
+        for (const member of joined) await tx.putMembership(member);
+        const object = teamReference(team);
+        return [
+          { ...verb('team', before), object, before: before && teamContent(before), after: teamContent(team) },
+          ...joined.map((member) => ({
+            action: 'team.put-member',
+            object,
+            before: present.find(({ user }) => user === member.user),
+            after: member,
+          })),
+        ];
       },
     });
   }

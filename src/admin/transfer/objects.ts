@@ -6,17 +6,19 @@ import { canonicalEntry, joinSecrets, separateSecrets, type Entry } from '../../
 import type { ItemKind, ItemOverride } from '../../config/registration.ts';
 import type { GatewayError } from '../../shared/errors.ts';
 import { newRowId } from '../../store/row-id.ts';
+import type { StoreWriter } from '../../store/store.ts';
+import { itemContent, itemNoun, virtualServerContent, virtualServerReference } from '../audited.ts';
 import { MASK } from '../contract/gateways.ts';
 import type { Transfer } from '../contract/transfer.ts';
 import { checkDraft, unmasked } from '../gateways/draft.ts';
-import { permissionFor, permissionForRecord } from '../gateways/known.ts';
+import { auditOf, permissionFor, permissionForRecord, referenceTo } from '../gateways/known.ts';
 import { refuseMovedSecrets } from '../gateways/moved-secrets.ts';
 import { withQueryApart } from '../gateways/url-query.ts';
 import { refuseTaken } from '../gateways/registration.ts';
 import { invalidInput } from '../http/problem.ts';
 import { visibleServers } from '../known-servers.ts';
 import { isNeutral, keyOf } from '../present-item.ts';
-import { accessWith, below, checkAccess, teamIds, type Plan } from './plan.ts';
+import { accessWith, below, checkAccess, teamIds, verb, type Plan } from './plan.ts';
 
 export async function planGateways(plan: Plan): Promise<void> {
   const { call, document } = plan;
@@ -72,9 +74,12 @@ export async function planGateways(plan: Plan): Promise<void> {
           before?.state === 'active' && isDeepStrictEqual(joinSecrets(before), joinSecrets(made.fields));
         // Nobody waits for it here: it is reached like after a start.
         const state = isReached ? 'active' : 'pending';
-        if (before === undefined)
-          await tx.insertGateway({ name: wanted.name, ...fields, state, leaseUntil: undefined });
-        else await tx.updateGateway(before.id, before.version, { ...fields, state });
+        const record =
+          before === undefined
+            ? await tx.insertGateway({ name: wanted.name, ...fields, state, leaseUntil: undefined })
+            : await tx.updateGateway(before.id, before.version, { ...fields, state });
+        const object = referenceTo(record);
+        return [{ ...verb('gateway', before), object, before: before && auditOf(before), after: auditOf(record) }];
       },
     });
   }
@@ -124,8 +129,18 @@ export async function planVirtualServers(plan: Plan): Promise<void> {
         // What the caller does not see stays as it was: he could not have written it down.
         const items = [...wanted.items, ...hidden];
         const fields = { name: wanted.name, ...about, items, access: accessWith(await teamIds(tx), wanted) };
-        if (before === undefined) await tx.insertVirtualServer(fields);
-        else await tx.updateVirtualServer(before.id, before.version, fields);
+        const record =
+          before === undefined
+            ? await tx.insertVirtualServer(fields)
+            : await tx.updateVirtualServer(before.id, before.version, fields);
+        return [
+          {
+            ...verb('server', before),
+            object: virtualServerReference(record),
+            before: before && virtualServerContent(before),
+            after: virtualServerContent(record),
+          },
+        ];
       },
     });
   }
@@ -150,6 +165,13 @@ const PERMISSION: Readonly<Record<ItemKind, Permission>> = {
 
 export async function planItems(plan: Plan): Promise<void> {
   const { call, document } = plan;
+  const ids = new Map<string, Promise<ReadonlyMap<string, string>>>();
+  /** Of what the server has listed, read once. */
+  const itemIds = (tx: StoreWriter, server: string): Promise<ReadonlyMap<string, string>> => {
+    const known = ids.get(server) ?? readItemIds(tx, server);
+    ids.set(server, known);
+    return known;
+  };
   const present = new Map((await call.context.store.overrides()).map((override) => [keyOf(override), override]));
   const servers = await visibleServers(call);
   for (const [index, wanted] of document.items.entries()) {
@@ -170,11 +192,28 @@ export async function planItems(plan: Plan): Promise<void> {
         call.need(PERMISSION[wanted.kind], server?.access);
       },
       async apply(tx) {
-        if (!isNeutral(next)) await tx.putOverride(next, before?.version ?? 0);
-        else if (before !== undefined) await tx.deleteOverride(next, before.version);
+        const isNothing = isNeutral(next);
+        if (isNothing && before === undefined) return [];
+        if (!isNothing) await tx.putOverride(next, before?.version ?? 0);
+        else await tx.deleteOverride(next, before?.version);
+        const kind = itemNoun(wanted.kind);
+        // What was never listed has no id yet.
+        const id = (await itemIds(tx, wanted.server)).get(keyOf(wanted)) ?? `${wanted.server}/${wanted.key}`;
+        return [
+          {
+            action: `${kind}.update`,
+            object: { kind, id, name: wanted.key },
+            before: before && itemContent(before),
+            after: isNothing ? undefined : itemContent(next),
+          },
+        ];
       },
     });
   }
+}
+
+async function readItemIds(tx: StoreWriter, server: string): Promise<ReadonlyMap<string, string>> {
+  return new Map((await tx.items({ server })).map((item) => [keyOf(item), item.id]));
 }
 
 function noSuchServer(name: string, pointer: string): GatewayError {

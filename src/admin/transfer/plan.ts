@@ -1,6 +1,6 @@
 /** What an import would do: one step for each object, and everything that stands against it. */
 import { GatewayError } from '../../shared/errors.ts';
-import type { StoreWriter } from '../../store/store.ts';
+import type { ChangedPart, StoreWriter } from '../../store/store.ts';
 import type { Access } from '../../config/registration.ts';
 import type { Permission } from '../../auth/permissions.ts';
 import { seesInApi } from '../../auth/authorize.ts';
@@ -11,12 +11,15 @@ import { invalidInput, type FieldError } from '../http/problem.ts';
 export type OnConflict = 'skip' | 'update' | 'fail';
 type Kind = ImportResult['objects'][number]['kind'];
 
+/** Resolves with the lines of the audit log that tell of it. */
+type Apply = (tx: StoreWriter) => Promise<readonly ChangedPart[]>;
+
 export interface Step {
   readonly kind: Kind;
   readonly name: string;
   readonly outcome: ImportResult['objects'][number]['outcome'];
-  /** Does nothing unless the outcome is `created` or `updated`. */
-  readonly apply: (tx: StoreWriter) => Promise<unknown>;
+  /** Does nothing unless the outcome is `created` or `updated`. Resolves with what it has done. */
+  readonly apply: Apply;
 }
 
 /** Collects steps and errors; all parts of an import share one. */
@@ -24,7 +27,7 @@ export class Plan {
   readonly call: Call;
   readonly document: Transfer;
   readonly steps: Step[] = [];
-  readonly #last: { readonly of: string; readonly apply: (tx: StoreWriter) => Promise<void> }[] = [];
+  readonly #last: { readonly of: string; readonly apply: Apply }[] = [];
   readonly #onConflict: OnConflict;
   readonly #errors: FieldError[] = [];
   readonly #conflicts: FieldError[] = [];
@@ -70,16 +73,18 @@ export class Plan {
   }
 
   /** Something that an object needs when all others are there. */
-  atEnd(kind: Kind, name: string, apply: (tx: StoreWriter) => Promise<void>): void {
+  atEnd(kind: Kind, name: string, apply: Apply): void {
     this.#last.push({ of: identityOf(kind, name), apply });
   }
 
-  /** Does everything that is to be done. */
-  async apply(tx: StoreWriter): Promise<void> {
+  /** Does everything that is to be done, and says what that was. */
+  async apply(tx: StoreWriter): Promise<readonly ChangedPart[]> {
+    const parts: ChangedPart[] = [];
     const changed = this.steps.filter(({ outcome }) => outcome === 'created' || outcome === 'updated');
-    for (const step of changed) await step.apply(tx);
+    for (const step of changed) parts.push(...(await step.apply(tx)));
     const names = new Set(changed.map(({ kind, name }) => identityOf(kind, name)));
-    for (const { of, apply } of this.#last) if (names.has(of)) await apply(tx);
+    for (const { of, apply } of this.#last) if (names.has(of)) parts.push(...(await apply(tx)));
+    return parts;
   }
 
   /** Throws `invalid_input`, `forbidden` or `already_exists`, in this order, with everything of its kind. */
@@ -128,7 +133,7 @@ export interface Addition {
   readonly pointer: string;
   readonly before: { readonly isSame: boolean; readonly isKnown: boolean } | undefined;
   readonly check: () => Promise<void> | void;
-  readonly apply: (tx: StoreWriter) => Promise<unknown>;
+  readonly apply: Apply;
 }
 
 function fieldErrorsOf({ data, message }: GatewayError, pointer: string): readonly FieldError[] {
@@ -137,8 +142,14 @@ function fieldErrorsOf({ data, message }: GatewayError, pointer: string): readon
   return errors.map((error) => ({ ...error, pointer: `${pointer}${error.pointer ?? ''}` }));
 }
 
-async function nothing(): Promise<void> {
-  // What stays as it is needs no step.
+/** What stays as it is needs no step. */
+async function nothing(): Promise<readonly ChangedPart[]> {
+  return [];
+}
+
+/** The action in the audit log, as the route for one object has it. */
+export function verb(noun: string, before: unknown): Pick<ChangedPart, 'action'> {
+  return { action: `${noun}.${before === undefined ? 'create' : 'update'}` };
 }
 
 function identityOf(kind: Kind, name: string): string {

@@ -7,6 +7,7 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { RequestHead } from '../../shared/request-head.ts';
 import type { ClientResponse } from '../client-response.ts';
 import type { Admitted } from '../exchange.ts';
+import { noSession } from '../foreign-session.ts';
 import type { Front } from '../front.ts';
 import { rpcErrorOf } from '../respond.ts';
 import { routeKey, type Route } from '../route.ts';
@@ -94,7 +95,7 @@ export class SseLinks {
     const id = new URL(request.url ?? '', 'http://gateway').searchParams.get('sessionId') ?? '';
     const link = this.#links.get(id);
     if (link === undefined || link.principal !== principal.subject || link.routeKey !== routeKey(route))
-      throw new GatewayError('session_not_found', 'There is no such stream; open one with GET first.');
+      throw noSession('There is no such stream; open one with GET first.', link?.principal, principal.subject);
     // As for other sessions: it lives as long as the credential that was used last.
     if (link.session !== undefined) link.session.caller = principal;
     return link;

@@ -2,9 +2,12 @@
 import type { Db, Tx } from '../engine/engine.ts';
 import type { AuditQuery, AuditRecord } from '../store.ts';
 import { STATE_SHAPE } from '../tables/entities.ts';
-import { fromRow } from '../tables/shape.ts';
+import { fromRow, sought } from '../tables/shape.ts';
 import { removedLines } from './audit-checkpoint.ts';
 import { type AuditEntry, auditRecordOf, chained } from './audit-line.ts';
+
+/** Rows of one statement: each has fifteen parameters, and SQLite takes 32,766. */
+const MAX_ROWS = 1_000;
 
 export interface StoreState {
   readonly revision: number;
@@ -48,7 +51,11 @@ export async function appendLines(
     head = String(row['hash']);
     return row;
   });
-  await tx.insertInto('audit').values(rows).execute();
+  for (let at = 0; at < rows.length; at += MAX_ROWS)
+    await tx
+      .insertInto('audit')
+      .values(rows.slice(at, at + MAX_ROWS))
+      .execute();
   await tx
     .updateTable('store_state')
     .set({ revision, audit_lines: sequence, audit_head: head })
@@ -63,8 +70,8 @@ export async function queryAudit(db: Db, query: AuditQuery): Promise<AuditRecord
   // Rows of removed lines go little by little.
   if (removed > 0) select = select.where('sequence', '>', removed);
   if (query.before !== undefined) select = select.where('sequence', '<', query.before);
-  if (query.action !== undefined) select = select.where('action', '=', query.action);
-  if (query.subject !== undefined) select = select.where('subject', '=', query.subject);
-  if (query.objectId !== undefined) select = select.where('object_id', '=', query.objectId);
+  if (query.action !== undefined) select = select.where('action', '=', sought(query.action));
+  if (query.subject !== undefined) select = select.where('subject', '=', sought(query.subject));
+  if (query.objectId !== undefined) select = select.where('object_id', '=', sought(query.objectId));
   return (await select.execute()).map(auditRecordOf);
 }

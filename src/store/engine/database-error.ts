@@ -38,10 +38,14 @@ const FAULT_OF_SQLSTATE: Readonly<Record<string, DatabaseFault>> = {
   XX002: 'damaged',
 };
 
+/** Of the system, before there is a database. */
+const FAULT_OF_SYSTEM: Readonly<Record<string, DatabaseFault>> = { ENOSPC: 'full', EROFS: 'read-only' };
+
 /** undefined for everything that has no meaning of its own to the store. */
 export function faultOf(error: unknown): DatabaseFault | undefined {
   const code = codeOf(error);
-  if (code !== 'ERR_SQLITE_ERROR') return code === undefined ? undefined : FAULT_OF_SQLSTATE[code];
+  if (code === undefined) return undefined;
+  if (code !== 'ERR_SQLITE_ERROR') return FAULT_OF_SQLSTATE[code] ?? FAULT_OF_SYSTEM[code];
   return sqliteFault(error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0);
 }
 
@@ -56,7 +60,7 @@ function sqliteFault(code: number): DatabaseFault | undefined {
 export function asStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const fault = faultOf(error);
-  if (fault === 'full' || codeOf(error) === 'ENOSPC')
+  if (fault === 'full')
     return new StoreError('full', 'The disk of the store is full: nothing can be written until there is room again.', {
       cause: error,
     });

@@ -11,7 +11,7 @@ import {
 } from '../store.ts';
 import { ROLES, USERS } from './entities.ts';
 import { findOne, update } from './entity.ts';
-import { email, fromRow, optionalText, type Shape, type SqlValue, text, toRow } from './shape.ts';
+import { email, fromRow, optionalText, type Shape, sought, type SqlValue, text, toRow } from './shape.ts';
 
 const MEMBERSHIP: Shape<MembershipRecord> = { team: text('team'), user: email('user_email'), role: text('role') };
 const BINDING: Shape<RoleBindingRecord> = {
@@ -25,8 +25,8 @@ export async function readMemberships(
   filter: { readonly team?: string; readonly user?: string },
 ): Promise<MembershipRecord[]> {
   let query = db.selectFrom('memberships').selectAll().orderBy('team').orderBy('user_email');
-  if (filter.team !== undefined) query = query.where('team', '=', filter.team);
-  if (filter.user !== undefined) query = query.where('user_email', '=', filter.user.toLowerCase());
+  if (filter.team !== undefined) query = query.where('team', '=', sought(filter.team));
+  if (filter.user !== undefined) query = query.where('user_email', '=', sought(filter.user.toLowerCase()));
   return (await query.execute()).map((row) => fromRow(MEMBERSHIP, row));
 }
 
@@ -43,8 +43,8 @@ export async function putMembership(tx: Tx, record: MembershipRecord): Promise<v
 export async function deleteMembership(tx: Tx, team: string, user: string): Promise<void> {
   const { numDeletedRows } = await tx
     .deleteFrom('memberships')
-    .where('team', '=', team)
-    .where('user_email', '=', user.toLowerCase())
+    .where('team', '=', sought(team))
+    .where('user_email', '=', sought(user.toLowerCase()))
     .executeTakeFirst();
   if (numDeletedRows === 0n) throw new StoreError('missing', `'${user}' is no member of that team.`);
 }
@@ -54,8 +54,8 @@ export async function readRoleBindings(
   filter: { readonly user?: string; readonly team?: string },
 ): Promise<RoleBindingRecord[]> {
   let query = db.selectFrom('role_bindings').selectAll().orderBy('user_email').orderBy('role').orderBy('team');
-  if (filter.team !== undefined) query = query.where('team', '=', filter.team);
-  if (filter.user !== undefined) query = query.where('user_email', '=', filter.user.toLowerCase());
+  if (filter.team !== undefined) query = query.where('team', '=', sought(filter.team));
+  if (filter.user !== undefined) query = query.where('user_email', '=', sought(filter.user.toLowerCase()));
   return (await query.execute()).map((row) => fromRow(BINDING, row));
 }
 

@@ -3,7 +3,7 @@ import { faultOf } from '../engine/database-error.ts';
 import type { Db } from '../engine/engine.ts';
 import { newRowId } from '../row-id.ts';
 import { type Changes, type NewRecord, type Row, StoreError } from '../store.ts';
-import { fromRow, type Shape, type SqlValue, text, toRow, whole } from './shape.ts';
+import { fromRow, type Shape, sought, type SqlValue, text, toRow, whole } from './shape.ts';
 
 export interface Entity<T extends Row> {
   readonly table: string;
@@ -27,7 +27,7 @@ export async function findOne<T extends Row>(
   column: string,
   value: SqlValue,
 ): Promise<T | undefined> {
-  const row = await db.selectFrom(entity.table).selectAll().where(column, '=', value).executeTakeFirst();
+  const row = await db.selectFrom(entity.table).selectAll().where(column, '=', sought(value)).executeTakeFirst();
   return row === undefined ? undefined : recordOf(entity, row);
 }
 
@@ -39,7 +39,7 @@ export async function findAll<T extends Row>(
 ): Promise<T[]> {
   let query = db.selectFrom(entity.table).selectAll().orderBy('id');
   for (const [column, value] of Object.entries(where)) {
-    if (value !== undefined) query = query.where(column, '=', value);
+    if (value !== undefined) query = query.where(column, '=', sought(value));
   }
   return (await query.execute()).map((row) => recordOf(entity, row));
 }

@@ -33,6 +33,11 @@ export function storable(value: string): string {
   return value.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
+/** The same for a value that is looked for: as it would stand there, and nothing that an engine refuses. */
+export function sought<V extends SqlValue>(value: V): V {
+  return typeof value === 'string' ? (storable(value) as V) : value;
+}
+
 export function text<V extends string = string>(column: string): Field<V> {
   return { write: (value) => ({ [column]: storable(value) }), read: (row) => String(row[column]) as V };
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { faultOf } from '../engine/database-error.ts';
 import type { Db, Tx } from '../engine/engine.ts';
 import { type IdempotencyKey, type IdempotencyRecord, type RevocationRecord, StoreError } from '../store.ts';
-import { fromRow, optionalWhole, type Shape, text, toRow, whole } from './shape.ts';
+import { fromRow, optionalWhole, type Shape, sought, text, toRow, whole } from './shape.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -29,7 +29,7 @@ export async function touchTokens(tx: Tx, uses: ReadonlyMap<string, number>): Pr
 }
 
 export async function isRevoked(db: Db, jti: string): Promise<boolean> {
-  const row = await db.selectFrom('revocations').select('jti').where('jti', '=', jti).executeTakeFirst();
+  const row = await db.selectFrom('revocations').select('jti').where('jti', '=', sought(jti)).executeTakeFirst();
   return row !== undefined;
 }
 
@@ -44,7 +44,7 @@ export async function revoke(tx: Tx, record: RevocationRecord): Promise<void> {
     .deleteFrom('revocations')
     .where('expires_at', '<', Date.now() - DAY_MS)
     .execute();
-  const known = await tx.selectFrom('revocations').selectAll().where('jti', '=', record.jti).executeTakeFirst();
+  const known = await tx.selectFrom('revocations').selectAll().where('jti', '=', sought(record.jti)).executeTakeFirst();
   const before = known === undefined ? record : fromRow(REVOCATION, known);
   const row = toRow(REVOCATION, { ...record, expiresAt: laterOf(before, record) });
   await tx

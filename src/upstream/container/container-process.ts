@@ -2,6 +2,8 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { toLine } from '../../mcp/framing.ts';
+import { textOfMessage, type MessageText } from '../transport.ts';
 import { cannotRun, type Engine } from './engine-command.ts';
 import { openNamelessFile } from './nameless-file.ts';
 import type { RunCommand } from './run-command.ts';
@@ -19,11 +21,20 @@ export interface ProcessOutput {
 
 /** What was written just before the end arrives within this time after it, or never. */
 const LATE_OUTPUT_MS = 100;
+const LF = Buffer.from('\n');
+const CR = 0x0d;
 
 export class ContainerProcess {
   /** Resolves when the command has ended and its output was read. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  /**
+   * Lines of this turn of the event loop. They leave in one write: each write is copied by the engine's command, by the
+   * engine and by its shim, and wakes each of them.
+   */
+  #held = '';
+  /** Of what is held. */
+  #taken: PromiseWithResolvers<void> | undefined;
 
   private constructor(child: ChildProcessByStdio<Writable, Readable, Readable>, output: ProcessOutput) {
     this.#child = child;
@@ -66,27 +77,56 @@ export class ContainerProcess {
     }
   }
 
-  /** Bytes that were written here and not yet read there. */
+  /** Bytes, about, that were written here and not yet read there. */
   get queuedBytes(): number {
-    return this.#child.stdin.writableLength;
+    return this.#child.stdin.writableLength + this.#held.length;
   }
 
-  /** Resolves when the pipe has taken the text; rejects when it never will. */
-  write(text: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#child.stdin.write(text, (error) => (error ? reject(error) : resolve()));
-    });
+  /** Writes a message as a line. Resolves when the pipe has taken it; rejects when it never will. */
+  write(message: MessageText): Promise<void> {
+    if (typeof message !== 'string' && message.every(isOneLine)) return this.#writePieces(message);
+    this.#held += toLine(textOfMessage(message));
+    if (this.#taken === undefined) {
+      this.#taken = Promise.withResolvers();
+      setImmediate(() => this.#flush());
+    }
+    return this.#taken.promise;
   }
 
   /** Closes stdin: the way in which MCP asks a server to end. */
   endInput(): void {
+    this.#flush();
     this.#child.stdin.end();
+  }
+
+  /** For large messages: without a copy. */
+  #writePieces(pieces: readonly Buffer[]): Promise<void> {
+    this.#flush();
+    const { stdin } = this.#child;
+    return new Promise((resolve, reject) => {
+      stdin.cork();
+      for (const piece of pieces) stdin.write(piece);
+      stdin.write(LF, (error) => (error ? reject(error) : resolve()));
+      stdin.uncork();
+    });
+  }
+
+  #flush(): void {
+    const taken = this.#taken;
+    if (taken === undefined) return;
+    this.#taken = undefined;
+    this.#child.stdin.write(this.#held, (error) => (error ? taken.reject(error) : taken.resolve()));
+    this.#held = '';
   }
 
   /** Ends the command at once. The container may live on. */
   kill(): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+function isOneLine(piece: Buffer): boolean {
+  return !piece.includes(LF) && !piece.includes(CR);
 }
 
 function started(child: ChildProcessByStdio<Writable, Readable, Readable>): Promise<void> {

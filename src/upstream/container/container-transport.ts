@@ -1,6 +1,6 @@
 /** The wire to a server in a container: newline-delimited JSON over the streams of `docker run` or `podman run`. */
 import type { ContainerServerConfig, Mount } from '../../config/config.ts';
-import { LineReader, toLine } from '../../mcp/framing.ts';
+import { LineReader } from '../../mcp/framing.ts';
 import { within } from '../../shared/async.ts';
 import type { CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
@@ -10,7 +10,6 @@ import {
   type SendOptions,
   type Transport,
   type TransportEvents,
-  textOfMessage,
   type MessageText,
 } from '../transport.ts';
 import { engineFailed, exitError, isStartFailure, wasKilled } from './container-exit.ts';
@@ -141,14 +140,30 @@ class ContainerTransport implements Transport {
     void this.#watched.died.then((death) => this.#died(death, ended));
   }
 
-  async send(text: MessageText, options: SendOptions = {}): Promise<void> {
+  send(text: MessageText, { signal }: SendOptions = {}): Promise<void> {
+    const process = this.#ready(signal);
+    if (process instanceof GatewayError) return Promise.reject(process);
+    const written = process.write(text);
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(this.#aborted(signal));
+      const settle = (): void => signal?.removeEventListener('abort', onAbort);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      written.then(
+        () => (settle(), resolve()),
+        () => this.#whyBroken().then((reason) => (settle(), reject(reason))),
+      );
+    });
+  }
+
+  /** What takes a message now, or why nothing does. */
+  #ready(signal: CancelSignal | undefined): ContainerProcess | GatewayError {
     const process = this.#process;
-    if (this.#reason !== undefined) throw this.#reason;
-    if (process === undefined) throw this.#error('server_unavailable', 'is not running.');
-    if (options.signal?.aborted === true) throw this.#aborted(options.signal);
-    if (process.queuedBytes > MAX_QUEUED_BYTES) throw this.#error('server_unavailable', 'does not read its input.');
-    const written = process.write(toLine(textOfMessage(text))).catch(() => this.#brokenInput());
-    await (options.signal === undefined ? written : this.#unlessAborted(written, options.signal));
+    if (this.#reason !== undefined) return this.#reason;
+    if (process === undefined) return this.#error('server_unavailable', 'is not running.');
+    if (signal?.aborted === true) return this.#aborted(signal);
+    return process.queuedBytes > MAX_QUEUED_BYTES
+      ? this.#error('server_unavailable', 'does not read its input.')
+      : process;
   }
 
   setProtocolVersion(): void {
@@ -174,25 +189,14 @@ class ContainerTransport implements Transport {
     }
   }
 
-  /** Rejects with the reason for which the input broke. */
-  async #brokenInput(): Promise<never> {
+  /** The reason for which the input broke. */
+  async #whyBroken(): Promise<GatewayError> {
     const reason = await soon(this.#lost.promise, BROKEN_INPUT_MS);
-    if (reason !== undefined) throw reason;
+    if (reason !== undefined) return reason;
     const closed = this.#error('server_unavailable', 'has closed its standard input and cannot be talked to.');
     this.#lose(closed);
     void this.close();
-    throw closed;
-  }
-
-  async #unlessAborted(written: Promise<void>, signal: CancelSignal): Promise<void> {
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = (): void => aborted.reject(this.#aborted(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      await Promise.race([written, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    return closed;
   }
 
   /** The engine says that the container has ended; its command needs a while longer to see to that. */
@@ -289,8 +293,8 @@ class ContainerTransport implements Transport {
     return this.#error('server_unavailable', 'was stopped while it was being started.');
   }
 
-  #aborted(signal: CancelSignal): GatewayError {
-    return signal.reason instanceof GatewayError
+  #aborted(signal: CancelSignal | undefined): GatewayError {
+    return signal?.reason instanceof GatewayError
       ? signal.reason
       : this.#error('cancelled', 'is no longer wanted by the caller.');
   }

@@ -1,6 +1,7 @@
 /** Calls the management API, and fails when an answer is not what the route has promised. */
 import { expect } from 'vitest';
 import { problemSchema } from '../../../src/admin/http/problem.ts';
+import { errorCodesOf } from '../../../src/admin/openapi/document.ts';
 import { Router } from '../../../src/admin/http/router.ts';
 import { ROUTES } from '../../../src/admin/routes/table.ts';
 import type { Answered, ManagedGateway } from '../../rig/managed-gateway.ts';
@@ -27,6 +28,8 @@ export function checkedCalls(gateway: ManagedGateway, token = gateway.token): Ch
     } else if (answer.status !== 304) {
       expect(answer.headers.get('content-type')).toBe('application/problem+json');
       expect(problemSchema.safeParse(answer.body).error?.issues ?? [], JSON.stringify(answer.body)).toEqual([]);
+      // What the OpenAPI document does not name must not happen.
+      expect(errorCodesOf(match.route), `${method} ${path}`).toContain(answer.body['code']);
     }
     return answer;
   };

@@ -64,6 +64,48 @@ it('who comes back hears what he has missed, and is told when that cannot be kno
   await vi.waitFor(() => expect(namesOf(stranger)).toEqual(['reset']));
 });
 
+it('what an import changes is told object by object', async () => {
+  await using store = await openTemporaryStore();
+  await using gateway = await startManaged({ store });
+  const call = checkedCalls(gateway);
+  const viewer = await gateway.tokenFor('viewer@example.com', 'viewer');
+  await using some = await followEvents(`${gateway.origin}/events`, viewer);
+  const server = { description: null, owner: null, team: null, tags: [], enabled: true, items: [] };
+  const servers = [
+    { ...server, name: 'seen', visibility: 'public' },
+    { ...server, name: 'hidden', visibility: 'private', owner: 'admin@example.com' },
+  ];
+  const done = await call('POST', '/import', { format: 'gatehouse', formatVersion: 1, servers });
+  expect(done.status, JSON.stringify(done.body)).toBe(200);
+  await call('POST', '/servers', { name: 'last', visibility: 'public' });
+  await vi.waitFor(() => expect(namesOf(some)).toEqual(['hello', 'server.create seen', 'server.create last']));
+});
+
+it('HEAD shows how the stream would begin, and ends', async () => {
+  await using store = await openTemporaryStore();
+  await using gateway = await startManaged({ store });
+  const headers = { authorization: `Bearer ${gateway.token}` };
+  const response = await fetch(`${gateway.origin}/v1/events`, { method: 'HEAD', headers });
+  expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+    200,
+    'text/event-stream',
+    '',
+  ]);
+});
+
+it('nobody takes the streams of all others', async () => {
+  await using store = await openTemporaryStore();
+  await using gateway = await startManaged({ store });
+  await using stack = new AsyncDisposableStack();
+  const url = `${gateway.origin}/events`;
+  const streams = await Promise.all(Array.from({ length: 50 }, () => followEvents(url, gateway.token)));
+  for (const stream of streams) stack.use(stream);
+  expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(await checkedCalls(gateway)('GET', '/events')).toMatchObject({ status: 503 });
+  const other = stack.use(await followEvents(url, await gateway.tokenFor('viewer@example.com', 'viewer')));
+  expect(other.status).toBe(200);
+});
+
 it('the stream of a revoked token ends', async () => {
   await using store = await openTemporaryStore();
   await using gateway = await startManaged({ store });

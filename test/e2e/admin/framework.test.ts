@@ -52,6 +52,12 @@ describe('the table of routes', () => {
     }
   });
 
+  it('describes an answer and a failure that have one status both', () => {
+    const { post } = openApiDocument(ROUTES, '1.2.3').paths['/v1/reload'] as { readonly post: Operation };
+    const { content } = post.responses['422'] as { readonly content: Readonly<Record<string, unknown>> };
+    expect(Object.keys(content).toSorted()).toEqual(['application/json', 'application/problem+json']);
+  });
+
   it('has the paths that the users of ContextForge know, without /v1', () => {
     const paths = new Set(ROUTES.flatMap((route) => pathsOf(route).map((path) => `${route.method} ${path}`)));
     for (const family of ['gateways', 'servers', 'tools', 'resources', 'prompts']) {
@@ -132,6 +138,31 @@ describe('requests', () => {
     expect(wrongVerb.headers.get('allow')).toBe('GET, POST');
     const call = checkedCalls(gateway);
     expect((await call('GET', '/v1/errors/already_exists')).body).toMatchObject({ status: 409 });
+  });
+});
+
+describeOnBothStores('ids', (open) => {
+  it('that no database can hold are those of nothing, and say nothing about the store', async () => {
+    await using store = await open();
+    await using gateway = await startManaged({ store });
+    const call = checkedCalls(gateway);
+    const told = new Map<string, number>();
+    for (const path of [
+      '/v1/gateways/%00',
+      '/v1/servers/%00',
+      '/v1/tools/%00',
+      '/v1/teams/a%00',
+      '/v1/roles/%00',
+      '/v1/tokens/%00',
+      '/v1/users/a%00@example.com',
+      '/v1/audit?subject=%00',
+      '/v1/tools?server=%00',
+    ])
+      told.set(path, (await call('GET', path)).status);
+    expect([...told].filter(([, status]) => status !== 404 && status !== 422 && status !== 200)).toEqual([]);
+    expect((await call('POST', '/v1/servers', { name: 'x', team: '\0' })).status).toBe(422);
+    expect((await call('POST', '/v1/servers', { name: 'x', tools: ['\0'] })).status).toBe(422);
+    expect((await call('GET', '/v1/status')).body).toMatchObject({ store: { reachable: true, lastError: null } });
   });
 });
 

@@ -58,6 +58,23 @@ describeOnBothStores('transfer', (open) => {
     expect((await into('GET', '/gateways')).body['items']).toEqual([]);
     const done = await into('POST', '/import', whole);
     expect(done.body).toMatchObject({ dryRun: false, created: 6, unchanged: 1 });
+    const told = (await into('GET', '/audit?limit=500')).body['items'] as readonly (Json & {
+      readonly action: string;
+    })[];
+    const lines = told.slice(0, told.findIndex(({ action }) => action === 'config.import') + 1);
+    expect(lines.map(({ action }) => action).toReversed()).toEqual([
+      'config.import',
+      'role.create',
+      'user.create',
+      'team.create',
+      'team.put-member',
+      'team.put-member',
+      'gateway.create',
+      'server.create',
+      'tool.update',
+      'user.give-role',
+    ]);
+    expect(JSON.stringify(lines)).not.toContain('a-secret-of-the-server');
     expect(comparable((await into('GET', '/export?secrets=true')).body)).toEqual(comparable(whole));
 
     // What was imported serves.
@@ -106,6 +123,18 @@ describeOnBothStores('transfer', (open) => {
     expect((await call('GET', '/servers/old')).body).toMatchObject({ description: 'before' });
     expect((await call('POST', '/import?onConflict=update', changed)).body).toMatchObject({ updated: 1, unchanged: 1 });
     expect((await call('GET', '/servers/old')).body).toMatchObject({ description: 'after' });
+    // Each object has its own line, as if it had been changed alone.
+    const [line] = (await call('GET', '/audit?action=server.update&limit=1')).body['items'] as readonly Json[];
+    expect(line).toMatchObject({
+      outcome: 'done',
+      actor: { user: 'admin@example.com' },
+      object: { kind: 'server', name: 'old' },
+      before: { description: 'before', version: 1 },
+      after: { description: 'after', version: 2 },
+    });
+    const made = (await call('GET', '/audit?action=server.create')).body['items'] as readonly Json[];
+    expect(made.map(({ object }) => (object as Json)['name'])).toEqual(['new', 'old']);
+    expect((await call('GET', '/audit/verify')).body).toMatchObject({ ok: true });
 
     const wrong = await call('POST', '/import', {
       format: 'gatehouse',

@@ -24,7 +24,7 @@ async function openScene(): Promise<Scene> {
 }
 
 async function itemNamed(gateway: ManagedGateway, path: string, name: string): Promise<Items['items'][number]> {
-  const { body } = await gateway.call('GET', `${path}?limit=500`);
+  const { body } = await gateway.call('GET', `${path}${path.includes('?') ? '&' : '?'}limit=500`);
   const item = (body as Items).items.find((one) => one['originalName'] === name || one['uri'] === name);
   if (item === undefined) throw new Error(`${path} has no ${name}: ${JSON.stringify(body)}`);
   return item;
@@ -114,6 +114,41 @@ describe('virtual servers', () => {
     expect(same.status).toBe(304);
     const malformed = await gateway.call('PUT', '/servers/shared', { description: 'x' }, { 'if-match': 'W/"2"' });
     expect(malformed).toMatchObject({ status: 422, body: { errors: [{ header: 'If-Match' }] } });
+  });
+
+  it('show of their items only those that the reader sees, and keep the others through what he changes', async () => {
+    await using scene = await openScene();
+    const { gateway } = scene;
+    await using own = await startHttpFixture();
+    const mine = await gateway.call('POST', '/gateways', { name: 'mine', url: own.url });
+    expect(mine.status, JSON.stringify(mine.body)).toBe(201);
+    const tools = [
+      { server: 'mine', name: 'echo' },
+      { server: 'web', name: 'echo' },
+    ];
+    await gateway.call('POST', '/servers', { name: 'mixed', visibility: 'public', tools });
+    const other = { authorization: `Bearer ${await gateway.tokenFor('op@example.com', 'operator')}` };
+    const shown = async (headers = {}): Promise<unknown> => {
+      const one = await gateway.call('GET', '/servers/mixed', undefined, headers);
+      const list = await gateway.call('GET', '/servers', undefined, headers);
+      const [same] = (list.body as Items).items;
+      expect(same?.['tools']).toEqual(one.body['tools']);
+      return (one.body['tools'] as readonly Json[]).map((tool) => `${String(tool['server'])} ${String(tool['name'])}`);
+    };
+    expect(await shown()).toEqual(['mine echo', 'web echo']);
+    expect(await shown(other)).toEqual(['web echo']);
+    const changed = await gateway.call('PUT', '/servers/mixed', { tools: [{ server: 'web', name: 'whoami' }] }, other);
+    expect(changed.status, JSON.stringify(changed.body)).toBe(200);
+    expect(JSON.stringify(changed.body)).not.toContain('mine');
+    expect(await shown(other)).toEqual(['web whoami']);
+    expect(await shown()).toEqual(['web whoami', 'mine echo']);
+    // Nor can he select by an id what he does not see.
+    const hidden = await itemNamed(gateway, '/tools?server=mine', 'echo');
+    const refused = await gateway.call('POST', '/servers', { name: 'no', tools: [hidden.id] }, other);
+    expect(refused).toMatchObject({ status: 422, body: { errors: [{ pointer: '/tools/0' }] } });
+    // On the endpoint it is the same.
+    expect(await toolNames(gateway, '/servers/mixed/mcp', other.authorization.slice('Bearer '.length))).toHaveLength(1);
+    expect(await toolNames(gateway, '/servers/mixed/mcp')).toHaveLength(2);
   });
 
   it('exist only for those who may see them', async () => {
