@@ -49,10 +49,18 @@ function withoutSecrets(server: ServerConfig): object {
   }
   return {
     ...server,
+    url: withoutValues(server.url),
     headers: masked(server.headers),
     query: server.query && masked(server.query),
     tls: server.tls && withoutKeys(server.tls),
   };
+}
+
+/** Keys stand in queries, whatever their parameters are called. */
+function withoutValues(url: string): string {
+  const shown = new URL(url);
+  shown.search = [...shown.searchParams.keys()].map((name) => `${encodeURIComponent(name)}=${MASK}`).join('&');
+  return shown.href;
 }
 
 function masked(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

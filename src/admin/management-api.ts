@@ -128,7 +128,8 @@ export class ManagementApi implements AsyncDisposable {
           ? undefined
           : checkedBody(route.body.schema, (route.body.normalize ?? same)(parsedBody(text))),
     };
-    using idempotent = await this.#idempotent(route, request, principal, { target, body: text });
+    const asked = `${route.action} ${JSON.stringify(params)} ${target.slice(pathOf(target).length)}`;
+    using idempotent = await this.#idempotent(route, request, principal, { target: asked, body: text });
     if (idempotent?.replay !== undefined) return idempotent.replay;
     const gone = new AbortController();
     response.once('close', () => gone.abort(new GatewayError('cancelled', 'The caller closed the connection.')));

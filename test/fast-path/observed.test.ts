@@ -209,7 +209,8 @@ describe('with the fast path on and off', () => {
     );
     expect(on?.requests.length).toBeGreaterThan(15);
     expect(on?.counts.length).toBeGreaterThan(5);
-    expect(on?.audit).toHaveLength(1);
+    // What may not be done, what comes without a credential, and what comes with the session of somebody else.
+    expect(on?.audit).toHaveLength(3);
   });
 });
 

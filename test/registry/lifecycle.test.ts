@@ -95,6 +95,8 @@ describe('what cannot be registered', () => {
       { url: 'http://127.0.0.1:9/mcp', passthrough_headers: ['Authorization'] },
       '/passthroughHeaders/0',
     ],
+    ['a query that could not be encrypted', { url: 'http://127.0.0.1:9/mcp?k=one&k=two' }, '/url'],
+    ['a parameter in two places', { url: 'http://127.0.0.1:9/mcp?k=one', query: { k: 'two' } }, '/url'],
     ['OAuth of ContextForge', { url: 'http://127.0.0.1:9/mcp', auth_type: 'oauth' }, '/auth_type'],
     ['a variable in an argument', { container: 'mcp/time', args: ['-e', 'TOKEN=x'] }, '/args/0'],
   ])('%s', async (_title, body, pointer) => {

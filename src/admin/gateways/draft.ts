@@ -107,6 +107,15 @@ function refusedFields(entry: Entry): FieldError[] {
       remedy: "Give the server's own credentials in 'headers' or 'query'.",
     });
   }
+  const { url } = entry;
+  if (typeof url === 'string' && (URL.parse(url)?.search ?? '') !== '') {
+    errors.push({
+      pointer: '/url',
+      detail:
+        "has a query that cannot be kept apart and encrypted: a parameter without a name, twice, or also in 'query'",
+      remedy: "Give each parameter once, in the URL or in 'query'.",
+    });
+  }
   const args = entry['args'];
   const variable = Array.isArray(args)
     ? args.findIndex((arg) => /^(?:-e|--env)(?:$|=|[A-Za-z_])/.test(String(arg)))

@@ -2,7 +2,7 @@
 import type { Entry } from '../../config/entry-secrets.ts';
 import { isFields } from '../compatibility.ts';
 
-/** The same entry with the query of its `url` in `query`. A URL that repeats a parameter stays: `query` could not say it. */
+/** The same entry with the query of its `url` in `query`. A URL that repeats a parameter stays, and is refused: `query` could not say it. */
 export function withQueryApart(entry: Entry): Entry {
   const { url, query } = entry;
   const parsed = typeof url === 'string' ? URL.parse(url) : null;

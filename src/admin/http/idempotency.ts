@@ -18,6 +18,7 @@ export interface KeyedRequest {
   readonly subject: string;
   readonly key: string;
   readonly method: string;
+  /** What is asked for, the same under each of its paths. */
   readonly target: string;
   readonly body: string;
 }

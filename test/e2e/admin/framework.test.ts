@@ -177,6 +177,8 @@ describeOnBothStores('creations', (open) => {
     expect(again).toMatchObject({ status: 201, body: { id: first.body['id'] } });
     expect(again.headers.get('idempotency-replayed')).toBe('true');
     expect(again.headers.get('location')).toBe(first.headers.get('location'));
+    // Under another path it is the same request.
+    expect((await call('POST', '/v1/servers', { name: 'once' }, key)).body['id']).toBe(first.body['id']);
     expect((await call('POST', '/servers', { name: 'other' }, key)).body).toMatchObject({
       code: 'idempotency_mismatch',
     });

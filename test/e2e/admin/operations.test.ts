@@ -14,7 +14,7 @@ it('shows state, versions and configuration, and never a secret', async () => {
   await using gateway = await startManaged({
     store,
     config: {
-      mcpServers: { filed: { type: 'http', url: web.url, headers: { 'X-Key': HEADER } } },
+      mcpServers: { filed: { type: 'http', url: `${web.url}?plain=${HEADER}`, headers: { 'X-Key': HEADER } } },
       gateway: { port: 3000, domain: 'localhost', agentId: AGENT_ID },
     },
   });
