@@ -1,4 +1,5 @@
 /** A worker: a process beside the gateway that serves the same port. Started by the gateway, never by hand. */
+import { countAllMemoryTogether } from './shared/collector.ts';
 
 import { keepYoungMemorySmall } from './shared/young-memory.ts';
 
@@ -11,5 +12,6 @@ if (process.send === undefined) {
 }
 process.title = 'gatehouse: worker';
 
+countAllMemoryTogether();
 const { runWorker } = await import('./gateway-worker.ts');
 runWorker();

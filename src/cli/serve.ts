@@ -9,6 +9,7 @@ import { StartupFailure } from '../runtime/start-servers.ts';
 import type { Store } from '../store/store.ts';
 import { FIRST_ADMIN, mintFirstAdminToken } from '../auth/mint-token.ts';
 import { openStore, type StoreLocation } from '../store/open-store.ts';
+import { countAllMemoryTogether } from '../shared/collector.ts';
 import { SetupError } from '../shared/setup-error.ts';
 import { letYoungMemoryGrow } from '../shared/young-memory.ts';
 import { StoreError } from '../store/store.ts';
@@ -35,6 +36,7 @@ const PORT_WITHOUT_CONFIGURATION = 8080;
 export async function serve(given: Given, env: NodeJS.ProcessEnv): Promise<number> {
   const options = readServeOptions(given, env);
   nameServingProcess(process.argv.slice(2));
+  countAllMemoryTogether();
   await using telemetry = openLog(options);
   telemetry.addSecrets(environmentSecrets(env));
   using signals = new StopSignals(telemetry.log);

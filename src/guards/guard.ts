@@ -25,7 +25,24 @@ export type GuardAnswer =
   /** Stop here. The reason is shown to the client: never put a secret in it. */
   | { readonly kind: 'deny'; readonly code: ErrorCode; readonly reason: string };
 
-export const PASS: GuardAnswer = { kind: 'pass' };
+/** A result that is large, as it came: nobody has made a text or values of it. */
+export interface LargeResult {
+  /** Its JSON, cut anywhere; not to be changed. */
+  readonly pieces: readonly Buffer[];
+  readonly bytes: number;
+  /** The JSON text of one of its members, when that is short; undefined when it is not, or there is none. */
+  member(name: string): string | undefined;
+  /** True when a member is an array. */
+  isArray(name: string): boolean;
+}
+
+/** What a guard says of a large result. */
+export type LargeGuardAnswer =
+  | Exclude<GuardAnswer, { readonly kind: 'replace' }>
+  /** Go on with this result instead, as JSON text. */
+  | { readonly kind: 'replace-result'; readonly result: string };
+
+export const PASS: Extract<GuardAnswer, { readonly kind: 'pass' }> = { kind: 'pass' };
 
 /**
  * Guards run in the order of the configuration; the first denial ends the exchange.
@@ -38,4 +55,8 @@ export interface Guard {
   onRequest?(message: Message, context: GuardContext): Promise<GuardAnswer>;
   /** Sees the one response of a request, result or error, before it reaches the client. */
   onResponse?(message: Message, context: GuardContext): Promise<GuardAnswer>;
+  /** The only method whose responses it looks at; undefined = all. */
+  readonly method?: string;
+  /** Sees large results in place of `onResponse`, where it can: a text of megabytes stalls everybody. */
+  onLargeResult?(result: LargeResult, context: GuardContext): Promise<LargeGuardAnswer>;
 }

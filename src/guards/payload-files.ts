@@ -68,11 +68,11 @@ export class PayloadFiles implements AsyncDisposable {
   }
 
   /**
-   * Writes a file for a session and returns its path below the directory, with `/` between the segments.
+   * Writes a file for a session, its text or its bytes, and returns its path below the directory, with `/` between the segments.
    * Rejects when the disk refuses or the limit is reached; nothing is left behind then.
    */
-  async write(sessionKey: string, text: string): Promise<string> {
-    const bytes = costOf(Buffer.byteLength(text));
+  async write(sessionKey: string, content: string | readonly Buffer[]): Promise<string> {
+    const bytes = costOf(sizeOf(content));
     await this.prepare();
     if (this.#closed) throw new Error('the payload directory is closed');
     if (this.#totalBytes + bytes > this.#maxTotalBytes) {
@@ -81,7 +81,7 @@ export class PayloadFiles implements AsyncDisposable {
     const session = this.#sessionOf(sessionKey);
     session.bytes += bytes;
     this.#totalBytes += bytes;
-    const write = this.#whenFree(() => this.#writeFile(session, text));
+    const write = this.#whenFree(() => this.#writeFile(session, content));
     session.writes.add(write);
     try {
       return await write;
@@ -203,13 +203,13 @@ export class PayloadFiles implements AsyncDisposable {
     }
   }
 
-  async #writeFile(session: SessionFiles, text: string): Promise<string> {
+  async #writeFile(session: SessionFiles, content: string | readonly Buffer[]): Promise<string> {
     await session.ready;
     const file = randomBytes(16).toString('hex');
     const directory = join(this.#directory, session.name, file);
     try {
       await mkdir(directory, { mode: 0o700 });
-      await writeFile(join(directory, `${PAYLOAD}.partial`), text, { mode: 0o600, flag: 'wx' });
+      await writeFile(join(directory, `${PAYLOAD}.partial`), content, { mode: 0o600, flag: 'wx' });
       await rename(join(directory, `${PAYLOAD}.partial`), join(directory, PAYLOAD));
     } catch (error) {
       await rm(directory, { recursive: true, force: true }).catch(() => undefined);
@@ -236,6 +236,12 @@ export class PayloadFiles implements AsyncDisposable {
       else next();
     }
   }
+}
+
+function sizeOf(content: string | readonly Buffer[]): number {
+  return typeof content === 'string'
+    ? Buffer.byteLength(content)
+    : content.reduce((bytes, piece) => bytes + piece.length, 0);
 }
 
 function costOf(bytes: number): number {

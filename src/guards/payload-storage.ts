@@ -1,7 +1,15 @@
 /** The guard that keeps large tool results out of the conversation: it writes them to a file and answers where the file is. */
+import { join } from 'node:path';
 import { findSpan, scanObject, sliceSpan, splice } from '../mcp/json-text.ts';
 import { resultText, type Message } from '../mcp/message.ts';
-import { PASS, type Guard, type GuardAnswer, type GuardContext } from './guard.ts';
+import {
+  PASS,
+  type Guard,
+  type GuardAnswer,
+  type GuardContext,
+  type LargeGuardAnswer,
+  type LargeResult,
+} from './guard.ts';
 import { PayloadFiles, type PayloadLog } from './payload-files.ts';
 import { ShapeReader } from './shape-reader.ts';
 
@@ -9,6 +17,9 @@ import { ShapeReader } from './shape-reader.ts';
 const MAX_TOTAL_BYTES = 4 * 1024 ** 3;
 
 const PREVIEW_CHARACTERS = 500;
+/** Enough for the preview, whatever its characters. */
+const PREVIEW_BYTES = 4 * PREVIEW_CHARACTERS;
+const METHOD = 'tools/call';
 
 const AGENT_INSTRUCTIONS =
   'The result of this tool call is too large to be shown here. The whole of it is in the JSON file at payloadPath; ' +
@@ -28,6 +39,7 @@ export interface PayloadStorageOptions {
 
 export interface PayloadStorage extends Guard, AsyncDisposable {
   onResponse(message: Message, context: GuardContext): Promise<GuardAnswer>;
+  onLargeResult(result: LargeResult, context: GuardContext): Promise<LargeGuardAnswer>;
   /** Makes the directory and removes what dead runs left in it. Rejects with the reason when the directory cannot be used. */
   start(): Promise<void>;
   /**
@@ -42,9 +54,18 @@ export function createPayloadStorage(options: PayloadStorageOptions): PayloadSto
   const { directory, pathPrefix, threshold, log, maxTotalBytes = MAX_TOTAL_BYTES } = options;
   const files = new PayloadFiles({ directory, maxTotalBytes, log });
   const shapes = new ShapeReader();
+  const clientPath = (path: string): string => `${(pathPrefix ?? directory).replace(/\/+$/, '')}/${path}`;
+  const inline = (error: unknown, { server, toolName }: GuardContext): typeof PASS => {
+    log.warn(
+      { err: error, server, tool: toolName },
+      'a large result could not be written to the payload directory and is passed on inline',
+    );
+    return PASS;
+  };
 
   return {
     name: 'payload-storage',
+    method: METHOD,
 
     start: () => files.prepare(),
 
@@ -55,18 +76,34 @@ export function createPayloadStorage(options: PayloadStorageOptions): PayloadSto
         const path = await files.write(context.sessionId, text);
         const answer = {
           agentInstructions: AGENT_INSTRUCTIONS,
-          payloadPath: `${(pathPrefix ?? directory).replace(/\/+$/, '')}/${path}`,
+          payloadPath: clientPath(path),
           payloadPreview: previewOf(text),
           payloadSchema: await shapes.of(text),
           originalSize: Buffer.byteLength(text),
         };
         return { kind: 'replace', text: withResult(message, answer) };
       } catch (error) {
-        log.warn(
-          { err: error, server: context.server, tool: context.toolName },
-          'a large result could not be written to the payload directory and is passed on inline',
-        );
-        return PASS;
+        return inline(error, context);
+      }
+    },
+
+    async onLargeResult(result, context) {
+      if (context.method !== METHOD || result.bytes <= threshold) return PASS;
+      // As in `largeResult`.
+      if (result.member('isError') === 'true' || !result.isArray('content')) return PASS;
+      try {
+        const path = await files.write(context.sessionId, result.pieces);
+        const answer = {
+          agentInstructions: AGENT_INSTRUCTIONS,
+          payloadPath: clientPath(path),
+          payloadPreview: previewOf(beginningOf(result)),
+          // Read once more by the thread itself: handing it over would copy it here.
+          payloadSchema: await shapes.ofFile(join(directory, path)),
+          originalSize: result.bytes,
+        };
+        return { kind: 'replace-result', result: resultOf(answer, result.member('resultType')) };
+      } catch (error) {
+        return inline(error, context);
       }
     },
 
@@ -91,7 +128,7 @@ export function createPayloadStorage(options: PayloadStorageOptions): PayloadSto
 
 /** The JSON text of the result of a finished tool call above the threshold; undefined for everything else. */
 function largeResult(message: Message, context: GuardContext, threshold: number): string | undefined {
-  if (context.method !== 'tools/call') return undefined;
+  if (context.method !== METHOD) return undefined;
   const text = resultText(message);
   // No character takes more than three bytes of UTF-8 per code unit: most results need not be counted.
   if (text === undefined || text.length * 3 <= threshold || Buffer.byteLength(text) <= threshold) return undefined;
@@ -107,9 +144,25 @@ function withResult(message: Message, answer: object): string {
   const span = message.members.get('result');
   if (span === undefined) return message.text;
   const type = findSpan(message.text, ['resultType'], span.start);
-  const kept = type === undefined ? '' : `"resultType":${sliceSpan(message.text, type)},`;
+  return splice(message.text, [{ span, text: resultOf(answer, type && sliceSpan(message.text, type)) }]);
+}
+
+/** `type` is the JSON text of the type that the result had. */
+function resultOf(answer: object, type: string | undefined): string {
+  const kept = type === undefined ? '' : `"resultType":${type},`;
   const content = JSON.stringify([{ type: 'text', text: JSON.stringify(answer) }]);
-  return splice(message.text, [{ span, text: `{${kept}"content":${content}}` }]);
+  return `{${kept}"content":${content}}`;
+}
+
+function beginningOf({ pieces }: LargeResult): string {
+  const beginning: Buffer[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    if (bytes >= PREVIEW_BYTES) break;
+    beginning.push(piece.subarray(0, PREVIEW_BYTES - bytes));
+    bytes += piece.length;
+  }
+  return Buffer.concat(beginning).toString('utf8');
 }
 
 /** The beginning of the text; never half of a character outside the basic plane. */

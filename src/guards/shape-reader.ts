@@ -9,6 +9,9 @@ const MAX_WAITING = 8;
 /** What stands in place of the shape when it could not be had. */
 const UNKNOWN: Shape = 'not described';
 
+/** Where the JSON text is. */
+export type ShapeSource = { readonly text: string } | { readonly path: string };
+
 export class ShapeReader implements AsyncDisposable {
   readonly #waiting = new Map<number, (shape: Shape) => void>();
   #worker: Worker | undefined;
@@ -16,12 +19,20 @@ export class ShapeReader implements AsyncDisposable {
 
   /** The shape of a JSON text. Never rejects. */
   of(text: string): Shape | Promise<Shape> {
-    if (text.length <= LARGE_RESULT) return shapeOf(JSON.parse(text));
+    return text.length <= LARGE_RESULT ? shapeOf(JSON.parse(text)) : this.#ask({ text });
+  }
+
+  /** The shape of the JSON text in a file. Never rejects. */
+  ofFile(path: string): Promise<Shape> | Shape {
+    return this.#ask({ path });
+  }
+
+  #ask(source: ShapeSource): Promise<Shape> | Shape {
     if (this.#waiting.size >= MAX_WAITING) return UNKNOWN;
     const { promise, resolve } = Promise.withResolvers<Shape>();
     const id = this.#next++;
     this.#waiting.set(id, resolve);
-    this.#started().postMessage({ id, text });
+    this.#started().postMessage({ id, ...source });
     return promise;
   }
 

@@ -1,4 +1,5 @@
 /** Changes the id of one large response while it comes, so that its result can be passed on without anybody holding it. */
+import { onlyPart } from '../shared/give-back.ts';
 import { JsonScanner, JsonScanError } from './json-scanner.ts';
 import type { Span } from './json-text.ts';
 import { sameId } from './message.ts';
@@ -20,7 +21,8 @@ export class LargeResponse {
   /** Members that came before the result, as text with a comma behind each. */
   readonly #front: string;
   readonly #frontKeys: ReadonlySet<string>;
-  readonly #begin: Buffer;
+  readonly #held: Buffer;
+  readonly #resultStart: number;
   #tail: Buffer[] = [];
   #tailBytes = 0;
   #seen: number;
@@ -28,17 +30,20 @@ export class LargeResponse {
   private constructor(id: string, scanner: JsonScanner, held: Buffer, resultStart: number) {
     this.#id = id;
     this.#scanner = scanner;
-    this.#frontKeys = new Set(scanner.members.keys());
-    this.#front = others(scanner.members, (span) => held.toString('utf8', span.start, span.end))
+    const front = new Map([...scanner.members].filter(([, { start }]) => start < resultStart));
+    this.#frontKeys = new Set(front.keys());
+    this.#front = others(front, (span) => held.toString('utf8', span.start, span.end))
       .map((member) => `${member},`)
       .join('');
     this.#seen = held.length;
-    this.#begin = held.subarray(resultStart);
+    this.#held = held;
+    this.#resultStart = resultStart;
   }
 
   /**
    * From its beginning. undefined when it does not show itself to be the response to the request with this id and to
-   * have a result: it has to be read whole then, and whoever reads it says what is wrong with it.
+   * have a result: it has to be read whole then, and whoever reads it says what is wrong with it. Otherwise nobody else
+   * may use the beginning any more.
    */
   static begin(held: Buffer, id: string): LargeResponse | undefined {
     const scanner = new JsonScanner(LIMITS);
@@ -48,14 +53,23 @@ export class LargeResponse {
       return undefined;
     }
     const { current } = scanner;
-    if (current?.key !== 'result') return undefined;
+    const start = scanner.members.get('result')?.start ?? (current?.key === 'result' ? current.start : undefined);
+    if (start === undefined) return undefined;
     const text = (span: Span): string => held.toString('utf8', span.start, span.end);
-    return isSound(scanner.members, id, text) ? new LargeResponse(id, scanner, held, current.start) : undefined;
+    return isSound(scanner.members, id, text) ? new LargeResponse(id, scanner, held, start) : undefined;
   }
 
   /** The response under the id `id` (raw JSON text), as far as it has come. */
   head(id: string): readonly Buffer[] {
-    return [Buffer.from(`{"jsonrpc":"2.0","id":${id},${this.#front}"result":`), this.#begin];
+    const head = Buffer.from(`{"jsonrpc":"2.0","id":${id},${this.#front}"result":`);
+    const held = this.#held;
+    const start = this.#resultStart;
+    const end = this.#result()?.end ?? held.length;
+    if (end < held.length) this.#keep(held.subarray(end));
+    if (head.length > start) return [head, onlyPart(held, start, end)];
+    // In one piece, where what stood before the result leaves room for it: each piece costs its way to the client.
+    head.copy(held, start - head.length);
+    return [onlyPart(held, start - head.length, end)];
   }
 
   /** The next bytes: gives those that belong to the result. Throws a JsonScanError when they cannot. */
@@ -71,11 +85,11 @@ export class LargeResponse {
     const end = this.#result()?.end;
     if (end === undefined) return bytes;
     this.#keep(bytes.subarray(end - before));
-    return bytes.subarray(0, end - before);
+    return onlyPart(bytes, 0, end - before);
   }
 
   /** All has come: gives the end of the response. Throws a JsonScanError when it is not the one that it seemed to be. */
-  end(): Buffer {
+  end(): string {
     this.#scanner.end();
     const start = this.#result()?.end ?? this.#seen;
     const tail = Buffer.concat(this.#tail);
@@ -83,11 +97,9 @@ export class LargeResponse {
     const late = new Map([...this.#scanner.members].filter(([key]) => key !== 'result' && !this.#frontKeys.has(key)));
     if (!this.#frontKeys.has('jsonrpc') && !late.has('jsonrpc')) throw this.#wrong('it is not JSON-RPC 2.0');
     if (!isSound(late, this.#id, text)) throw this.#wrong('it is not the response to the request');
-    return Buffer.from(
-      `${others(late, text)
-        .map((member) => `,${member}`)
-        .join('')}}`,
-    );
+    return `${others(late, text)
+      .map((member) => `,${member}`)
+      .join('')}}`;
   }
 
   #result(): Span | undefined {
@@ -97,7 +109,8 @@ export class LargeResponse {
   #keep(bytes: Buffer): void {
     this.#tailBytes += bytes.length;
     if (this.#tailBytes > MAX_TAIL_BYTES) throw this.#wrong('too much follows the result');
-    this.#tail.push(bytes);
+    // A copy: what comes before it is given back when it has gone to the client.
+    this.#tail.push(Buffer.from(bytes));
   }
 
   #wrong(message: string): JsonScanError {

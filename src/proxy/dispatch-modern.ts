@@ -14,9 +14,10 @@ import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Answer, CallOptions, Upstream } from '../upstream/upstream.ts';
 import { callLegacy } from './bridge/modern-to-legacy.ts';
 import { discover } from './discover.ts';
-import { isUnread } from './dispatch.ts';
+import { HeldAnswer } from './downstream/held-answer.ts';
 import { Elsewhere } from './elsewhere.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
+import { guardHeld, takerOf } from './passed-answers.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
 import type { Front } from './front.ts';
@@ -193,13 +194,17 @@ async function forward(
   } else {
     // What only the caller may keep says so in its result; calls of tools have no such member.
     const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
-    const passTo = isUntouched && isUnread(exchange, pool) ? exchange.reply : undefined;
+    const passTo = isUntouched ? takerOf(exchange, pool, front.bridge) : undefined;
     const options = callOptions(exchange, pool, unexplained(modern, declared), passTo);
     exchange.notes.sent = true;
     // Not before: until then the answer may be that of another process.
     if (front.leaves === true) exchange.reply.keepAlive(front.heartbeat);
     const given = await upstream.call(target.message, options);
-    if (given.passedOn === true) return undefined;
+    if (given.passedOn === true) {
+      if (!(passTo instanceof HeldAnswer)) return undefined;
+      const guarded = await guardHeld(exchange, target, passTo, front.bridge);
+      return guarded && relayed(unifiedAnswer(front, exchange, target, guarded), guarded);
+    }
     text = ownOnly(exchange, given);
     read = given.message;
   }

@@ -16,7 +16,9 @@ import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { CallOptions } from '../upstream/upstream.ts';
 import { callModern } from './bridge/legacy-to-modern.ts';
+import { HeldAnswer } from './downstream/held-answer.ts';
 import type { Exchange } from './exchange.ts';
+import { guardHeld, takerOf } from './passed-answers.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
@@ -55,7 +57,7 @@ async function dispatchOther(exchange: Exchange): Promise<string | undefined> {
 async function forward(exchange: Exchange, found: Target): Promise<string | undefined> {
   const { guards } = exchange.runtime;
   const target = guards.length === 0 ? found : { ...found, message: await guardRequest(exchange, found) };
-  let text: string | undefined;
+  let text: string | Message | undefined;
   try {
     text = await callOnce(exchange, target);
   } catch (error) {
@@ -63,31 +65,25 @@ async function forward(exchange: Exchange, found: Target): Promise<string | unde
     if (!(error instanceof GatewayError) || error.code !== 'server_session_lost') throw error;
     text = await unlessAborted(callOnce(exchange, target), exchange.abort);
   }
-  if (text === undefined || (guards.length === 0 && exchange.route.kind === 'server')) return text;
-  const guarded = await guardResponse(exchange, target, text);
+  if (text === undefined) return text;
+  if (typeof text === 'string' && guards.length === 0 && exchange.route.kind === 'server') return text;
+  const guarded = typeof text === 'string' ? await guardResponse(exchange, target, text) : text;
   return finished(exchange, target, guarded.text, guarded);
 }
 
-/** Waits for nothing but the answer where the conversation is open: each call passes here. */
-async function callOnce(exchange: Exchange, target: Target): Promise<string | undefined> {
+/** The answer; a message when the guards have seen it already. Waits for nothing else where the conversation is open: each call passes here. */
+async function callOnce(exchange: Exchange, target: Target): Promise<string | Message | undefined> {
   const { session } = exchange;
   const { pool, message } = target;
   const upstream =
     (session === undefined ? undefined : pool.readyFor(session)) ??
     (await (session === undefined ? pool.shared() : pool.for(session)));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
-  const options = callOptions(exchange, pool);
+  const passTo = takerOf(exchange, pool);
   exchange.notes.sent = true;
-  const answer = await upstream.call(
-    message,
-    isUnread(exchange, pool) ? { ...options, passTo: exchange.reply } : options,
-  );
-  return answer.passedOn === true ? undefined : answer.text;
-}
-
-/** True when nobody between server and client has to read the answer to a call. */
-export function isUnread({ runtime, route }: Exchange, { isRecorded }: UpstreamPool): boolean {
-  return route.kind === 'server' && runtime.guards.length === 0 && !isRecorded;
+  const answer = await upstream.call(message, { ...callOptions(exchange, pool), passTo });
+  if (answer.passedOn !== true) return answer.text;
+  return passTo instanceof HeldAnswer ? guardHeld(exchange, target, passTo) : undefined;
 }
 
 function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {

@@ -1,6 +1,6 @@
 /** Runs the guards of the Runtime over a request and over its answer, in the order of the configuration. */
-import type { GuardAnswer, GuardContext } from '../guards/guard.ts';
-import { parseMessage, type Message } from '../mcp/message.ts';
+import type { Guard, GuardAnswer, GuardContext, LargeResult } from '../guards/guard.ts';
+import { parseMessage, responseText, type Message } from '../mcp/message.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Target } from './target.ts';
@@ -24,6 +24,33 @@ export async function guardResponse(exchange: Exchange, target: Target, text: st
   for (const guard of exchange.runtime.guards) {
     if (guard.onResponse !== undefined)
       message = apply(message, target, await guard.onResponse(message, contextOf(exchange, target)));
+  }
+  return message;
+}
+
+/** The guards that look at the response to a request like this. */
+export function readersOf({ runtime, message }: Exchange): readonly Guard[] {
+  return runtime.guards.filter(
+    (guard) => guard.onResponse !== undefined && (guard.method === undefined || guard.method === message.method),
+  );
+}
+
+/** The answer in place of one with a large result; undefined when it stays as it is. For guards that can look at such. */
+export async function guardLargeResult(
+  exchange: Exchange,
+  target: Target,
+  result: LargeResult,
+): Promise<Message | undefined> {
+  const context = contextOf(exchange, target);
+  let message: Message | undefined;
+  for (const guard of readersOf(exchange)) {
+    if (message !== undefined) {
+      if (guard.onResponse !== undefined) message = apply(message, target, await guard.onResponse(message, context));
+      continue;
+    }
+    const answer = await guard.onLargeResult?.(result, context);
+    if (answer?.kind === 'replace-result') message = parseMessage(responseText(context.requestId, answer.result));
+    else if (answer?.kind === 'deny') throw new GatewayError(answer.code, answer.reason, { server: target.pool.name });
   }
   return message;
 }

@@ -51,19 +51,26 @@ export function requireTasks(capabilities: JsonObject): void {
  * The raw text of a result whose task, if it names one, has its unified id: the one that the client asked with, or a
  * new one.
  */
-export function sealTaskId(
-  sealer: Sealer,
-  { principal, server, asked }: { readonly principal: string; readonly server: string; readonly asked: Message },
-  answer: Message,
-): string | undefined {
+export function sealTaskId(sealer: Sealer, task: TaskOrigin, answer: Message): string | undefined {
   const result = resultText(answer);
   const value = answer.value['result'];
   if (result === undefined || !isObject(value) || typeof value['taskId'] !== 'string') return result;
   const span = findSpan(result, ['taskId']);
   if (span === undefined) return result;
-  const original = JSON.parse(sliceSpan(result, span)) as string;
+  return splice(result, [{ span, text: sealedTaskId(sealer, task, sliceSpan(result, span)) }]);
+}
+
+/** Whose task it is, and in which request it came. */
+export interface TaskOrigin {
+  readonly principal: string;
+  readonly server: string;
+  readonly asked: Message;
+}
+
+/** The unified id for the id of a task; both are JSON strings. */
+export function sealedTaskId(sealer: Sealer, { principal, server, asked }: TaskOrigin, original: string): string {
   const given = isTaskMethod(asked.method) ? paramsOf(asked)['taskId'] : undefined;
-  const sealed =
-    typeof given === 'string' ? given : sealer.seal([server, original], { purpose: PURPOSE, principal }, LIFETIME_MS);
-  return splice(result, [{ span, text: JSON.stringify(sealed) }]);
+  if (typeof given === 'string') return JSON.stringify(given);
+  const id = JSON.parse(original) as string;
+  return JSON.stringify(sealer.seal([server, id], { purpose: PURPOSE, principal }, LIFETIME_MS));
 }

@@ -281,8 +281,10 @@ class OpenCall extends Cancellation implements Pending, Late {
     if (sink === undefined) return undefined;
     this.#way = sink;
     this.#watcher.onPassing();
-    const gone = new GatewayError('cancelled', 'The caller has left.');
-    sink.onGone = () => this.#giveUp(gone, gone.message);
+    sink.onGone = () => {
+      const gone = new GatewayError('cancelled', 'The caller has left.');
+      this.#giveUp(gone, gone.message);
+    };
     // From here on the deadline is for each piece: how long all of them take is up to the client as well.
     this.#extend();
     const following: AnswerSink = {
@@ -291,8 +293,8 @@ class OpenCall extends Cancellation implements Pending, Late {
         this.#isClientSlow = !sink.write(bytes);
         return !this.#isClientSlow;
       },
-      end: () => {
-        sink.end();
+      end: (last) => {
+        sink.end(last);
         if (!this.ended) this.resolve(PASSED_ON);
       },
       cut: () => sink.cut(),

@@ -62,8 +62,8 @@ export interface AnswerTaker {
 export interface AnswerSink {
   /** The next bytes, which nobody may use any more; false = wait until `onReady` has been called before giving more. */
   write(bytes: Buffer): boolean;
-  /** The answer is complete. */
-  end(): void;
+  /** The answer is complete with this text. */
+  end(last: string): void;
   /** The answer will not become complete: the client must see that. Does nothing after `end`. */
   cut(): void;
   /** Told each time that more can be taken after `write` has said no. */

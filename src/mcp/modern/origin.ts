@@ -18,12 +18,17 @@ export function withOrigins(result: string, server: string): string {
   const type = members.get('resultType');
   const requests = members.get('inputRequests');
   if (type === undefined || requests === undefined || sliceSpan(result, type) !== '"input_required"') return result;
+  return splice(result, [{ span: requests, text: requestsWithOrigin(sliceSpan(result, requests), server) }]);
+}
+
+/** The same for the member `inputRequests` of such a result, raw JSON text. */
+export function requestsWithOrigin(requests: string, server: string): string {
   const edits: Edit[] = [];
-  for (const request of scanObject(result, requests.start).values()) {
-    const text = sliceSpan(result, request);
+  for (const request of scanObject(requests).values()) {
+    const text = sliceSpan(requests, request);
     const params = findSpan(text, ['params']);
     const named = withOrigin(params === undefined ? '{}' : sliceSpan(text, params), server);
     edits.push({ span: request, text: setMember(text, 'params', named) });
   }
-  return splice(result, edits);
+  return splice(requests, edits);
 }

@@ -41,8 +41,11 @@ export class KeptAnswer implements AnswerSink {
     return this.#isGone || this.#options.sink.write(bytes);
   }
 
-  end(): void {
-    this.#options.sink.end();
+  end(last: string): void {
+    this.#bytes += last.length;
+    if (this.#bytes > this.#options.maxBytes) this.#pieces = undefined;
+    this.#pieces?.push(Buffer.from(last));
+    this.#options.sink.end(last);
     this.#finish(this.#pieces && Buffer.concat(this.#pieces).toString('utf8'));
   }
 

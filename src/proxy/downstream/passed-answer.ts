@@ -16,7 +16,11 @@ const SPACE = 0x20;
 /** The body of a response under HTTP 200, in chunks: its length is not known. */
 export function passAsBody(response: ClientResponse, headers: Readonly<Record<string, string>>): AnswerSink {
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
-  return new PassedAnswer(response, (bytes) => response.write(bytes, () => giveBack(bytes)), '');
+  return new PassedAnswer(
+    response,
+    (bytes) => response.write(bytes, () => giveBack(bytes)),
+    (last) => last,
+  );
 }
 
 /** The last event of a stream that has begun. */
@@ -28,21 +32,21 @@ export function passAsEvent(response: ClientResponse, id?: string): AnswerSink {
       const line = oneLine(bytes);
       return response.write(line, () => giveBack(line));
     },
-    '\n\n',
+    (last) => `${last.replaceAll(/[\r\n]/g, ' ')}\n\n`,
   );
 }
 
 class PassedAnswer implements AnswerSink {
   readonly #response: ClientResponse;
   readonly #write: (bytes: Buffer) => boolean;
-  readonly #last: string;
+  readonly #last: (text: string) => string;
   #waiting = false;
   #over = false;
   #watched = false;
   onReady: () => void = () => undefined;
   onGone: () => void = () => undefined;
 
-  constructor(response: ClientResponse, write: (bytes: Buffer) => boolean, last: string) {
+  constructor(response: ClientResponse, write: (bytes: Buffer) => boolean, last: (text: string) => string) {
     this.#response = response;
     this.#write = write;
     this.#last = last;
@@ -66,11 +70,11 @@ class PassedAnswer implements AnswerSink {
     return false;
   }
 
-  end(): void {
+  end(last: string): void {
     if (this.#over) return;
     this.#over = true;
     if (this.#watched) this.#response.prependOnceListener('finish', () => this.#response.socket?.setTimeout(0));
-    this.#response.end(this.#last);
+    this.#response.end(this.#last(last));
   }
 
   /** Without the end of the body the client knows that the answer is not complete. */

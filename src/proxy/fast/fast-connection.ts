@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { DirectReader } from '../../shared/direct-reader.ts';
+import { giveBack } from '../../shared/give-back.ts';
 import type { WholeRequest } from '../post-request.ts';
 import { mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
@@ -167,6 +168,7 @@ export class FastConnection implements ResponseOwner {
     const [first = EMPTY, ...others] = this.#pieces;
     if (others.length === 0) return first;
     const bytes = Buffer.concat(this.#pieces, this.#pendingBytes);
+    this.#pieces.forEach(giveBack);
     this.#pieces = [bytes];
     return bytes;
   }

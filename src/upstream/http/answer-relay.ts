@@ -48,8 +48,7 @@ export class AnswerRelay {
 
   /** All of it has come. Throws a JsonScanError when it is not what it seemed to be. */
   end(): void {
-    this.#write(this.#response.end());
-    this.#sink.end();
+    this.#sink.end(this.#response.end());
   }
 
   #write(bytes: Buffer): void {

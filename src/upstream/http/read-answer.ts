@@ -1,4 +1,5 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
+import { giveBack } from '../../shared/give-back.ts';
 import { JsonScanner } from '../../mcp/json-scanner.ts';
 import { SERVER_LIMITS } from '../../mcp/shape.ts';
 import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
@@ -80,8 +81,11 @@ export function readResponse(
     if (bytes <= LARGE_ANSWER_BYTES) return;
     if (mayRelay && onLargeAnswer !== undefined) {
       mayRelay = false;
-      relay = AnswerRelay.begin(Buffer.concat(chunks), { requestId, maxBytes, onLargeAnswer, body });
+      const [only] = chunks;
+      const held = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+      relay = AnswerRelay.begin(held, { requestId, maxBytes, onLargeAnswer, body });
       if (relay !== undefined) {
+        if (held !== only) chunks.forEach(giveBack);
         chunks.length = 0;
         return;
       }

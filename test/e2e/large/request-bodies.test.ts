@@ -139,12 +139,12 @@ describe.each([
     hold = true;
     const body = callOf(JSON.stringify({ text: 'x'.repeat(10 * MIB) }));
     const first = [post(body), post(body)];
-    await expect.poll(() => held.length).toBe(2);
+    await expect.poll(() => held.length, { timeout: 20_000 }).toBe(2);
     const refused = await post(body);
     expect(refused).toMatchObject({ status: 503, answer: { error: { data: { error: 'too_many_bodies' } } } });
     // Small ones are not concerned.
     const small = client('tools/call', { name: 'tool' });
-    await expect.poll(() => held.length).toBe(3);
+    await expect.poll(() => held.length, { timeout: 20_000 }).toBe(3);
     hold = false;
     for (const answer of held.splice(0)) answer();
     held = [];

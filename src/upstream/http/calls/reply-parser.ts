@@ -1,4 +1,5 @@
 /** Reads HTTP/1.1 replies from the wire, strictly: what could be read in two ways is refused. */
+import { onlyPart } from '../../../shared/give-back.ts';
 
 /** The bytes are no reply, or not in the one way in which it could be written. */
 export class MalformedReplyError extends Error {
@@ -110,9 +111,14 @@ export class ReplyParser {
     this.#left -= end - at;
     const last = this.#left === 0;
     if (last && this.#expecting === 'chunk') this.#expecting = 'chunk-end';
-    this.#events.onBody(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    this.#events.onBody(at === 0 && end === chunk.length ? chunk : this.#part(chunk, at, end));
     if (last && this.#expecting === 'length') this.#end();
     return end;
+  }
+
+  /** With a length one piece holds one part of the body, and of what stands beside it nothing is kept. */
+  #part(chunk: Buffer, at: number, end: number): Buffer {
+    return this.#expecting === 'length' ? onlyPart(chunk, at, end) : chunk.subarray(at, end);
   }
 
   #head(chunk: Buffer, at: number): number {

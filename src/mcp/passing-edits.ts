@@ -1,0 +1,281 @@
+/** Changes values at known places of JSON while it passes, and holds back no more than what is not decided yet. */
+import { JsonScanError } from './json-scanner.ts';
+import { skipPlain } from './plain-bytes.ts';
+
+/** What is looked at, from the outermost value inwards. Everything else passes. */
+export interface Place {
+  /** Of an object, the members that are looked at. */
+  readonly members?: ReadonlyMap<string, Place>;
+  /** Of an object, the member whose text is told to the edits in it, and in what it holds. */
+  readonly kind?: string;
+  /** Of an array, each of its elements. */
+  readonly each?: Place;
+  readonly edit?: Edit;
+  /** The edit does not ask for the kind. */
+  readonly always?: true;
+}
+
+/** Gives the JSON text that takes the place of this one. `kind` is undefined when there is none, or it is no string. */
+export type Edit = (raw: string, kind: string | undefined) => string;
+
+/** An object or array that is looked at. */
+interface Frame {
+  readonly place: Place;
+  readonly isObject: boolean;
+  /** The names that are looked at and have come. */
+  readonly seen: string[];
+  kind: string | undefined;
+  hasKind: boolean;
+}
+
+/** A value of which it is not known yet what becomes of it. */
+interface Undecided {
+  readonly raw: string;
+  readonly edit: Edit;
+  /** Whose kind decides. */
+  readonly frame: Frame;
+}
+
+/** Longer names and kinds are none of those that are looked for, however they are escaped. */
+const MAX_TOKEN_BYTES = 256;
+/** More pieces are put together: each costs its way to the client. */
+const MAX_PIECES = 8;
+const NONE = Buffer.alloc(0);
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_ARRAY = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const SPACE = 0x20;
+
+/** What may come next in the innermost frame. */
+const KEY = 0;
+const IN_KEY = 1;
+const COLON_OR_VALUE = 2;
+const ELEMENT = 3;
+const IN_VALUE = 4;
+
+/** For one JSON text, in pieces cut anywhere. It must be valid: whoever gives it has scanned it. */
+export class PassingEdits {
+  readonly #frames: Frame[];
+  #mode = ELEMENT;
+  /** Levels inside a value that nobody looks at. */
+  #depth = 0;
+  #inString = false;
+  #escaped = false;
+  /** The name or kind that is being read: its first byte in the piece, or -1, and what came before. */
+  #tokenStart = -1;
+  #tokenHeld = NONE;
+  /** The place of the value that comes next; undefined = nobody looks. */
+  #place: Place | undefined;
+  #isKind = false;
+  /** The value that is being read whole; undefined when none is. */
+  #captured: Buffer[] | undefined;
+  /** Bytes of the piece from here on have not been passed on. */
+  #from = 0;
+  #out: Buffer[] = [];
+  #held: (Buffer | Undecided)[] = [];
+  #before = 0;
+
+  constructor(root: Place) {
+    this.#frames = [frameOf({ each: root }, false)];
+  }
+
+  /** The next bytes: gives what may go on. Throws a JsonScanError when a name that is looked at stands twice in one object. */
+  push(bytes: Buffer): readonly Buffer[] {
+    const end = bytes.length;
+    this.#out = [];
+    this.#from = 0;
+    if (this.#mode === IN_KEY || (this.#mode === IN_VALUE && this.#isKind)) this.#tokenStart = 0;
+    let at = 0;
+    while (at < end) {
+      if (this.#inString) at = this.#string(bytes, at, end);
+      else if (this.#depth > 0) at = this.#nested(bytes, at, end);
+      else at = this.#step(bytes, at);
+    }
+    if (this.#tokenStart !== -1 && this.#tokenHeld.length <= MAX_TOKEN_BYTES)
+      this.#tokenHeld = Buffer.concat([this.#tokenHeld, bytes.subarray(this.#tokenStart)]);
+    this.#tokenStart = -1;
+    if (this.#captured === undefined) this.#pass(bytes, end);
+    else this.#captured.push(bytes.subarray(this.#from));
+    this.#before += end;
+    return this.#out.length > MAX_PIECES ? [Buffer.concat(this.#out)] : this.#out;
+  }
+
+  #string(bytes: Buffer, from: number, end: number): number {
+    if (this.#escaped) {
+      this.#escaped = false;
+      return from + 1;
+    }
+    const at = skipPlain(bytes, from, end);
+    if (at === end) return end;
+    if (bytes[at] === BACKSLASH) this.#escaped = true;
+    else if (bytes[at] === QUOTE) {
+      this.#inString = false;
+      if (this.#depth === 0) {
+        if (this.#mode === IN_KEY) this.#named(bytes, at + 1);
+        else this.#ended(bytes, at + 1);
+      }
+    }
+    return at + 1;
+  }
+
+  /** Inside what nobody looks at: only where it ends counts. */
+  #nested(bytes: Buffer, from: number, end: number): number {
+    for (let at = from; at < end; at++) {
+      const byte = bytes[at];
+      if (byte === QUOTE) {
+        this.#inString = true;
+        return at + 1;
+      }
+      if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) this.#depth++;
+      else if ((byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) && --this.#depth === 0) {
+        this.#ended(bytes, at + 1);
+        return at + 1;
+      }
+    }
+    return end;
+  }
+
+  #step(bytes: Buffer, at: number): number {
+    const byte = bytes[at] ?? 0;
+    const isBetween = byte <= SPACE || byte === COMMA;
+    switch (this.#mode) {
+      case KEY:
+        if (byte === QUOTE) {
+          this.#mode = IN_KEY;
+          this.#inString = true;
+          this.#tokenStart = at;
+        } else if (byte === CLOSE_OBJECT) this.#close();
+        break;
+      case COLON_OR_VALUE:
+        if (byte !== COLON && !isBetween) this.#begin(bytes, at);
+        break;
+      case ELEMENT:
+        if (byte === CLOSE_ARRAY) this.#close();
+        else if (!isBetween) {
+          this.#place = this.#top.place.each;
+          this.#isKind = false;
+          this.#begin(bytes, at);
+        }
+        break;
+      default:
+        // A number or a word ends before what cannot belong to it.
+        if (!isBetween && byte !== CLOSE_OBJECT && byte !== CLOSE_ARRAY) break;
+        this.#ended(bytes, at);
+        return at;
+    }
+    return at + 1;
+  }
+
+  get #top(): Frame {
+    const top = this.#frames.at(-1);
+    if (top === undefined) throw new Error('the outermost frame is never closed');
+    return top;
+  }
+
+  #named(bytes: Buffer, end: number): void {
+    const name = this.#token(bytes, end);
+    const { place, seen } = this.#top;
+    this.#mode = COLON_OR_VALUE;
+    this.#place = name === undefined ? undefined : place.members?.get(name);
+    this.#isKind = name !== undefined && name === place.kind;
+    if (name === undefined || (this.#place === undefined && !this.#isKind)) return;
+    if (seen.includes(name))
+      throw new JsonScanError('duplicate', `The member "${name}" stands twice in one object.`, this.#before + end);
+    seen.push(name);
+  }
+
+  /** The string that ends before `end`; undefined when it is no string, or longer than any that is looked for. */
+  #token(bytes: Buffer, end: number): string | undefined {
+    const part = bytes.subarray(this.#tokenStart, end);
+    const token = this.#tokenHeld.length === 0 ? part : Buffer.concat([this.#tokenHeld, part]);
+    this.#tokenHeld = NONE;
+    this.#tokenStart = -1;
+    if (token.length > MAX_TOKEN_BYTES || token[0] !== QUOTE) return undefined;
+    const raw = token.toString('utf8');
+    return raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+  }
+
+  #begin(bytes: Buffer, at: number): void {
+    const byte = bytes[at];
+    const place = this.#place;
+    const isObject = byte === OPEN_OBJECT;
+    this.#mode = IN_VALUE;
+    if (this.#isKind) this.#tokenStart = at;
+    else if (place?.edit !== undefined) {
+      this.#pass(bytes, at);
+      this.#captured = [];
+    }
+    if (byte === QUOTE) this.#inString = true;
+    else if (isObject || byte === OPEN_ARRAY) {
+      const isLookedAt = (isObject ? (place?.members ?? place?.kind) : place?.each) !== undefined;
+      if (this.#isKind || place === undefined || !isLookedAt || this.#captured !== undefined) this.#depth = 1;
+      else {
+        this.#frames.push(frameOf(place, isObject));
+        this.#mode = isObject ? KEY : ELEMENT;
+      }
+    }
+  }
+
+  /** A value has ended before `at`. */
+  #ended(bytes: Buffer, at: number): void {
+    const top = this.#top;
+    this.#mode = top.isObject ? KEY : ELEMENT;
+    if (this.#isKind) {
+      this.#isKind = false;
+      return this.#decide(top, this.#token(bytes, at));
+    }
+    const captured = this.#captured;
+    if (captured === undefined) return;
+    this.#captured = undefined;
+    const value = Buffer.concat([...captured, bytes.subarray(this.#from, at)]);
+    this.#from = at;
+    const raw = value.toString('utf8');
+    const { edit, always } = this.#place ?? {};
+    if (edit === undefined) return this.#give(value);
+    const frame = always === true ? undefined : this.#frames.findLast(({ place }) => place.kind !== undefined);
+    if (frame !== undefined && !frame.hasKind) this.#held.push({ raw, edit, frame });
+    else this.#give(Buffer.from(edit(raw, frame?.kind)));
+  }
+
+  #close(): void {
+    const frame = this.#frames.pop();
+    if (frame !== undefined && !frame.hasKind) this.#decide(frame, undefined);
+    this.#mode = this.#top.isObject ? KEY : ELEMENT;
+  }
+
+  /** What waits for the kind of this frame can be changed now, and what waits for nothing any more goes on. */
+  #decide(frame: Frame, kind: string | undefined): void {
+    frame.kind = kind;
+    frame.hasKind = true;
+    if (this.#held.length === 0) return;
+    const held = this.#held.map((each) =>
+      Buffer.isBuffer(each) || each.frame !== frame ? each : Buffer.from(each.edit(each.raw, kind)),
+    );
+    const first = held.findIndex((each) => !Buffer.isBuffer(each));
+    const waiting = first === -1 ? held.length : first;
+    for (const each of held.slice(0, waiting)) if (Buffer.isBuffer(each)) this.#out.push(each);
+    this.#held = held.slice(waiting);
+  }
+
+  /** Passes on what stands before `to` in the piece. */
+  #pass(bytes: Buffer, to: number): void {
+    const from = this.#from;
+    this.#from = to;
+    if (from < to) this.#give(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
+  }
+
+  #give(bytes: Buffer): void {
+    if (this.#held.length > 0) this.#held.push(bytes);
+    else this.#out.push(bytes);
+  }
+}
+
+function frameOf(place: Place, isObject: boolean): Frame {
+  return { place, isObject, seen: [], kind: undefined, hasKind: place.kind === undefined };
+}

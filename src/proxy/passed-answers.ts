@@ -1,0 +1,78 @@
+/** Which large answers go to their client while they come, and what of them changes on the way. */
+import { requestsWithOrigin } from '../mcp/modern/origin.ts';
+import { PassingEdits, type Place } from '../mcp/passing-edits.ts';
+import { responsePlaces } from '../mcp/response-places.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import type { AnswerSink, AnswerTaker } from '../upstream/upstream.ts';
+import type { ModernBridge } from './bridge/modern-to-legacy.ts';
+import { parseMessage, type Message } from '../mcp/message.ts';
+import { EditedAnswer } from './downstream/edited-answer.ts';
+import { HeldAnswer } from './downstream/held-answer.ts';
+import type { Exchange } from './exchange.ts';
+import { guardLargeResult, readersOf } from './guard-chain.ts';
+import type { Target } from './target.ts';
+import { sealedTaskId } from './task-ids.ts';
+
+/** Who takes a large answer of this server while it comes; undefined when it has to be read whole. Both ends must be of one era. */
+export function takerOf(exchange: Exchange, pool: UpstreamPool, bridge?: ModernBridge): AnswerTaker | undefined {
+  if (pool.isRecorded) return undefined;
+  if (exchange.runtime.guards.length > 0) {
+    const readers = readersOf(exchange);
+    if (readers.some((guard) => guard.onLargeResult === undefined)) return undefined;
+    if (readers.length > 0) return new HeldAnswer();
+  }
+  return wayBack(exchange, pool, bridge);
+}
+
+/** What the guards leave of an answer that was held: undefined when it has gone to the client, as it came. */
+export async function guardHeld(
+  exchange: Exchange,
+  target: Target,
+  held: HeldAnswer,
+  bridge?: ModernBridge,
+): Promise<Message | undefined> {
+  const replaced = await guardLargeResult(exchange, target, held.result);
+  if (replaced !== undefined) return replaced;
+  const sink = wayBack(exchange, target.pool, bridge).passOn?.();
+  if (sink === undefined) return parseMessage(Buffer.concat(held.pieces).toString('utf8'));
+  for (const piece of held.pieces) sink.write(piece);
+  sink.end('');
+  return undefined;
+}
+
+function wayBack(exchange: Exchange, { name }: UpstreamPool, bridge: ModernBridge | undefined): AnswerTaker {
+  const { route, view, reply } = exchange;
+  // Only modern answers name tasks and ask questions.
+  const isAsItIs = route.kind === 'server' || (view.names.mode === 'plain' && bridge === undefined);
+  return isAsItIs ? reply : new SharedTaker(exchange, name, bridge);
+}
+
+/** On an endpoint of several servers. Few answers are large: what changes is worked out for those alone. */
+class SharedTaker implements AnswerTaker {
+  readonly #exchange: Exchange;
+  readonly #server: string;
+  readonly #bridge: ModernBridge | undefined;
+
+  constructor(exchange: Exchange, server: string, bridge: ModernBridge | undefined) {
+    this.#exchange = exchange;
+    this.#server = server;
+    this.#bridge = bridge;
+  }
+
+  passOn(): AnswerSink | undefined {
+    const sink = this.#exchange.reply.passOn?.();
+    return sink && new EditedAnswer(sink, new PassingEdits(this.#places()));
+  }
+
+  #places(): Place {
+    const { view, message, principal } = this.#exchange;
+    const { names } = view;
+    const [server, bridge] = [this.#server, this.#bridge];
+    const task = { principal: principal.subject, server, asked: message };
+    return responsePlaces(message.method ?? '', {
+      uri: names.mode === 'plain' ? undefined : (raw) => JSON.stringify(names.uri(server, JSON.parse(raw) as string)),
+      task: bridge && ((raw) => sealedTaskId(bridge.sealer, task, raw)),
+      questions: bridge && ((raw) => requestsWithOrigin(raw, server)),
+    });
+  }
+}
