@@ -16,7 +16,15 @@ import { WORKLOADS } from './workloads.ts';
 const FEW = new Set(['haproxy', 'node-proxy', 'gatehouse-slow']);
 
 /** Enough for where the time goes. */
-const PROFILED = { rounds: 1, warmUpSeconds: 4, repeats: 1, soakSeconds: 5, broadcasts: 2 };
+const PROFILED = {
+  rounds: 1,
+  warmUpSeconds: 4,
+  repeats: 1,
+  soakSeconds: 5,
+  sessions: 200,
+  streams: 2_000,
+  broadcasts: 2,
+};
 
 const options = readOptions(process.argv.slice(2), WORKLOADS);
 if (options.help) {

@@ -12,6 +12,8 @@ import type { LoadWorkload } from './load-workload.ts';
 
 /** Above this share of its processor, the side of the load would bound the result. */
 const SATURATED = 0.92;
+/** What is tested has used up its own processor from here on, and the load side did not hold it back. */
+const USED_UP = 0.9;
 /** Less than this share of the wanted requests means that the rate was not kept. */
 const KEPT_RATE = 0.98;
 const SETTLE_MS = 500;
@@ -190,7 +192,7 @@ function faultsOf(
   )
     faults.push('sessions were not resumed');
   const other = result.cpu / result.seconds + upstream.total / 1e6 / result.seconds;
-  if (alone && running.pids.length > 0 && other > SATURATED && tested.total / 1e6 / result.seconds < other)
+  if (alone && running.pids.length > 0 && other > SATURATED && tested.total / 1e6 / result.seconds < USED_UP)
     faults.push('the load generator and the server were the bottleneck');
   return faults;
 }

@@ -1,8 +1,7 @@
 /** A run as JSON for programs, and as the table in the README. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PATHS } from '../machine/paths.ts';
-import { run } from '../machine/processes.ts';
 import type { Plan } from '../plan.ts';
 import type { Section } from '../section.ts';
 import { verdictsOf, type Verdict } from '../targets.ts';
@@ -42,14 +41,20 @@ export function writeReport(report: Report): string {
   const name = `${report.date}.json`;
   const verdicts = verdictsOf(report.sections);
   const file = join(PATHS.results, name);
-  writeFileSync(file, JSON.stringify({ ...report, targets: verdicts }, rounded));
-  run([join(PATHS.root, 'node_modules/.bin/oxfmt'), file]);
+  replaceFile(file, `${JSON.stringify({ ...report, targets: verdicts }, rounded, 1)}\n`);
   const text = readFileSync(PATHS.readme, 'utf8');
   const [before, after] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (before === -1 || after === -1) throw new Error('bench/README.md has no place for the figures');
   const figures = `${BEGIN}\n\n${figuresText(report, verdicts)}\n\n`;
-  writeFileSync(PATHS.readme, text.slice(0, before) + figures + text.slice(after));
+  replaceFile(PATHS.readme, text.slice(0, before) + figures + text.slice(after));
   return `bench/results/${name}`;
+}
+
+/** A run that is broken off leaves the old one or the new one. */
+function replaceFile(path: string, text: string): void {
+  const fresh = `${path}.new`;
+  writeFileSync(fresh, text);
+  renameSync(fresh, path);
 }
 
 /** More digits than these are noise. */

@@ -34,7 +34,7 @@ export class JsonOutline {
       return;
     }
     this.#text ??= bytes.toString('utf8');
-    const place = placesIn(bytes, [...members.values(), ...inner.values()]);
+    const place = placesIn(bytes, this.#text.length, [...members.values(), ...inner.values()]);
     const moved = (spans: ReadonlyMap<string, Span>): Map<string, Span> =>
       new Map([...spans].map(([key, { start, end }]) => [key, { start: place(start), end: place(end) }]));
     this.members = moved(members);
@@ -85,15 +85,22 @@ function isOneByte(bytes: Buffer, text: string | undefined): boolean {
   return text === undefined ? isAscii(bytes) : text.length === bytes.length;
 }
 
-/** From places in bytes to places in the text, for the places of these spans. */
-function placesIn(bytes: Buffer, spans: readonly Span[]): (place: number) => number {
-  const places = [...new Set(spans.flatMap(({ start, end }) => [start, end]))].toSorted((a, b) => a - b);
+/** From places in bytes to places in the text, whose length is `length`, for the places of these spans. */
+function placesIn(bytes: Buffer, length: number, spans: readonly Span[]): (place: number) => number {
+  const all = new Set([...spans.flatMap(({ start, end }) => [start, end]), bytes.length]);
+  const places = [...all].toSorted((a, b) => a - b);
+  const sizes = places.map((place, index) => place - (places[index - 1] ?? 0));
+  const longest = sizes.indexOf(Math.max(...sizes));
+  const lengths = places.map((place, index) =>
+    index === longest ? 0 : bytes.toString('utf8', places[index - 1] ?? 0, place).length,
+  );
+  // The longest part, which may be nearly all, is what the others leave.
+  lengths[longest] = length - lengths.reduce((sum, each) => sum + each, 0);
   const inText = new Map<number, number>();
-  let [before, length] = [0, 0];
-  for (const place of places) {
-    length += bytes.toString('utf8', before, place).length;
-    inText.set(place, length);
-    before = place;
+  let at = 0;
+  for (const [index, place] of places.entries()) {
+    at += lengths[index] ?? 0;
+    inText.set(place, at);
   }
   return (place) => inText.get(place) ?? 0;
 }

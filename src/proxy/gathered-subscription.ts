@@ -132,6 +132,9 @@ export class GatheredSubscription implements Attachment, OpenSubscription {
     const wanted = offers(upstream.capabilities, 'resources', 'subscribe')
       ? owned.filter((each) => each.pool === pool)
       : [];
+    const promised = lists.filter((list) => this.#filter[`${list}ListChanged`] === true);
+    // What all others want is only asked where it matters: there may be thousands of them.
+    if (wanted.length === 0) return { lists: promised, uris: [] };
     const before = pool.routing.needs(pool.name).subscriptions;
     const uris: string[] = [];
     for (const { uri } of wanted) {
@@ -141,7 +144,7 @@ export class GatheredSubscription implements Attachment, OpenSubscription {
       uris.push(this.#shown(pool.name, uri));
     }
     if (upstream.era === 'modern') pool.syncWatch();
-    return { lists: lists.filter((list) => this.#filter[`${list}ListChanged`] === true), uris };
+    return { lists: promised, uris };
   }
 
   async #leave(pool: UpstreamPool): Promise<void> {
@@ -152,6 +155,7 @@ export class GatheredSubscription implements Attachment, OpenSubscription {
 
   /** What nobody else wants to hear of any more need not be told. */
   async #unsubscribe(pool: UpstreamPool, mine: readonly string[]): Promise<void> {
+    if (mine.length === 0) return;
     pool.syncWatch();
     const others = pool.routing.needs(pool.name).subscriptions;
     const modern = await pool.modern().catch(() => undefined);

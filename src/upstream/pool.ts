@@ -236,7 +236,8 @@ export class UpstreamPool implements AsyncDisposable {
   /** The session is over: its conversation ends with it. */
   async detach(attachment: Attachment): Promise<void> {
     this.routing.detach(attachment);
-    this.syncWatch();
+    // Asking all others what they want takes long when there are thousands of them.
+    if (attachment.subscriptions(this.name).size > 0) this.syncWatch();
     await this.#sessions.end(attachment);
   }
 
