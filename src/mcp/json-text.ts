@@ -12,6 +12,23 @@ export interface Edit {
   readonly text: string;
 }
 
+/** Members of most messages, and of their params. */
+const USUAL_NAMES = new Set([
+  'jsonrpc',
+  'id',
+  'method',
+  'params',
+  'name',
+  'arguments',
+  '_meta',
+  'uri',
+  'result',
+  'error',
+]);
+const NO_NAMES: readonly string[] = [];
+const NAMES_BY_LENGTH = Array.from({ length: 16 }, (_, length) =>
+  [...USUAL_NAMES].filter((name) => name.length === length),
+);
 /** Its own lower case. */
 const PLAIN_NAME = /^[a-z_]*$/;
 
@@ -28,6 +45,8 @@ const CLOSE_ARRAY = 0x5d;
  * the last one) would see another message than the one that was checked.
  */
 export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
+  // No two of them are the same, and so they are when each is its own lower case.
+  if (allPlain(members)) return;
   const seen = new Set<string>();
   for (const key of members.keys()) {
     // U+017F is an s to Go; the Kelvin sign becomes a k by itself.
@@ -39,6 +58,11 @@ export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
   }
 }
 
+function allPlain(members: ReadonlyMap<string, Span>): boolean {
+  for (const name of members.keys()) if (!USUAL_NAMES.has(name) && !PLAIN_NAME.test(name)) return false;
+  return true;
+}
+
 /**
  * The values of the members of the object that begins at `start`, in the order of the text.
  * The text must be valid JSON (it was parsed before). Throws `invalid_request` when an object names a member twice:
@@ -46,24 +70,41 @@ export function refuseLookalikes(members: ReadonlyMap<string, Span>): void {
  */
 export function scanObject(text: string, start = 0): Map<string, Span> {
   const members = new Map<string, Span>();
+  scanInto(members, text, start);
+  return members;
+}
+
+/** The same, and for the member `params` its own members, where that is an object: the text is gone through once. */
+export function scanWithParams(text: string): {
+  readonly members: Map<string, Span>;
+  readonly params: Map<string, Span>;
+} {
+  const members = new Map<string, Span>();
+  const params = new Map<string, Span>();
+  scanInto(members, text, 0, params);
+  return { members, params };
+}
+
+/** Where the object ends; where `start` is, without spaces, when there is none. */
+function scanInto(members: Map<string, Span>, text: string, start: number, params?: Map<string, Span>): number {
   let at = skipSpace(text, start);
-  if (text.charCodeAt(at) !== OPEN_OBJECT) return members;
+  if (text.charCodeAt(at) !== OPEN_OBJECT) return at;
   at = skipSpace(text, at + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
-    const raw = text.slice(at + 1, keyEnd - 1);
-    const key = raw.includes('\\') ? (JSON.parse(text.slice(at, keyEnd)) as string) : raw;
+    const key = usualName(text, at + 1, keyEnd - 1) ?? nameIn(text, at, keyEnd);
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const valueEnd = skipValue(text, valueStart);
     if (members.has(key)) {
       throw new GatewayError('invalid_request', `The member "${key}" stands twice in one object.`);
     }
+    const isObjectOfParams = params !== undefined && key === 'params' && text.charCodeAt(valueStart) === OPEN_OBJECT;
+    const valueEnd = isObjectOfParams ? scanInto(params, text, valueStart) : skipValue(text, valueStart);
     members.set(key, { start: valueStart, end: valueEnd });
     at = skipSpace(text, valueEnd);
     if (text.charCodeAt(at) !== COMMA) break;
     at = skipSpace(text, at + 1);
   }
-  return members;
+  return at + 1;
 }
 
 /** The elements of the array that begins at `start`. The text must be valid JSON. */
@@ -138,6 +179,18 @@ export function removeMember(text: string, key: string): string {
     if (name !== key) rest.push(`${JSON.stringify(name)}:${sliceSpan(text, span)}`);
   }
   return `{${rest.join(',')}}`;
+}
+
+/** The name of a member, with its escapes resolved. */
+function nameIn(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end - 1);
+  return raw.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : raw;
+}
+
+/** Without a new string, which a Map would first have to look up among all strings of the process. */
+function usualName(text: string, start: number, end: number): string | undefined {
+  for (const name of NAMES_BY_LENGTH[end - start] ?? NO_NAMES) if (text.startsWith(name, start)) return name;
+  return undefined;
 }
 
 function skipSpace(text: string, at: number): number {

@@ -3,7 +3,7 @@ import { GatewayError } from '../shared/errors.ts';
 import { outlineOf, type JsonOutline } from './json-outline.ts';
 import { JsonScanError, type JsonLimits } from './json-scanner.ts';
 import { LARGE_TEXT, SERVER_LIMITS } from './shape.ts';
-import { findSpan, refuseLookalikes, scanObject, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
+import { findSpan, refuseLookalikes, scanWithParams, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -45,9 +45,8 @@ export function parseMessage(text: string, limits: JsonLimits = SERVER_LIMITS): 
   }
   if (!isObject(value)) throw noObject(Array.isArray(value));
   checkVersion(value);
-  const members = scanObject(text);
-  const params = members.get('params');
-  return describe(text, value, members, params === undefined ? NO_MEMBERS : scanObject(text, params.start));
+  const { members, params } = scanWithParams(text);
+  return describe(text, value, members, params);
 }
 
 /** The same for a text that is scanned instead: whatever its shape, that takes a few milliseconds for each megabyte. */

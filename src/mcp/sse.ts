@@ -97,7 +97,7 @@ export class SseParser {
 
   /** Takes the next bytes and reports the events that they complete. Throws SseEventTooLargeError; the parser is then of no further use. */
   push(chunk: Uint8Array): void {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let at = this.#markBytesSeen === undefined ? 0 : this.#skipByteOrderMark(bytes);
     if (this.#afterCr && at < bytes.length) {
       this.#afterCr = false;
@@ -212,7 +212,7 @@ export class SseParser {
     if (line.length === 0) return this.#dispatch();
     const colon = line.indexOf(COLON);
     if (colon === 0) return;
-    const field = line.toString('latin1', 0, colon === -1 ? line.length : colon);
+    const field = fieldOf(line, colon === -1 ? line.length : colon);
     const start = colon === -1 ? line.length : colon + (line[colon + 1] === SPACE ? 2 : 1);
     if (field === 'data' && this.#long !== undefined) {
       this.#passOn(LINE_BREAK, line.subarray(start));
@@ -258,6 +258,14 @@ export class SseParser {
   #checkSize(bytes: number): void {
     if (bytes > this.#maxBytes) throw new SseEventTooLargeError(this.#maxBytes);
   }
+}
+
+/** `data` as a number. */
+const DATA = 0x64617461;
+
+/** The name of a field. */
+function fieldOf(line: Buffer, end: number): string {
+  return end === 4 && line.readUInt32BE(0) === DATA ? 'data' : line.toString('latin1', 0, end);
 }
 
 export interface SseEventFields {

@@ -39,7 +39,21 @@ export interface ModernAnswer {
 const REMOVED = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
 
 /** The answer to a modern request; undefined when it has been passed on. Rejects with a GatewayError. */
-export async function dispatchModern(
+export function dispatchModern(
+  front: Front,
+  exchange: Exchange,
+  modern: ModernRequest,
+): Promise<ModernAnswer | undefined> {
+  const { message, route } = exchange;
+  // Without a promise of its own: each call passes here.
+  if (message.method !== 'tools/call') return dispatchOther(front, exchange, modern);
+  const target = route.kind === 'server' ? targetOf(exchange) : findTarget(front, exchange);
+  return target instanceof Promise
+    ? target.then((asked) => forward(front, exchange, modern, asked))
+    : forward(front, exchange, modern, target);
+}
+
+async function dispatchOther(
   front: Front,
   exchange: Exchange,
   modern: ModernRequest,

@@ -11,6 +11,7 @@ import {
   type Message,
 } from '../mcp/message.ts';
 import { renameResultUris } from '../mcp/result-uris.ts';
+import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { CallOptions } from '../upstream/upstream.ts';
@@ -26,7 +27,14 @@ import { targetOf, type Target } from './target.ts';
 const MAX_SUBSCRIPTIONS = 1_000;
 
 /** The answer to a request as JSON-RPC text, whether result or the server's own error; undefined when it has been passed on. Rejects with a GatewayError. */
-export async function dispatch(exchange: Exchange): Promise<string | undefined> {
+export function dispatch(exchange: Exchange): Promise<string | undefined> {
+  // Without a promise of its own: each call passes here.
+  if (exchange.message.method !== 'tools/call') return dispatchOther(exchange);
+  const target = targetOf(exchange);
+  return target instanceof Promise ? target.then((found) => forward(exchange, found)) : forward(exchange, target);
+}
+
+async function dispatchOther(exchange: Exchange): Promise<string | undefined> {
   const { message } = exchange;
   const id = message.id ?? 'null';
   const row = listingOf(message.method ?? '');
@@ -55,7 +63,7 @@ async function forward(exchange: Exchange, found: Target): Promise<string | unde
   } catch (error) {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
     if (!(error instanceof GatewayError) || error.code !== 'server_session_lost') throw error;
-    text = await callOnce(exchange, target);
+    text = await unlessAborted(callOnce(exchange, target), exchange.abort);
   }
   if (text === undefined) return text;
   if (typeof text === 'string' && guards.length === 0 && exchange.route.kind === 'server') return text;
@@ -72,6 +80,7 @@ async function callOnce(exchange: Exchange, target: Target): Promise<string | Me
     (await (session === undefined ? pool.shared() : pool.for(session)));
   if (upstream.era === 'modern') return callModern(exchange, target, upstream);
   const passTo = takerOf(exchange, pool);
+  exchange.notes.sent = true;
   const answer = await upstream.call(message, { ...callOptions(exchange, pool), passTo });
   if (answer.passedOn !== true) return answer.text;
   return passTo instanceof HeldAnswer ? guardHeld(exchange, target, passTo) : undefined;

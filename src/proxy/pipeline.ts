@@ -188,7 +188,7 @@ export async function answerRequest(
   exchange: Exchange,
   onOpened: (session: Session) => void,
 ): Promise<string> {
-  const { message, reply, session } = exchange;
+  const { message, reply, session, notes } = exchange;
   const id = message.id ?? 'null';
   session?.begin(exchange);
   front.exchanges.add(exchange);
@@ -196,14 +196,19 @@ export async function answerRequest(
   if (message.method !== 'initialize' && front.leaves !== true) reply.keepAlive(front.heartbeat);
   try {
     if (exchange.modern !== undefined) {
-      const answer = await unlessAborted(dispatchModern(front, exchange, exchange.modern), exchange.abort);
+      exchange.abort.throwIfAborted();
+      const answering = dispatchModern(front, exchange, exchange.modern);
+      // What is under way to a server is taken back there.
+      const answer = await (notes.sent === true ? answering : unlessAborted(answering, exchange.abort));
       if (answer !== undefined) reply.answer(answer.text, answer.status);
     } else if (message.method === 'initialize') {
       const opened = await unlessAborted(initialize(front, exchange), exchange.abort);
       onOpened(opened.session);
       reply.answer(responseText(id, opened.result));
     } else {
-      const text = await unlessAborted(dispatch(exchange), exchange.abort);
+      exchange.abort.throwIfAborted();
+      const answering = dispatch(exchange);
+      const text = await (notes.sent === true ? answering : unlessAborted(answering, exchange.abort));
       if (text !== undefined) reply.answer(text);
     }
     return 'ok';

@@ -75,6 +75,14 @@ export function respondJson(
   respond(response, status, body, 'application/json', headers);
 }
 
+/** The same with no header of its own but the id of the request: as it is with most answers. */
+export function answerJson(response: ClientResponse, status: number, body: string, requestId: string): void {
+  if (response.answerJson === undefined || response.destroyed)
+    return respondJson(response, status, body, { 'x-request-id': requestId });
+  response.answerJson(status, requestId, body);
+  cutWhenStalled(response);
+}
+
 /** HTTP 200 with a text. */
 export function respondText(response: ClientResponse, contentType: string, body: string): void {
   respond(response, 200, body, contentType);

@@ -24,6 +24,7 @@ export interface AccessLogOptions {
 /** No name: it has the separator in it. */
 const MISSING = '\r\n';
 const MAX_REMEMBERED = 1_000;
+const MAX_RECENT = 8;
 /** What clients name themselves is not remembered beyond this. */
 const MAX_KEY_LENGTH = 512;
 
@@ -31,6 +32,8 @@ export class AccessLog {
   readonly #options: AccessLogOptions;
   /** What is the same in the lines of many requests, redacted and written as JSON, by all that it is made from. */
   readonly #remembered = new Map<string, string>();
+  /** The last of them: to find one there, no key has to be put together. */
+  #recent: (AccessEntry & { readonly text: string })[] = [];
   #second = 0;
   #secondText = '';
 
@@ -52,9 +55,21 @@ export class AccessLog {
   /** More is secret than before. */
   forget(): void {
     this.#remembered.clear();
+    this.#recent = [];
   }
 
-  #fields({ principal, method, server, target, outcome }: AccessEntry): string {
+  #fields(entry: AccessEntry): string {
+    for (const each of this.#recent) {
+      if (each.method !== entry.method || each.target !== entry.target || each.server !== entry.server) continue;
+      if (each.principal === entry.principal && each.outcome === entry.outcome) return each.text;
+    }
+    const text = this.#remember(entry);
+    if (this.#recent.length >= MAX_RECENT) this.#recent.pop();
+    this.#recent.unshift({ ...entry, text });
+    return text;
+  }
+
+  #remember({ principal, method, server, target, outcome }: AccessEntry): string {
     const key = `${principal}\n${method ?? MISSING}\n${server ?? MISSING}\n${target ?? MISSING}\n${outcome}`;
     const known = this.#remembered.get(key);
     if (known !== undefined) return known;

@@ -43,7 +43,7 @@ it('drops and counts what a full disk does not take, says so once, and goes on',
   const { sink, losses } = open(openSync('/dev/full', constants.O_WRONLY));
   for (let batch = 0; batch < 3; batch += 1) {
     sink.write(`line ${batch}\n`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    while (losses.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   sink.flushSync();
   await sink.close();

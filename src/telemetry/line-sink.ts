@@ -6,8 +6,10 @@
  */
 import { close, write, writeSync } from 'node:fs';
 
+const EMPTY = Buffer.alloc(0);
+/** In bytes, or in UTF-16 units of what waits behind it. */
 const MAX_BATCH = 256 * 1024;
-const BATCH_MS = 10;
+const BATCH_MS = 25;
 /** The reader of a pipe is behind: look again after this long. */
 const RETRY_MS = 20;
 /** How long closing and the last synchronous flush may wait for a reader that does not read. */
@@ -32,6 +34,15 @@ export interface Loss {
 
 export class LineSink {
   readonly #options: LineSinkOptions;
+  /** Lines as bytes: texts that wait would be copied by each quick garbage collection. */
+  #open: Buffer | undefined;
+  #openBytes = 0;
+  #openLines = 0;
+  #openSize = 0;
+  /** The memory of the batch that is being written, and of the one before, to be used again. */
+  #lent: Buffer | undefined;
+  #spare: Buffer | undefined;
+  /** What came when that was full. */
   #pending: string[] = [];
   #pendingSize = 0;
   /** The batch that the operating system has not taken yet. */
@@ -50,12 +61,14 @@ export class LineSink {
 
   /** Takes one line, which ends in a newline. Never blocks, never throws. */
   write(line: string): void {
-    if (this.#closed || this.#pendingSize + line.length > this.#options.maxBuffered) {
+    if (this.#closed || this.#openSize + this.#pendingSize + line.length > this.#options.maxBuffered) {
       this.#lose(1, undefined);
       return;
     }
-    this.#pending.push(line);
-    this.#pendingSize += line.length;
+    if (!this.#put(line)) {
+      this.#pending.push(line);
+      this.#pendingSize += line.length;
+    }
     if (!this.#busy) {
       this.#busy = true;
       this.#later();
@@ -64,7 +77,7 @@ export class LineSink {
 
   /** Writes what is buffered before it returns; for the moment before the process ends. Gives up when nobody reads. */
   flushSync(): void {
-    const rest = Buffer.from(this.#pending.join(''));
+    const rest = Buffer.concat([this.#takeOpen() ?? EMPTY, Buffer.from(this.#pending.join(''))]);
     this.#pending = [];
     this.#pendingSize = 0;
     // A batch already handed to the operating system is written by it, even while the process ends.
@@ -100,17 +113,40 @@ export class LineSink {
   }
 
   #next(): void {
-    const lines = this.#take();
+    this.#batchLines = this.#openLines;
+    this.#lent = this.#open;
+    const lines = this.#takeOpen() ?? this.#take();
     if (lines === undefined) {
       this.#busy = false;
       this.#onIdle?.();
       return;
     }
-    this.#batch = Buffer.from(lines);
+    this.#batch = lines;
     this.#send();
   }
 
-  #take(): string | undefined {
+  /** False when there is no room for it now, or others stand before it. */
+  #put(line: string): boolean {
+    // UTF-8 needs three bytes for a UTF-16 unit at most.
+    if (this.#pending.length > 0 || this.#openBytes + line.length * 3 > MAX_BATCH) return false;
+    this.#open ??= this.#spare ?? Buffer.allocUnsafeSlow(MAX_BATCH);
+    this.#spare = undefined;
+    this.#openBytes += this.#open.write(line, this.#openBytes, 'utf8');
+    this.#openLines++;
+    this.#openSize += line.length;
+    return true;
+  }
+
+  #takeOpen(): Buffer | undefined {
+    const open = this.#open;
+    if (open === undefined) return undefined;
+    const bytes = open.subarray(0, this.#openBytes);
+    this.#open = undefined;
+    this.#openBytes = this.#openLines = this.#openSize = 0;
+    return bytes;
+  }
+
+  #take(): Buffer | undefined {
     if (this.#pending.length === 0) return undefined;
     let size = 0;
     let count = 0;
@@ -122,7 +158,7 @@ export class LineSink {
     const lines = this.#pending.splice(0, count);
     this.#pendingSize -= size;
     this.#batchLines = count;
-    return lines.join('');
+    return Buffer.from(lines.join(''));
   }
 
   #send(): void {
@@ -135,8 +171,9 @@ export class LineSink {
         this.#send();
       } else {
         this.#batch = undefined;
+        this.#spare ??= this.#lent;
         if (!this.#closed) this.#reportEnd();
-        if (this.#pending.length === 0 || this.#closed) this.#next();
+        if (this.#openLines + this.#pending.length === 0 || this.#closed) this.#next();
         else this.#later();
       }
     });

@@ -36,7 +36,8 @@ const GATEWAY_OWNER = {};
 
 export class Calls {
   readonly #options: CallsOptions;
-  readonly #pending = new Map<string, OpenCall>();
+  /** By numbers: V8 would put each key that is a text into a table of the whole process. */
+  readonly #pending = new Map<number, OpenCall>();
   readonly #deadlines = new Deadlines();
   readonly #watcher: CallWatcher;
   #nextId = 1;
@@ -46,7 +47,7 @@ export class Calls {
     this.#options = options;
     this.#watcher = {
       server: options.server,
-      onEnd: (call) => void this.#pending.delete(call.upstreamId),
+      onEnd: (call) => void this.#pending.delete(call.key),
       onGivenUp: (call, reason) => options.onGivenUp(call.upstreamId, call.method, reason),
       onPassing: () => options.onPassing(),
       watch: (call) => {
@@ -71,19 +72,20 @@ export class Calls {
 
   /** By the raw JSON text of the id that the request has upstream. */
   get(upstreamId: string | undefined): Pending | undefined {
-    return upstreamId === undefined ? undefined : this.#pending.get(upstreamId);
+    return upstreamId === undefined ? undefined : this.#pending.get(Number(upstreamId));
   }
 
   /** Sends a caller's request under an id and a progress token of our own. */
   call(message: Message, options: CallOptions, headers?: Readonly<Record<string, string>>): Promise<Answer> {
-    const upstreamId = String(this.#nextId++);
+    const key = this.#nextId++;
+    const upstreamId = String(key);
     const token = progressTokenOf(message);
     const edits = idEdit(message, upstreamId);
     if (token !== undefined) edits.push({ span: token.span, text: upstreamId });
     const { bytes } = message;
     const text = bytes === undefined ? splice(message.text, edits) : spliceBytes(bytes, edits);
     const asked = { method: message.method ?? '', originalId: message.id ?? 'null', originalToken: token?.raw };
-    return this.#send(upstreamId, text, asked, options, headers);
+    return this.#send(key, upstreamId, text, asked, options, headers);
   }
 
   /** Sends a request of the gateway's own. `params` is raw JSON text. */
@@ -93,14 +95,16 @@ export class Calls {
     options: Pick<CallOptions, 'timeoutMs' | 'signal'>,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Message> {
-    const upstreamId = String(this.#nextId++);
+    const key = this.#nextId++;
+    const upstreamId = String(key);
     const text = requestText(upstreamId, method, params);
     const asked = { method, originalId: upstreamId, originalToken: undefined };
     const own = { ...options, owner: GATEWAY_OWNER, onMessage: () => undefined };
-    return (await this.#send(upstreamId, text, asked, own, headers)).message;
+    return (await this.#send(key, upstreamId, text, asked, own, headers)).message;
   }
 
   #send(
+    key: number,
     upstreamId: string,
     text: MessageText,
     asked: Asked,
@@ -111,8 +115,8 @@ export class Calls {
     const { transport, record } = this.#options;
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
-    const call = new OpenCall(upstreamId, asked, options, this.#watcher);
-    this.#pending.set(upstreamId, call);
+    const call = new OpenCall(key, upstreamId, asked, options, this.#watcher);
+    this.#pending.set(key, call);
     this.#watcher.watch(call);
     record('OUT', text);
     transport
@@ -138,7 +142,7 @@ export class Calls {
     requestId: string | undefined,
     rewrite: (text: string, call: Pending) => string = same,
   ): void {
-    const pending = this.#pending.get(message.id ?? requestId ?? '');
+    const pending = this.get(message.id ?? requestId);
     if (pending === undefined) return;
     const { originalId } = pending;
     const text = message.members.has('id') ? withId(message, originalId) : setMember(message.text, 'id', originalId);
@@ -149,7 +153,7 @@ export class Calls {
   forwardProgress(message: Message): void {
     const token = spanIn(message, ['params', 'progressToken']);
     if (token === undefined) return;
-    const pending = this.#pending.get(sliceSpan(message.text, token));
+    const pending = this.get(sliceSpan(message.text, token));
     if (pending?.originalToken === undefined) return;
     pending.onMessage(splice(message.text, [{ span: token, text: pending.originalToken }]));
   }
@@ -183,6 +187,8 @@ interface CallWatcher {
 
 /** One request in flight; as a signal it ends the delivery of its message. */
 class OpenCall extends Cancellation implements Pending, Late {
+  /** `upstreamId` as a number. */
+  readonly key: number;
   readonly upstreamId: string;
   readonly method: string;
   readonly originalId: string;
@@ -202,8 +208,9 @@ class OpenCall extends Cancellation implements Pending, Late {
   #way: AnswerSink | undefined;
   #isClientSlow = false;
 
-  constructor(upstreamId: string, asked: Asked, options: CallOptions, watcher: CallWatcher) {
+  constructor(key: number, upstreamId: string, asked: Asked, options: CallOptions, watcher: CallWatcher) {
     super();
+    this.key = key;
     this.upstreamId = upstreamId;
     this.method = asked.method;
     this.originalId = asked.originalId;

@@ -26,6 +26,7 @@ import { paramHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
 import { readCacheHint } from '../mcp/modern/results.ts';
 import { declaredIn, scanTool } from '../mcp/modern/tool-headers.ts';
 import { MODERN_VERSION } from '../mcp/versions.ts';
+import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { Calls, type Pending } from './calls.ts';
 import { fetchListing } from './fetch-listing.ts';
@@ -169,9 +170,10 @@ export class ModernUpstream implements Upstream {
   call(message: Message, options: CallOptions): Promise<Answer> {
     if (options.principal !== undefined) this.principals.add(options.principal);
     const headers = this.#headers(message, options.headers);
-    return headers instanceof Promise
-      ? headers.then((made) => this.#calls.call(message, options, made))
-      : this.#calls.call(message, options, headers);
+    if (!(headers instanceof Promise)) return this.#calls.call(message, options, headers);
+    const { signal } = options;
+    const made = signal === undefined ? headers : unlessAborted(headers, signal);
+    return made.then((known) => this.#calls.call(message, options, known));
   }
 
   /** Sends a request of the gateway's own. */

@@ -36,11 +36,17 @@ class FakeSocket extends EventEmitter {
   readonly writable = true;
   readonly readableEnded = false;
   readonly writableLength = 0;
+  readonly readableLength = 0;
   readonly handed: Buffer[] = [];
   destroyed = false;
   isPaused = false;
 
   setNoDelay(): void {}
+  /** Of the stream: with nothing in it, it reads on. */
+  push(): boolean {
+    this.isPaused = false;
+    return true;
+  }
   pause(): void {
     this.isPaused = true;
   }
@@ -109,7 +115,7 @@ class Conversation {
       this.#fed++;
       const bytes = Buffer.from(piece, 'latin1');
       if (this.#handedOver) this.#socket.handed.push(bytes);
-      else this.#socket.emit('data', bytes);
+      else if (!deliver(this.#socket, bytes)) this.#socket.isPaused = true;
     }
     const open = this.#unanswered.pop();
     if (open !== undefined) {
@@ -144,6 +150,11 @@ class Conversation {
     }
     return undefined;
   }
+}
+
+/** As the handle does: whoever has taken the place of the stream gets it. */
+function deliver(socket: { push(bytes: Buffer): boolean }, bytes: Buffer): boolean {
+  return socket.push(bytes);
 }
 
 function answer(response: ClientResponse): void {

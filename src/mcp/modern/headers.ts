@@ -24,6 +24,8 @@ export interface McpHeaders {
   readonly version: string | undefined;
   readonly method: string | undefined;
   readonly name: string | undefined;
+  /** What `name` stands for; undefined also for what stands for nothing. */
+  readonly decodedName: string | undefined;
   /** `Mcp-Param-*`, by the whole lower-case name. */
   readonly params: ReadonlyMap<string, string>;
 }
@@ -52,10 +54,12 @@ function collect(raw: readonly string[]): McpHeaders {
     found.set(name, value);
     if (name.startsWith(PARAM_PREFIX)) params.set(name, value);
   }
+  const name = found.get(NAME_HEADER);
   return {
     version: trimmed(found, VERSION_HEADER),
     method: trimmed(found, METHOD_HEADER),
-    name: found.get(NAME_HEADER),
+    name,
+    decodedName: name === undefined ? undefined : decodeHeaderValue(name),
     params,
   };
 }
@@ -76,9 +80,8 @@ export function checkStandardHeaders(headers: McpHeaders, message: Message, clai
   const parameter = namedParameter(message);
   if (parameter === undefined) return;
   if (headers.name === undefined) return compare('Mcp-Name', undefined, parameter, required);
-  const decoded = decodeHeaderValue(headers.name);
-  if (decoded === undefined) throw mismatch('The header Mcp-Name holds no valid base64 of UTF-8.');
-  compare('Mcp-Name', decoded, parameter, required);
+  if (headers.decodedName === undefined) throw mismatch('The header Mcp-Name holds no valid base64 of UTF-8.');
+  compare('Mcp-Name', headers.decodedName, parameter, required);
 }
 
 function compare(name: string, header: string | undefined, body: string, required: boolean): void {

@@ -4,7 +4,7 @@ import { Deadlines, type Deadline, type Late } from '../../shared/deadlines.ts';
 import type { GatewayError } from '../../shared/errors.ts';
 import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
-import { respondError, respondJson, rpcErrorOf } from '../respond.ts';
+import { answerJson, respondError, respondJson, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { passAsBody } from './passed-answer.ts';
@@ -34,7 +34,8 @@ export type ReplyChannel = Pick<
 export class Reply implements Late {
   readonly #response: ClientResponse;
   readonly #options: ReplyOptions;
-  readonly #headers: Record<string, string>;
+  /** Beside the id of the request. */
+  #further: Record<string, string> | undefined;
   readonly #createdAt = performance.now();
   readonly #log: StreamLog | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -45,7 +46,6 @@ export class Reply implements Late {
   constructor(response: ClientResponse, options: ReplyOptions) {
     this.#response = response;
     this.#options = options;
-    this.#headers = { 'x-request-id': options.requestId };
     this.#log = options.mayStream ? options.log : undefined;
     if (this.#log !== undefined) this.#opening = OPENING.begin(STREAM_AFTER_MS, this);
     response.once('close', () => {
@@ -61,7 +61,7 @@ export class Reply implements Late {
   }
 
   setHeader(name: string, value: string): void {
-    this.#headers[name] = value;
+    this.#further = { ...this.#further, [name]: value };
   }
 
   /** From now on shows proxies in between that the connection lives, whenever the answer is long in coming. */
@@ -80,8 +80,9 @@ export class Reply implements Late {
   answer(text: string, status = 200): void {
     if (this.#done) return;
     this.#finish();
-    if (this.#stream === undefined) respondJson(this.#response, status, text, this.#headers);
-    else this.#stream.end(text);
+    if (this.#stream !== undefined) this.#stream.end(text);
+    else if (this.#further !== undefined) respondJson(this.#response, status, text, this.#headers);
+    else answerJson(this.#response, status, text, this.#options.requestId);
   }
 
   /** The way for a large answer, which ends the reply; undefined when it must be given whole, to `answer`. */
@@ -130,6 +131,10 @@ export class Reply implements Late {
   /** True once the client has an id to come back with. */
   get #resumable(): boolean {
     return this.#log !== undefined && this.#stream !== undefined;
+  }
+
+  get #headers(): Readonly<Record<string, string>> {
+    return { 'x-request-id': this.#options.requestId, ...this.#further };
   }
 
   #asBody(): AnswerSink {

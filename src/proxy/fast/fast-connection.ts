@@ -1,6 +1,7 @@
 /** One client connection on the fast path: strict requests are answered here, and with the first byte of anything else it becomes Node's. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { DirectReader } from '../../shared/direct-reader.ts';
 import { giveBack } from '../../shared/give-back.ts';
 import type { WholeRequest } from '../post-request.ts';
 import { mayBeginRequest } from './begins-request.ts';
@@ -40,6 +41,7 @@ export class FastConnection implements ResponseOwner {
   readonly #limits: FastPathLimits;
   readonly #onGone: () => void;
   readonly #heads = new StrictHeads();
+  readonly #reader: DirectReader;
   /** What has come and is not answered yet. */
   #pieces: Buffer[] = [];
   #pendingBytes = 0;
@@ -51,7 +53,6 @@ export class FastConnection implements ResponseOwner {
   #paused = false;
   #ending = false;
   #scheduled = false;
-  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
   readonly #onEnd = (): void => void this.socket.end();
   readonly #onError = (): void => void this.socket.destroy();
   readonly #onClose = (): void => this.#closed();
@@ -64,10 +65,10 @@ export class FastConnection implements ResponseOwner {
     this.#limits = limits;
     this.#onGone = onGone;
     socket.setNoDelay(true);
-    socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
+    this.#reader = new DirectReader(socket, (chunk) => this.#receive(chunk));
   }
 
   get ending(): boolean {
@@ -112,7 +113,7 @@ export class FastConnection implements ResponseOwner {
     else if (before < LOOKED_AT_BYTES && !mayBeginRequest(this.#joined())) this.socket.destroy();
     else if (!this.#paused && (this.#pendingBytes > MAX_PENDING_BYTES || this.#pieces.length > MAX_PIECES)) {
       this.#paused = true;
-      this.socket.pause();
+      this.#reader.pause();
     }
   }
 
@@ -130,7 +131,7 @@ export class FastConnection implements ResponseOwner {
   #flow(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.socket.resume();
+    this.#reader.resume();
   }
 
   /** Makes a request of what has come, or waits for the rest of a body, or hands everything over. */
@@ -183,10 +184,10 @@ export class FastConnection implements ResponseOwner {
     const bytes = this.#joined();
     this.#leave();
     this.#pieces = [];
-    socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
     socket.off('close', this.#onClose);
+    this.#reader.end();
     socket.pause();
     socket.unshift(bytes);
     this.#events.onHandOver(socket);

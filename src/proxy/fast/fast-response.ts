@@ -53,6 +53,9 @@ export class FastResponse implements ClientResponse {
   get writableLength(): number {
     return this.#finished ? 0 : this.#owner.socket.writableLength + this.#held.length;
   }
+  get isHolding(): boolean {
+    return this.#held !== '';
+  }
   /** As in Node, null once the answer is out: the connection belongs to the next one then. */
   get socket(): Socket | null {
     return this.#finished ? null : this.#owner.socket;
@@ -77,6 +80,20 @@ export class FastResponse implements ClientResponse {
         : `Connection: keep-alive\r\nKeep-Alive: timeout=${this.#owner.keepAliveSeconds}\r\n`;
     this.#headersSent = true;
     this.#head = this.#chunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
+  }
+
+  /** As it is with most answers: their head is put together at once, as only length, id and time differ. */
+  answerJson(status: number, requestId: string, text: string): void {
+    if (this.#headersSent) throw new Error('the head was written before');
+    const { ending, keepAliveSeconds } = this.#owner;
+    const length = Buffer.byteLength(text);
+    this.#close = ending;
+    this.#length = length;
+    this.#headersSent = true;
+    this.#head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\ncontent-length: ${length}\r\ncache-control: no-store\r\ncontent-type: application/json\r\nx-request-id: ${requestId}\r\nDate: ${now()}\r\n${
+      ending ? 'Connection: close' : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}`
+    }\r\n\r\n`;
+    this.end(text);
   }
 
   flushHeaders(): void {

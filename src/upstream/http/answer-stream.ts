@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SseEventTooLargeError, type LongEvent } from '../../mcp/sse.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
 import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
+import { Deadlines, type Deadline } from '../../shared/deadlines.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { SendOptions } from '../transport.ts';
 import { AnswerRelay } from './answer-relay.ts';
@@ -31,6 +32,7 @@ const LONGEST_WAIT_MS = 15_000;
 const LONGEST_RETRY_HINT_MS = 60_000;
 /** A stream should end after the response (2025-11-25, basic/transports); one that does not is cut. */
 const END_AFTER_RESPONSE_MS = 1_000;
+const ENDINGS = new Deadlines();
 
 interface Round {
   readonly answered: boolean;
@@ -64,11 +66,11 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
   const { promise, resolve, reject } = Promise.withResolvers<Round>();
   let position = from;
   let gotEvents = false;
-  let cut: NodeJS.Timeout | undefined;
+  let cut: Deadline | undefined;
   let relay: AnswerRelay | undefined;
   const { server, requestId, maxEventBytes, onLargeAnswer } = options;
   const end = (cause: unknown): void => {
-    clearTimeout(cut);
+    cut?.end();
     // What the client has of an answer cannot be taken back, and another connection would begin the answer anew.
     if (relay !== undefined) reject(cause ?? brokenOff(server, 'which was being passed on', undefined));
     else if (cause instanceof SseEventTooLargeError) reject(cause);
@@ -77,7 +79,7 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
   const answered = (): void => {
     if (cut !== undefined) return;
     // The rest is read in the background, so that the connection can be used again.
-    cut = setTimeout(() => response.body.destroy(), END_AFTER_RESPONSE_MS).unref();
+    cut = ENDINGS.begin(END_AFTER_RESPONSE_MS, { onLate: () => response.body.destroy() });
     resolve({ answered: true, gotEvents, position, cause: undefined });
   };
   const onLongEvent = (beginning: Buffer): LongEvent | undefined => {

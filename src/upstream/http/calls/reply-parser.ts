@@ -38,7 +38,10 @@ const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 const LENGTH = /^[0-9]{1,15}$/;
 const MAX_LENGTH_DIGITS = 15;
+const MAX_SIZE_DIGITS = 8;
 const ZERO = 0x30;
+const CR = 0x0d;
+const LF = 0x0a;
 
 type Expecting = 'head' | 'length' | 'chunk-line' | 'chunk' | 'chunk-end' | 'trailer' | 'close' | 'nothing';
 
@@ -52,7 +55,7 @@ export class ReplyParser {
   #held: Buffer | undefined;
   #trailerBytes = 0;
   #interimReplies = 0;
-  /** The last head that had a length: servers send the same again and again, and only its digits differ. */
+  /** The last head: servers send the same again and again, and only the digits of its length differ. */
   #known: KnownHead | undefined;
 
   constructor(events: ReplyEvents) {
@@ -83,7 +86,7 @@ export class ReplyParser {
         case 'chunk-line':
         case 'chunk-end':
         case 'trailer':
-          at = this.#lineOf(chunk, at);
+          at = (this.#held === undefined ? this.#plainLine(chunk, at) : undefined) ?? this.#lineOf(chunk, at);
           break;
         case 'nothing':
           throw new MalformedReplyError('it sends bytes that answer nothing');
@@ -120,6 +123,8 @@ export class ReplyParser {
 
   #head(chunk: Buffer, at: number): number {
     const held = this.#held;
+    const after = held === undefined && this.#known !== undefined ? this.#again(chunk, at, this.#known) : undefined;
+    if (after !== undefined) return after;
     const bytes = held === undefined ? chunk : Buffer.concat([held, chunk.subarray(at)]);
     const start = held === undefined ? at : 0;
     // The end may lie across two pieces.
@@ -132,16 +137,26 @@ export class ReplyParser {
       return chunk.length;
     }
     this.#held = undefined;
-    this.#begin(bytes.toString('latin1', start, end));
+    const head = this.#read(bytes.toString('latin1', start, end));
+    if (head !== undefined) this.#start(head, head.length);
     return end + 4 - (held === undefined ? 0 : held.length - at);
   }
 
-  #begin(text: string): void {
-    const known = this.#known;
-    const length = known === undefined ? undefined : lengthIn(text, known);
-    const head = known === undefined || length === undefined ? this.#read(text) : known.head;
-    if (head === undefined) return;
-    this.#start(head, length ?? head.length);
+  /** Where the body begins behind a head that is the known one but for the digits of its length; undefined behind any other. */
+  #again(chunk: Buffer, at: number, { head, before, after }: KnownHead): number | undefined {
+    const digits = at + before.length;
+    if (!startsWith(chunk, at, before)) return undefined;
+    if (head.length === undefined) {
+      this.#start(head, undefined);
+      return digits;
+    }
+    let end = digits;
+    let length = 0;
+    for (let digit = (chunk[end] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (chunk[++end] ?? 0) - ZERO)
+      length = length * 10 + digit;
+    if (end === digits || end - digits > MAX_LENGTH_DIGITS || !startsWith(chunk, end, after)) return undefined;
+    this.#start(head, length);
+    return end + after.length;
   }
 
   /** The head; undefined for an interim one, which the real one follows. */
@@ -168,7 +183,7 @@ export class ReplyParser {
     const connection = headers.get('connection')?.toLowerCase() ?? '';
     const ends = minor === '0' ? !connection.includes('keep-alive') : connection.includes('close');
     const head = { status, headers, ends, chunked, length: length === undefined ? undefined : Number(length) };
-    this.#known = length === undefined ? undefined : knownHead(text, head);
+    this.#known = knownHead(text, head);
     return head;
   }
 
@@ -180,6 +195,24 @@ export class ReplyParser {
     this.#expecting = chunked && !empty ? 'chunk-line' : open ? 'close' : 'length';
     this.#events.onHead({ status, headers, keepAlive: !ends && !open });
     if (empty) this.#end();
+  }
+
+  /** A line as servers write it: a size without extension, or nothing; undefined for one that has to be looked at. */
+  #plainLine(chunk: Buffer, at: number): number | undefined {
+    let end = at;
+    if (this.#expecting === 'chunk-line') {
+      let size = 0;
+      for (let digit = hexDigit(chunk[end]); digit >= 0; digit = hexDigit(chunk[++end])) size = size * 16 + digit;
+      if (end === at || end - at > MAX_SIZE_DIGITS) return undefined;
+      if (chunk[end] !== CR || chunk[end + 1] !== LF) return undefined;
+      this.#left = size;
+      this.#expecting = size === 0 ? 'trailer' : 'chunk';
+    } else {
+      if (chunk[end] !== CR || chunk[end + 1] !== LF) return undefined;
+      if (this.#expecting === 'chunk-end') this.#expecting = 'chunk-line';
+      else this.#end();
+    }
+    return end + 2;
   }
 
   #lineOf(chunk: Buffer, at: number): number {
@@ -228,31 +261,36 @@ interface WireHead {
 
 interface KnownHead {
   readonly head: WireHead;
-  /** What stands before and after the digits of its Content-Length. */
-  readonly before: string;
-  readonly after: string;
+  /** What stands before and after the digits of its Content-Length, with the empty line. */
+  readonly before: Buffer;
+  readonly after: Buffer;
 }
 
+const NOTHING = Buffer.alloc(0);
 const LENGTH_LINE = /\r\ncontent-length: ?([0-9]+)(?=\r\n|$)/i;
 
 function knownHead(text: string, head: WireHead): KnownHead | undefined {
+  if (head.length === undefined) return { head, before: Buffer.from(`${text}\r\n\r\n`, 'latin1'), after: NOTHING };
   const line = LENGTH_LINE.exec(text);
   if (line?.[1] === undefined) return undefined;
   const end = line.index + line[0].length;
-  return { head, before: text.slice(0, end - line[1].length), after: text.slice(end) };
+  const before = Buffer.from(text.slice(0, end - line[1].length), 'latin1');
+  return { head, before, after: Buffer.from(`${text.slice(end)}\r\n\r\n`, 'latin1') };
 }
 
-/** The length in a head that is the known one but for its digits; undefined for any other. */
-function lengthIn(text: string, { before, after }: KnownHead): number | undefined {
-  const end = text.length - after.length;
-  if (end <= before.length || end > before.length + MAX_LENGTH_DIGITS) return undefined;
-  let length = 0;
-  for (let at = before.length; at < end; at++) {
-    const digit = text.charCodeAt(at) - ZERO;
-    if (digit < 0 || digit > 9) return undefined;
-    length = length * 10 + digit;
-  }
-  return text.startsWith(before) && text.endsWith(after) ? length : undefined;
+/** The value of a hexadecimal digit; negative for any other byte. */
+function hexDigit(byte = 0): number {
+  if (byte >= ZERO && byte <= 0x39) return byte - ZERO;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}
+
+/** Byte by byte: for as few as a head has, that is less than a call out of JavaScript. */
+function startsWith(chunk: Buffer, at: number, expected: Buffer): boolean {
+  const { length } = expected;
+  if (chunk.length < at + length) return false;
+  for (let index = 0; index < length; index++) if (chunk[at + index] !== expected[index]) return false;
+  return true;
 }
 
 function readFields(lines: readonly string[]): Map<string, string> {
