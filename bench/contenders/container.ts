@@ -24,7 +24,7 @@ export async function containerImage(): Promise<string> {
   const program = native('upstream-static');
   return imageFrom('gatehouse-bench-upstream', [readFileSync(program).toString('base64')], async (folder) => {
     await copyFile(program, join(folder, 'upstream'));
-    return 'FROM scratch\nCOPY upstream /upstream\nENTRYPOINT ["/upstream", "stdio"]\n';
+    return 'FROM scratch\nCOPY upstream /upstream\nENTRYPOINT ["/upstream", "stdio", "modern"]\n';
   });
 }
 

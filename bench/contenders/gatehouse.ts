@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listening, type Contender, type Running, type Setting } from '../contender.ts';
+import { headersOf, requestText } from '../load/requests.ts';
 import { builtProgram } from '../machine/built-program.ts';
 import { pinned } from '../machine/pinning.ts';
 import { run, start, type Started } from '../machine/processes.ts';
@@ -72,6 +73,8 @@ async function startGatehouse(variant: GatehouseVariant, setting: Setting): Prom
       authorization: `Bearer ${texts[connection % texts.length] ?? ''}`,
     });
     const path = endpoint === 'virtual' ? await virtualServer(port, headersFor(0)) : PATHS_OF[endpoint ?? 'routed'];
+    // Only then it is known which of the containers stays: the era is found out with one of its own.
+    if (server === 'container') await callOnce(port, headersFor(0));
     const extra = server === 'container' ? containerProcesses(program.pid, cpu) : undefined;
     const running = listening(program, port, {
       pids: [program.pid, ...(extra?.server ?? [])],
@@ -85,6 +88,18 @@ async function startGatehouse(variant: GatehouseVariant, setting: Setting): Prom
     await endWith(program, dataDir);
     throw error;
   }
+}
+
+/** A call as it will be measured opens the conversation that will be used. */
+async function callOnce(port: number, headers: Headers): Promise<void> {
+  const params = { name: 'echo', arguments: { nonce: '0123456789abcdef', size: 1 } };
+  const response = await fetch(`http://127.0.0.1:${port}${PATHS_OF.routed}`, {
+    method: 'POST',
+    headers: { ...headers, ...headersOf('modern', 'tools/call', 'echo') },
+    body: requestText('modern', 'tools/call', params),
+  });
+  if (!response.ok) throw new Error(`the container does not answer: ${response.status} ${await response.text()}`);
+  await response.body?.cancel();
 }
 
 const PATHS_OF = { routed: '/mcp/bench', unified: '/mcp' } as const;

@@ -2,7 +2,7 @@
  * The MCP server behind every contender: one thread, one epoll, and answers that the load generator can check.
  *
  *   upstream http PORT legacy|modern TOOLS    streamable HTTP without sessions on 127.0.0.1:PORT
- *   upstream stdio                            the same answers on stdin and stdout, a message per line
+ *   upstream stdio [modern]                   the same answers on stdin and stdout, a message per line
  *
  * tools/call echoes arguments.nonce (16 characters), followed by arguments.size characters of a fixed pattern;
  * with arguments.events = N over HTTP the answer is an event stream with N log messages before it.
@@ -386,6 +386,7 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = 'a' + i % 23;
   if (argc > 1 && !strcmp(argv[1], "stdio")) {
+    modern = argc > 2 && !strcmp(argv[2], "modern");
     prepareTools(1);
     stdio();
     return 0;
