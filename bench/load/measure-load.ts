@@ -143,6 +143,8 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
   const per = (us: number): number => us / Math.max(1, result.requests);
   const share = (us: number): number => us / 1e6 / result.seconds;
   const known = running.pids.length > 0;
+  // For a handshake a client pays more than nginx: rates would be those of the load, and only processor time is told.
+  const free = loading.workload.handshake === undefined || !heldBack(result, tested, upstream, loading, running);
   const figure: Readonly<Record<string, number | undefined>> = {
     cpu: known ? per(tested.total) : undefined,
     user: known ? per(tested.user) : undefined,
@@ -150,9 +152,9 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
     helpers: running.helpers === undefined ? undefined : per(helpers.total),
     command: running.parts === undefined ? undefined : per(parts[0]?.total ?? 0),
     server: running.parts === undefined ? undefined : per(parts[1]?.total ?? 0),
-    rate: result.requests / result.seconds,
-    p50: result.p50,
-    p99: result.p99,
+    rate: free ? result.requests / result.seconds : undefined,
+    p50: free ? result.p50 : undefined,
+    p99: free ? result.p99 : undefined,
     memory: known ? tested.memory : undefined,
     resumed: result.resumed === undefined ? undefined : (100 * result.resumed) / Math.max(1, result.requests),
     testedShare: known ? share(tested.total) : undefined,
@@ -177,9 +179,10 @@ function faultsOf(
   result: LoadResult,
   tested: ProcessorTime,
   upstream: ProcessorTime,
-  { workload, alone }: Loading,
+  loading: Loading,
   running: Running,
 ): string[] {
+  const { workload } = loading;
   const faults: string[] = [];
   if (result.requests === 0) faults.push('no request was answered');
   if (result.wrong > 0) faults.push(`wrong answers (${result.firstWrong})`);
@@ -191,15 +194,29 @@ function faultsOf(
     (result.resumed ?? 0) < KEPT_RATE * result.requests - 2 * workload.connections
   )
     faults.push('sessions were not resumed');
-  const other = result.cpu / result.seconds + upstream.total / 1e6 / result.seconds;
-  if (alone && running.pids.length > 0 && other > SATURATED && tested.total / 1e6 / result.seconds < USED_UP)
+  if (workload.handshake === undefined && heldBack(result, tested, upstream, loading, running))
     faults.push('the load generator and the server were the bottleneck');
   return faults;
 }
 
+/** True when the side of the load had used up its processor, and what is tested had not. */
+function heldBack(
+  { cpu, seconds }: LoadResult,
+  tested: ProcessorTime,
+  upstream: ProcessorTime,
+  { alone }: Loading,
+  { pids }: Running,
+): boolean {
+  const other = (cpu + upstream.total / 1e6) / seconds;
+  return alone && pids.length > 0 && other > SATURATED && tested.total / 1e6 / seconds < USED_UP;
+}
+
 function howOf({ connections, rate, unpinned, handshake }: LoadWorkload): string {
   const load = rate === 0 ? 'saturated' : `${rate.toLocaleString('en')} requests/s`;
-  const each = handshake === undefined ? '' : ', each request on a connection of its own';
+  const each =
+    handshake === undefined
+      ? ''
+      : ', each request on a connection of its own, which costs a client more than nginx: where the load had no time left there are no rates';
   const shared = unpinned === true ? '; all processors: on one of them load and server take what they need' : '';
   return `${connections} connections${each}, ${load}${shared}.`;
 }
