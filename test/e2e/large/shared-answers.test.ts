@@ -112,6 +112,19 @@ describe.each(['web', ''])('with payload storage, on /mcp/%s', (route) => {
     expect(body === `{"jsonrpc":"2.0","id":7,"result":${resultOf(shown, '"isError":true,')}}`).toBe(true);
   });
 
+  it.each(['"params":{}', '"params":{"content":1,"isError":true}', '"x":{"result":{}}'])(
+    'a large result is in its file although %s stands behind it',
+    async (more) => {
+      const result = resultOf(LINK);
+      answering(`${result},${more}`);
+      const { answer: given, body } = await client('tools/call', { name });
+      expect(body.length).toBeLessThan(10_000);
+      const [block] = (given.result as { readonly content: readonly { readonly text: string }[] }).content;
+      const { payloadPath } = JSON.parse(block?.text ?? '') as { readonly payloadPath: string };
+      expect(readFileSync(payloadPath, 'utf8') === result).toBe(true);
+    },
+  );
+
   it('what is not JSON behind its beginning is told as what it is', async () => {
     answering(`${resultOf(LINK)}nonsense`);
     const { answer: given } = await client('tools/call', { name });
