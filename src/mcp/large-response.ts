@@ -42,8 +42,8 @@ export class LargeResponse {
 
   /**
    * From its beginning. undefined when it does not show itself to be the response to the request with this id and to
-   * have a result: it has to be read whole then, and whoever reads it says what is wrong with it. Otherwise nobody else
-   * may use the beginning any more.
+   * have a result, or when it is something else in it that is large: it has to be read whole then, and whoever reads it
+   * says what is wrong with it. Otherwise nobody else may use the beginning any more.
    */
   static begin(held: Buffer, id: string): LargeResponse | undefined {
     const scanner = new JsonScanner(LIMITS);
@@ -53,7 +53,10 @@ export class LargeResponse {
       return undefined;
     }
     const { current } = scanner;
-    const start = scanner.members.get('result')?.start ?? (current?.key === 'result' ? current.start : undefined);
+    const result = scanner.members.get('result');
+    // What follows a result is held: where more of it may come, nobody knows yet how much that is.
+    if (result !== undefined && (!scanner.complete || held.length - result.end > MAX_TAIL_BYTES)) return undefined;
+    const start = result?.start ?? (current?.key === 'result' ? current.start : undefined);
     if (start === undefined) return undefined;
     const text = (span: Span): string => held.toString('utf8', span.start, span.end);
     return isSound(scanner.members, id, text) ? new LargeResponse(id, scanner, held, start) : undefined;

@@ -1,4 +1,5 @@
 /** What changes while it passes is what would have changed in the whole text, however the pieces are cut. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { PassingEdits } from './passing-edits.ts';
 import { responsePlaces } from './response-places.ts';
@@ -73,6 +74,14 @@ it.each([
     '{"result":{"inputRequests":{"k":1},"resultType":"complete"}}',
   ],
   ['{"result":{"inputRequests":{"k":1}}}', '{"result":{"inputRequests":{"k":1}}}'],
+  [
+    '{"result":{"inputRequests":{},"content":[{"uri":"a","resource":{"uri":"b"},"type":"resource"},{"type":"resource_link","uri":"c"},{"uri":7}],"resultType":"input_required"},"z":1}',
+    '{"result":{"inputRequests":[{}],"content":[{"uri":"a","resource":{"uri":"new:b"},"type":"resource"},{"type":"resource_link","uri":"new:c"},{"uri":7}],"resultType":"input_required"},"z":1}',
+  ],
+  [
+    '{"result":{"content":[{"resource":{"uri":"a"},"uri":"b"}],"inputRequests":{},"taskId":"t"}}',
+    '{"result":{"content":[{"resource":{"uri":"a"},"uri":"b"}],"inputRequests":{},"taskId":"sealed t"}}',
+  ],
 ])('tasks and questions: %s', (text, expected) => {
   for (const size of [1, 3, 1_000]) expect(passed('tools/call', text, size)).toBe(expected);
 });
@@ -80,6 +89,43 @@ it.each([
 it('a name that is looked at and stands twice is refused', () => {
   const text = '{"result":{"content":[{"type":"text","type":"resource_link","uri":"x"}]}}';
   expect(() => passed('tools/call', text, 4)).toThrow('stands twice');
+});
+
+it.each(['', ',"resultType":"input_required"'])(
+  'what is decided only at the end, behind hundreds of thousands of decisions, is not gone through for each of them%s',
+  async (kind) => {
+    const block = Buffer.from('{"uri":1},'.repeat(1_000));
+    const edits = new PassingEdits(
+      responsePlaces('tools/call', { uri: (raw) => raw, task: undefined, questions: (raw) => `[${raw}]` }),
+    );
+    expect(Buffer.concat([...edits.push(Buffer.from('{"result":{"inputRequests":{},"content":['))]).toString()).toBe(
+      '{"result":{"inputRequests":',
+    );
+    for (let sent = 0; sent < 600; sent++) {
+      expect(edits.push(block)).toHaveLength(0);
+      // The time limit of the test counts only where others have a turn.
+      await turn();
+    }
+    const rest = Buffer.concat([...edits.push(Buffer.from(`0]${kind}}}`))]).toString();
+    expect(rest === `${kind === '' ? '{}' : '[{}]'},"content":[${'{"uri":1},'.repeat(600_000)}0]${kind}}}`).toBe(true);
+  },
+);
+
+it('a value that comes byte by byte is not kept as that many buffers', () => {
+  const edits = new PassingEdits(
+    responsePlaces('tools/call', { uri: undefined, task: (raw) => raw.toUpperCase(), questions: undefined }),
+  );
+  const text = `{"result":{"taskId":"${'x'.repeat(100_000)}"}}`;
+  const first = '{"result":{"taskId":"';
+  edits.push(Buffer.from(first));
+  // One buffer for all that follows: whoever keeps it keeps the last byte many times.
+  const byte = Buffer.alloc(1);
+  let out = '';
+  for (const character of text.slice(first.length)) {
+    byte.write(character);
+    out += Buffer.concat([...edits.push(byte)]).toString();
+  }
+  expect(out === `"${'X'.repeat(100_000)}"}}`).toBe(true);
 });
 
 it('nothing is held back that is decided', () => {

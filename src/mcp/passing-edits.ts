@@ -1,4 +1,5 @@
 /** Changes values at known places of JSON while it passes, and holds back no more than what is not decided yet. */
+import { Pieces } from '../shared/pieces.ts';
 import { JsonScanError } from './json-scanner.ts';
 import { skipPlain } from './plain-bytes.ts';
 
@@ -34,6 +35,8 @@ interface Undecided {
   readonly edit: Edit;
   /** Whose kind decides. */
   readonly frame: Frame;
+  /** What stands between it and the next one. */
+  readonly after: Pieces;
 }
 
 /** Longer names and kinds are none of those that are looked for, however they are escaped. */
@@ -74,11 +77,15 @@ export class PassingEdits {
   #place: Place | undefined;
   #isKind = false;
   /** The value that is being read whole; undefined when none is. */
-  #captured: Buffer[] | undefined;
+  #captured: Pieces | undefined;
   /** Bytes of the piece from here on have not been passed on. */
   #from = 0;
   #out: Buffer[] = [];
-  #held: (Buffer | Undecided)[] = [];
+  /**
+   * In the order of the text. A few at most: a frame has one for each name that is looked at in it. What is decided is
+   * never among them, because each decision looks at all of them, and a text of megabytes may bring millions.
+   */
+  #undecided: Undecided[] = [];
   #before = 0;
 
   constructor(root: Place) {
@@ -101,7 +108,7 @@ export class PassingEdits {
       this.#tokenHeld = Buffer.concat([this.#tokenHeld, bytes.subarray(this.#tokenStart)]);
     this.#tokenStart = -1;
     if (this.#captured === undefined) this.#pass(bytes, end);
-    else this.#captured.push(bytes.subarray(this.#from));
+    else this.#captured.add(bytes.subarray(this.#from));
     this.#before += end;
     return this.#out.length > MAX_PIECES ? [Buffer.concat(this.#out)] : this.#out;
   }
@@ -209,7 +216,7 @@ export class PassingEdits {
     if (this.#isKind) this.#tokenStart = at;
     else if (place?.edit !== undefined) {
       this.#pass(bytes, at);
-      this.#captured = [];
+      this.#captured = new Pieces();
     }
     if (byte === QUOTE) this.#inString = true;
     else if (isObject || byte === OPEN_ARRAY) {
@@ -233,13 +240,13 @@ export class PassingEdits {
     const captured = this.#captured;
     if (captured === undefined) return;
     this.#captured = undefined;
-    const value = Buffer.concat([...captured, bytes.subarray(this.#from, at)]);
+    const value = Buffer.concat([...captured.all, bytes.subarray(this.#from, at)]);
     this.#from = at;
     const raw = value.toString('utf8');
     const { edit, always } = this.#place ?? {};
     if (edit === undefined) return this.#give(value);
     const frame = always === true ? undefined : this.#frames.findLast(({ place }) => place.kind !== undefined);
-    if (frame !== undefined && !frame.hasKind) this.#held.push({ raw, edit, frame });
+    if (frame !== undefined && !frame.hasKind) this.#undecided.push({ raw, edit, frame, after: new Pieces() });
     else this.#give(Buffer.from(edit(raw, frame?.kind)));
   }
 
@@ -253,14 +260,17 @@ export class PassingEdits {
   #decide(frame: Frame, kind: string | undefined): void {
     frame.kind = kind;
     frame.hasKind = true;
-    if (this.#held.length === 0) return;
-    const held = this.#held.map((each) =>
-      Buffer.isBuffer(each) || each.frame !== frame ? each : Buffer.from(each.edit(each.raw, kind)),
-    );
-    const first = held.findIndex((each) => !Buffer.isBuffer(each));
-    const waiting = first === -1 ? held.length : first;
-    for (const each of held.slice(0, waiting)) if (Buffer.isBuffer(each)) this.#out.push(each);
-    this.#held = held.slice(waiting);
+    const undecided = this.#undecided;
+    if (undecided.length === 0) return;
+    this.#undecided = [];
+    for (const each of undecided) {
+      if (each.frame !== frame) {
+        this.#undecided.push(each);
+        continue;
+      }
+      this.#give(Buffer.from(each.edit(each.raw, kind)));
+      for (const piece of each.after.all) this.#give(piece);
+    }
   }
 
   /** Passes on what stands before `to` in the piece. */
@@ -271,8 +281,9 @@ export class PassingEdits {
   }
 
   #give(bytes: Buffer): void {
-    if (this.#held.length > 0) this.#held.push(bytes);
-    else this.#out.push(bytes);
+    const before = this.#undecided.at(-1);
+    if (before === undefined) this.#out.push(bytes);
+    else before.after.add(bytes);
   }
 }
 

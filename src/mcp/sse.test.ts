@@ -160,3 +160,33 @@ describe('encodeEvent', () => {
     expect(() => encodeEvent({ id: 'a\0', data: '' })).toThrow(RangeError);
   });
 });
+
+describe('an event with long lines', () => {
+  /** The data of each event, whether it was passed on or reported whole. */
+  function read(pieces: readonly string[]): readonly string[] {
+    const seen: string[] = [];
+    const onLongEvent = (first: Buffer): { push(data: Buffer): void; end(): void } => {
+      let data = first.toString();
+      return {
+        push: (more) => (data += more.toString()),
+        end: () => seen.push(data),
+      };
+    };
+    const parser = new SseParser(({ data }) => seen.push(data), {
+      maxEventBytes: 1_000,
+      long: { bytes: 20, onLongEvent },
+    });
+    for (const piece of pieces) parser.push(Buffer.from(piece));
+    return seen;
+  }
+
+  const LONG = 'x'.repeat(30);
+  const STREAM = `data: ${LONG}\ndata: second\nid: 7\ndata: ${LONG}\n\ndata: short\n\n`;
+
+  it('ends where it ends, wherever the pieces are cut', () => {
+    const expected = [`${LONG}\nsecond\n${LONG}`, 'short'];
+    for (let at = 0; at <= STREAM.length; at++)
+      expect([at, read([STREAM.slice(0, at), STREAM.slice(at)])]).toEqual([at, expected]);
+    expect(read(STREAM.split(''))).toEqual(expected);
+  });
+});

@@ -202,6 +202,11 @@ export class SseParser {
     }
     if (this.#heldBytes === 0) return this.#line(rest);
     this.#keep(rest);
+    if (this.#inLong) {
+      // With its last bytes the line turned out to be a long one, and is passed on.
+      this.#inLong = false;
+      return;
+    }
     const whole = this.#held.subarray(0, this.#heldBytes);
     this.#held = EMPTY;
     this.#heldBytes = 0;

@@ -1,9 +1,10 @@
 /** Lets requests in: who calls, where it leads, and what is said when it leads nowhere. */
 import type { Principal } from '../auth/authenticator.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { within } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { RequestHead } from '../shared/request-head.ts';
-import { NOT_FOR_HIM } from './denial.ts';
+import { isRecorded, NOT_FOR_HIM } from './denial.ts';
 import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { WholeRequest } from './post-request.ts';
@@ -11,6 +12,8 @@ import { expected } from './respond.ts';
 import { routeKey, routeOf, type Endpoint } from './route.ts';
 import { isStranger } from './strangers.ts';
 import { viewsOf } from './view/views.ts';
+
+const LONGEST_RECORD_MS = 1_000;
 
 /** Who calls: the one way in, however the request was read. */
 export function callerOf(runtime: Runtime, requestId: string, request: RequestHead): Caller | Promise<Caller> {
@@ -40,9 +43,12 @@ export async function refused(
   if (failure.code === 'internal')
     log.error({ err: error, requestId }, 'a request failed through a fault of the gateway');
   else log.info({ requestId, url: pathOnly(request), verb: request.method, outcome: failure.code }, 'request refused');
-  if (isStranger(failure)) {
+  if (isStranger(failure) && !isRecorded(failure)) {
     const action = `${request.method ?? ''} ${pathOnly(request)}`;
-    await recordStranger({ requestId, address: request.socket.remoteAddress, action, reason: failure.message });
+    const address = request.socket.remoteAddress;
+    const written = recordStranger({ requestId, address, action, reason: failure.message });
+    // A store that does not answer holds up nobody who is refused; the line is written when it can be.
+    await within(written, LONGEST_RECORD_MS).catch(() => undefined);
   }
   return failure;
 }

@@ -26,14 +26,25 @@ export const NOT_FOR_HIM = 'It does not exist for this caller.';
 /** `unauthorized` is a signature that is wrong: who somebody is was found out before. */
 const DENIALS: ReadonlySet<ErrorCode> = new Set(['forbidden', 'tool_not_allowed', 'unauthorized']);
 
+const recorded = new WeakSet<GatewayError>();
+
+/** There is a line for this failure. */
+export function isRecorded(failure: GatewayError): boolean {
+  return recorded.has(failure);
+}
+
 /** Does nothing for other failures. Never rejects. */
 export async function recordDenial(
   record: RecordDenial,
   failure: GatewayError,
   asked: () => Omit<Denied, 'reason'>,
 ): Promise<void> {
-  if (failure.cause instanceof HiddenTarget)
-    await record({ ...asked(), server: failure.cause.server, reason: NOT_FOR_HIM });
-  else if (failure.cause instanceof ForeignSession) await record({ ...asked(), reason: failure.cause.message });
-  else if (DENIALS.has(failure.code)) await record({ ...asked(), reason: failure.message });
+  const { cause, code, message } = failure;
+  const reason =
+    cause instanceof HiddenTarget ? NOT_FOR_HIM : cause instanceof ForeignSession ? cause.message : message;
+  const isDenial = cause instanceof HiddenTarget || cause instanceof ForeignSession || DENIALS.has(code);
+  if (!isDenial) return;
+  recorded.add(failure);
+  const denied = asked();
+  await record({ ...denied, server: cause instanceof HiddenTarget ? cause.server : denied.server, reason });
 }

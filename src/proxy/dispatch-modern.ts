@@ -90,13 +90,10 @@ async function listed(
         'The cursor was not given by this endpoint: its listings have one page.',
       );
     const { text: items, hint } = await unifiedItems(exchange, row);
-    const text = modernResult(
-      row.method,
-      listingText('{}', row, [items]),
-      JSON.stringify(endpointInfo(exchange.view, front.version)),
-      hint,
-    );
-    return found(responseText(id, text));
+    // The frame first: each member that is set is looked for in all of the text, and the items are most of it.
+    const info = JSON.stringify(endpointInfo(exchange.view, front.version));
+    const frame = modernResult(row.method, '{}', info, hint);
+    return found(responseText(id, listingText(frame, row, [items])));
   }
   let legacy: Upstream;
   try {

@@ -255,9 +255,9 @@ export class Listener implements AsyncDisposable {
     if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
     const admitted = { ...caller, headers: request.headers, ...(await endpointOf(front, asked, caller)) };
     refuseModernVerb(request);
-    // What has a body is checked when it has been read.
-    if (request.method !== 'POST') runtime.signatures?.check(request, '');
     try {
+      // What has a body is checked when it has been read.
+      if (request.method !== 'POST') runtime.signatures?.check(request, '');
       // Awaited, so that the Runtime is held for as long.
       await answerAt(front, request, response, admitted);
     } catch (error) {

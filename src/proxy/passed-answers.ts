@@ -1,7 +1,9 @@
 /** Which large answers go to their client while they come, and what of them changes on the way. */
+import { JsonScanError } from '../mcp/json-scanner.ts';
 import { requestsWithOrigin } from '../mcp/modern/origin.ts';
 import { PassingEdits, type Place } from '../mcp/passing-edits.ts';
 import { responsePlaces } from '../mcp/response-places.ts';
+import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { AnswerSink, AnswerTaker } from '../upstream/upstream.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
@@ -35,8 +37,17 @@ export async function guardHeld(
   if (replaced !== undefined) return replaced;
   const sink = wayBack(exchange, target.pool, bridge).passOn?.();
   if (sink === undefined) return parseMessage(Buffer.concat(held.pieces).toString('utf8'));
-  for (const piece of held.pieces) sink.write(piece);
-  sink.end('');
+  try {
+    for (const piece of held.pieces) sink.write(piece);
+    sink.end('');
+  } catch (error) {
+    // The call has ended and the reply has given its way out: nobody else would tell the client.
+    sink.cut();
+    if (!(error instanceof JsonScanError)) throw error;
+    const { message: detail } = error;
+    const server = target.pool.name;
+    throw new GatewayError('server_protocol_error', detail, { server, detail, cause: error });
+  }
   return undefined;
 }
 

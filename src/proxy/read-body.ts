@@ -71,7 +71,9 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, watc
     });
     request.on('end', () => resolve(undefined));
     request.on('error', reject);
-    request.on('close', () => reject(new GatewayError('cancelled', 'The caller closed the connection.')));
+    request.on('close', () => {
+      if (!request.readableEnded) reject(new GatewayError('cancelled', 'The caller closed the connection.'));
+    });
   });
   if (refused !== undefined) {
     await passOver(request);

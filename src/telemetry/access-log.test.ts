@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { AccessLog, type AccessEntry } from './access-log.ts';
 import { createRedactor } from './redaction.ts';
@@ -52,6 +54,15 @@ test('names that clients choose can neither break a line, nor show a secret, nor
   ]);
 });
 
+test('long names that clients choose are not kept', () => {
+  const log = new AccessLog({ enabled: () => true, write: () => undefined, redactor: createRedactor() });
+  const size = 4 * 1024 * 1024;
+  const before = used();
+  for (let index = 0; index < 8; index++)
+    log.record({ ...ENTRY, method: Buffer.alloc(size, String(index)).toString('latin1') });
+  expect(used() - before).toBeLessThan(size);
+});
+
 test('nothing is made while it is not wanted', () => {
   const log = new AccessLog({
     enabled: () => false,
@@ -60,3 +71,11 @@ test('nothing is made while it is not wanted', () => {
   });
   log.record(ENTRY);
 });
+
+/** Bytes that are still there after everything else was collected. */
+function used(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}

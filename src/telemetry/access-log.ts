@@ -63,26 +63,27 @@ export class AccessLog {
       if (each.method !== entry.method || each.target !== entry.target || each.server !== entry.server) continue;
       if (each.principal === entry.principal && each.outcome === entry.outcome) return each.text;
     }
-    const text = this.#remember(entry);
+    const { principal, method, server, target, outcome } = entry;
+    const key = `${principal}\n${method ?? MISSING}\n${server ?? MISSING}\n${target ?? MISSING}\n${outcome}`;
+    const known = this.#remembered.get(key);
+    const text = known ?? this.#write(entry);
+    if (known === undefined) {
+      // A name with the separator in it could make the key of others.
+      const isSafe = ![principal, method, server, target, outcome].some((value) => value?.includes('\n') === true);
+      if (!isSafe || key.length > MAX_KEY_LENGTH) return text;
+      if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
+      this.#remembered.set(key, text);
+    }
     if (this.#recent.length >= MAX_RECENT) this.#recent.pop();
     this.#recent.unshift({ ...entry, text });
     return text;
   }
 
-  #remember({ principal, method, server, target, outcome }: AccessEntry): string {
-    const key = `${principal}\n${method ?? MISSING}\n${server ?? MISSING}\n${target ?? MISSING}\n${outcome}`;
-    const known = this.#remembered.get(key);
-    if (known !== undefined) return known;
+  #write({ principal, method, server, target, outcome }: AccessEntry): string {
     const { redactor } = this.#options;
     let text = '';
     for (const [name, value] of Object.entries({ principal, method, server, target, outcome })) {
       if (value !== undefined) text += `,"${name}":${JSON.stringify(redactor.text(value))}`;
-    }
-    // A name with the separator in it could make the key of others.
-    const isSafe = ![principal, method, server, target, outcome].some((value) => value?.includes('\n') === true);
-    if (isSafe && key.length <= MAX_KEY_LENGTH) {
-      if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-      this.#remembered.set(key, text);
     }
     return text;
   }

@@ -64,6 +64,8 @@ const REQUEST_LINES = [
   'POST /mcp HTTP/1.1',
   'POST /mcp/github HTTP/1.1',
   'POST /mcp/a_b-C9 HTTP/1.1',
+  'POST /servers/a_b-C9/mcp HTTP/1.1',
+  'POST /servers/../mcp HTTP/1.1',
   'POST /mcp HTTP/1.0',
   'GET /mcp HTTP/1.1',
   'POST http://other/mcp HTTP/1.1',

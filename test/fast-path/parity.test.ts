@@ -135,6 +135,7 @@ describe('with the fast path on and off, and with several processes', () => {
     ['a malformed credential', post({ Authorization: 'Bearer' })],
     ['another host', post({ Host: 'evil.example' })],
     ['an unknown server', post({}, CALL, 'POST /mcp/two HTTP/1.1')],
+    ['an unknown virtual server', post({}, CALL, 'POST /servers/two/mcp HTTP/1.1')],
     [
       'the shared endpoint',
       post({ 'Mcp-Name': 'one___tool' }, CALL.replace('"tool"', '"one___tool"'), 'POST /mcp HTTP/1.1'),

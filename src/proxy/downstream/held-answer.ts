@@ -1,18 +1,20 @@
 /** A large answer that somebody has to look at: held as the pieces in which it came, and scanned meanwhile. */
 import type { LargeResult } from '../../guards/guard.ts';
-import { outlineScanner } from '../../mcp/json-outline.ts';
+import { JsonScanner } from '../../mcp/json-scanner.ts';
 import type { Span } from '../../mcp/json-text.ts';
 import { SERVER_LIMITS } from '../../mcp/shape.ts';
+import { Pieces } from '../../shared/pieces.ts';
 import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 
 const MAX_MEMBER_BYTES = 1_024;
 const OPEN_ARRAY = 0x5b;
-const NO_MEMBERS: ReadonlyMap<string, Span> = new Map();
 
 /** Both the way for the answer and, when the call has ended with `PASSED_ON`, the answer. */
 export class HeldAnswer implements AnswerTaker, AnswerSink {
-  readonly #scanner = outlineScanner(SERVER_LIMITS);
-  #pieces: Buffer[] = [];
+  /** Follows the result alone: with another object behind it, it would know the members of that one. */
+  readonly #scanner = new JsonScanner(SERVER_LIMITS, ['result']);
+  /** Joined, because each is written to the disk for itself. */
+  #pieces = new Pieces();
   #whole = false;
   onReady: () => void = () => undefined;
   onGone: () => void = () => undefined;
@@ -24,7 +26,7 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   /** Throws a JsonScanError for a shape that nobody should have to read. */
   write(bytes: Buffer): boolean {
     this.#scanner.push(bytes);
-    this.#pieces.push(bytes);
+    this.#pieces.add(bytes);
     return true;
   }
 
@@ -35,30 +37,29 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   }
 
   cut(): void {
-    if (!this.#whole) this.#pieces = [];
+    if (!this.#whole) this.#pieces = new Pieces();
   }
 
   /** All of it, under the id of the client. */
   get pieces(): readonly Buffer[] {
-    return this.#pieces;
+    return this.#pieces.all;
   }
 
   get result(): LargeResult {
-    const { members, inner, innerOf } = this.#scanner;
-    const pieces = this.#pieces;
-    const inside = innerOf === 'result' ? inner : NO_MEMBERS;
+    const { members, inner } = this.#scanner;
+    const { pieces } = this;
     const span = members.get('result') ?? { start: 0, end: 0 };
     return {
       pieces: cut(pieces, span),
       bytes: span.end - span.start,
       member(name) {
-        const at = inside.get(name);
+        const at = inner.get(name);
         return at === undefined || at.end - at.start > MAX_MEMBER_BYTES
           ? undefined
           : Buffer.concat(cut(pieces, at)).toString('utf8');
       },
       isArray(name) {
-        const at = inside.get(name);
+        const at = inner.get(name);
         return at !== undefined && cut(pieces, { start: at.start, end: at.start + 1 })[0]?.[0] === OPEN_ARRAY;
       },
     };

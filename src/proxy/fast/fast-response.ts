@@ -36,6 +36,8 @@ export class FastResponse implements ClientResponse {
   #length: string | number | undefined;
   /** Pieces of a stream that were written in this turn of the event loop: they leave together, since each write costs a system call. */
   #held = '';
+  /** What is held has as many bytes as characters: such text is written as it is. */
+  #isAscii = true;
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -104,19 +106,20 @@ export class FastResponse implements ClientResponse {
     // Behind the end stands the answer to another request.
     if (text.length === 0 || this.#ended) return !this.#ended;
     if (typeof text !== 'string') return this.#sendBytes(text, onWritten);
-    return this.#chunked ? this.#hold(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`) : this.#send(text);
+    if (this.#chunked) return this.#hold(this.#chunkOf(text));
+    this.#isAscii &&= Buffer.byteLength(text) === text.length;
+    return this.#send(text);
   }
 
   end(text = ''): void {
     if (this.#ended) return;
     this.#ended = true;
     const last = this.#chunked ? '0\r\n\r\n' : '';
-    const piece = text !== '' && this.#chunked ? `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n` : text;
+    const piece = text !== '' && this.#chunked ? this.#chunkOf(text) : text;
+    if (!this.#chunked) this.#isAscii &&= this.#length === text.length;
     const { encrypted } = this.#owner;
     // With TLS no write is ever finished at once, without it nearly every one.
-    // With as many bytes as characters it is ASCII, which is written as it is.
-    const encoding = this.#length === text.length ? 'latin1' : 'utf8';
-    this.#send(piece + last, encrypted ? this.#onWritten() : undefined, encoding);
+    this.#send(piece + last, encrypted ? this.#onWritten() : undefined);
     if (!encrypted) this.#finishWhenWritten();
   }
 
@@ -212,6 +215,12 @@ export class FastResponse implements ClientResponse {
     return !socket.writableNeedDrain;
   }
 
+  #chunkOf(text: string): string {
+    const bytes = Buffer.byteLength(text);
+    this.#isAscii &&= bytes === text.length;
+    return `${bytes.toString(16)}\r\n${text}\r\n`;
+  }
+
   /** What stands before the next piece. */
   #takeHead(): string {
     const before = this.#held + (this.#head ?? '');
@@ -223,6 +232,7 @@ export class FastResponse implements ClientResponse {
   /** A piece of a large body, which is not copied. */
   #sendBytes(bytes: Buffer, onWritten: (() => void) | undefined): boolean {
     const head = this.#takeHead();
+    this.#isAscii = true;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
     const before = this.#chunked ? `${head}${bytes.length.toString(16)}\r\n` : head;
@@ -234,8 +244,10 @@ export class FastResponse implements ClientResponse {
     return all;
   }
 
-  #send(text: string, onWritten?: (error?: Error | null) => void, encoding: 'latin1' | 'utf8' = 'utf8'): boolean {
+  #send(text: string, onWritten?: (error?: Error | null) => void): boolean {
     const head = this.#takeHead();
+    const encoding = this.#isAscii ? 'latin1' : 'utf8';
+    this.#isAscii = true;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
     const piece = head + text;

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 /**
  * What is not in this form is not wrong: it is only left to the parser that knows all of HTTP.
  *
- *     POST /mcp[/NAME] HTTP/1.1 CRLF
+ *     POST /mcp[/NAME] HTTP/1.1 CRLF            or /servers/NAME/mcp
  *     *( Name ":" SP value CRLF )      each name once; Host and Content-Length among them
  *     CRLF
  */
@@ -24,7 +24,7 @@ const MAX_HEADERS = 64;
 /** What is larger gains nothing from the fast path. */
 export const MAX_BODY_BYTES = 256 * 1024;
 
-const REQUEST_LINE = /^POST (\/mcp(?:\/[A-Za-z0-9_-]{1,128})?) HTTP\/1\.1$/;
+const REQUEST_LINE = /^POST (\/mcp(?:\/[A-Za-z0-9_-]{1,128})?|\/servers\/[A-Za-z0-9_-]{1,128}\/mcp) HTTP\/1\.1$/;
 const NAME = /^[A-Za-z][A-Za-z0-9-]{0,63}$/;
 /** Visible ASCII with inner spaces: no tab, nothing above, and no space at either end. */
 const VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;

@@ -27,9 +27,9 @@ const TERM_MS = 600_000;
 
 /**
  * Runs one `docker events` while a container is watched, for a term at a time: a gateway that is killed leaves it
- * without a reader, and it ends with the next event or with its term. The next one begins where it has ended. Where it
- * fails, or the engine is podman, whose command ends together with the container, nobody is told and the end of the
- * engine's command has to do.
+ * without a reader, and it ends with the next event or with its term. The next one is told again what this one was told,
+ * so that nothing is missed in between. Where it fails, or the engine is podman, whose command ends together with the
+ * container, nobody is told and the end of the engine's command has to do.
  */
 export class DeathWatch {
   readonly #engine: Engine;
@@ -86,7 +86,7 @@ export class DeathWatch {
       if (this.#events !== child) return;
       // An engine whose clock is ahead of ours ends it too early: not again and again.
       const atTerm = status === 0 && Date.now() - startedAt > this.#termMs / 2;
-      this.#events = atTerm ? this.#start(until) : undefined;
+      this.#events = atTerm ? this.#start(startedAt) : undefined;
     });
     return child;
   }

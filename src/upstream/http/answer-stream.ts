@@ -67,12 +67,12 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
   let position = from;
   let gotEvents = false;
   let cut: Deadline | undefined;
-  let relay: AnswerRelay | undefined;
+  let isPassing = false;
   const { server, requestId, maxEventBytes, onLargeAnswer } = options;
   const end = (cause: unknown): void => {
     cut?.end();
     // What the client has of an answer cannot be taken back, and another connection would begin the answer anew.
-    if (relay !== undefined) reject(cause ?? brokenOff(server, 'which was being passed on', undefined));
+    if (isPassing) reject(cause ?? brokenOff(server, 'which was being passed on', undefined));
     else if (cause instanceof SseEventTooLargeError) reject(cause);
     else resolve({ answered: false, gotEvents, position, cause });
   };
@@ -85,8 +85,10 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
   const onLongEvent = (beginning: Buffer): LongEvent | undefined => {
     if (cut !== undefined || onLargeAnswer === undefined) return undefined;
     const { body } = response;
+    // Before it has begun: when its beginning is refused, another connection would bring the same again.
+    isPassing = true;
     const begun = AnswerRelay.begin(beginning, { requestId, maxBytes: maxEventBytes, onLargeAnswer, body });
-    relay = begun;
+    isPassing = begun !== undefined;
     return begun && { push: (bytes) => begun.push(bytes), end: () => (begun.end(), answered()) };
   };
   readEvents(response, {

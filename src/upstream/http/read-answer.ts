@@ -1,5 +1,6 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
 import { giveBack } from '../../shared/give-back.ts';
+import { Pieces } from '../../shared/pieces.ts';
 import { JsonScanner } from '../../mcp/json-scanner.ts';
 import { SERVER_LIMITS } from '../../mcp/shape.ts';
 import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
@@ -24,19 +25,19 @@ export function mediaType(response: OutboundResponse): MediaType {
 /** The whole body as UTF-8 text. Throws AnswerTooLargeError beyond `maxBytes`, and cuts the connection then. */
 export function readText({ body }: OutboundResponse, maxBytes: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const chunks: Buffer[] = [];
+  const chunks = new Pieces();
   let bytes = 0;
   body.read({
     onData(chunk) {
       bytes += chunk.length;
       if (bytes <= maxBytes) {
-        chunks.push(chunk);
+        chunks.add(chunk);
         return;
       }
       reject(new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`));
       body.destroy();
     },
-    onEnd: () => resolve(textOf(chunks, bytes)),
+    onEnd: () => resolve(textOf(chunks.all, bytes)),
     onError: reject,
   });
   return promise;
@@ -61,7 +62,7 @@ export function readResponse(
   { maxBytes, requestId, onLargeAnswer }: ReadResponseOptions,
   reader: ResponseReader,
 ): void {
-  const chunks: Buffer[] = [];
+  let chunks = new Pieces();
   let bytes = 0;
   let relay: AnswerRelay | undefined;
   let mayRelay = onLargeAnswer !== undefined;
@@ -77,22 +78,23 @@ export function readResponse(
     if (relay !== undefined) return relay.push(chunk);
     bytes += chunk.length;
     if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
-    chunks.push(chunk);
+    chunks.add(chunk);
     if (bytes <= LARGE_ANSWER_BYTES) return;
     if (mayRelay && onLargeAnswer !== undefined) {
       mayRelay = false;
-      const [only] = chunks;
-      const held = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+      const pieces = chunks.all;
+      const [only] = pieces;
+      const held = only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
       relay = AnswerRelay.begin(held, { requestId, maxBytes, onLargeAnswer, body });
       if (relay !== undefined) {
-        if (held !== only) chunks.forEach(giveBack);
-        chunks.length = 0;
+        if (held !== only) pieces.forEach(giveBack);
+        chunks = new Pieces();
         return;
       }
     }
     if (scanner !== undefined) return scanner.push(chunk);
     scanner = new JsonScanner(SERVER_LIMITS);
-    for (const each of chunks) scanner.push(each);
+    for (const each of chunks.all) scanner.push(each);
   };
   body.read({
     onData(chunk) {
@@ -114,7 +116,7 @@ export function readResponse(
         return;
       }
       over = true;
-      reader.onText(relay === undefined ? textOf(chunks, bytes) : undefined);
+      reader.onText(relay === undefined ? textOf(chunks.all, bytes) : undefined);
     },
     onError: fail,
   });

@@ -101,6 +101,26 @@ it('the session of somebody else does not exist for him, and the log knows bette
   expect((await ask('POST', gateway.url('one'), owner.token, message, session)).status).toBe(200);
 });
 
+it('a wrong signature is a line of the one who is known by his token, whatever the verb', async () => {
+  await using temporary = await openTemporaryStore();
+  const { store } = temporary;
+  await using gateway = await startInProcess({ mcpServers: {}, gateway: { hmacSecret: 's'.repeat(40) } }, store);
+  const { token } = await person(store, 'ann@example.com', ['developer']);
+  for (const [method, body] of [
+    ['POST', { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} }],
+    ['GET', undefined],
+    ['DELETE', undefined],
+  ] as const) {
+    const before = (await newest(store))?.sequence ?? 0;
+    expect((await ask(method, gateway.url(), token, body)).status).toBe(401);
+    expect(await newest(store)).toMatchObject({
+      sequence: before + 1,
+      outcome: 'denied',
+      actor: { user: 'ann@example.com' },
+    });
+  }
+});
+
 /** `fetch` sends no Host of its own. */
 async function statusWithHost(url: string, host: string): Promise<number | undefined> {
   const sent = httpRequest(url, { headers: { host } }).end();

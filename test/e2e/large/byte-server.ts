@@ -15,6 +15,8 @@ export interface ByteServer extends AsyncDisposable {
   readonly open: number;
   /** How many connections there were. */
   connections(): number;
+  /** How many requests were no POST. */
+  others(): number;
 }
 
 const LIST = '"resultType":"complete","ttlMs":60000,"cacheScope":"public"';
@@ -24,6 +26,7 @@ const TOOLS = `{${LIST},"tools":[{"name":"tool","inputSchema":{"type":"object"}}
 export async function startByteServer(answer: (call: ByteCall) => void): Promise<ByteServer> {
   let open = 0;
   let connections = 0;
+  let others = 0;
   const http = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -34,8 +37,10 @@ export async function startByteServer(answer: (call: ByteCall) => void): Promise
       open++;
       response.once('close', () => open--);
       response.on('error', () => undefined);
-      if (request.method !== 'POST') response.writeHead(405).end();
-      else if (usual === undefined) answer({ id, body, response });
+      if (request.method !== 'POST') {
+        others++;
+        response.writeHead(405).end();
+      } else if (usual === undefined) answer({ id, body, response });
       else
         response
           .writeHead(200, { 'content-type': 'application/json' })
@@ -52,6 +57,7 @@ export async function startByteServer(answer: (call: ByteCall) => void): Promise
       return open;
     },
     connections: () => connections,
+    others: () => others,
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((resolve) => {
         http.close(() => resolve());

@@ -157,6 +157,19 @@ describe.each([
     expect(await outcome()).toBe('server_protocol_error');
   });
 
+  it.each([
+    { form: 'JSON', type: { 'content-type': 'application/json' }, before: '', after: '' },
+    { form: 'an event', type: SSE, before: 'data: ', after: '\n\n' },
+  ])('an answer as $form of which something else than the result is large comes whole', async (wire) => {
+    const result = { resultType: 'complete', content: [] };
+    const { answer: given } = await call(({ id, response }) => {
+      const text = `{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(result)},"x":"${'x'.repeat(200_000)}"}`;
+      response.writeHead(200, wire.type).end(`${wire.before}${text}${wire.after}`);
+    });
+    expect(given.result).toEqual(result);
+    expect(await outcome()).toBe('ok');
+  });
+
   it('a large error, and what only looks like an answer, is read whole and told as what it is', async () => {
     const data = 'x'.repeat(200_000);
     const failed = (id: string): string =>

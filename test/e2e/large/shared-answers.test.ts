@@ -112,9 +112,64 @@ describe.each(['web', ''])('with payload storage, on /mcp/%s', (route) => {
     expect(body === `{"jsonrpc":"2.0","id":7,"result":${resultOf(shown, '"isError":true,')}}`).toBe(true);
   });
 
+  it.each(['"params":{}', '"params":{"content":1,"isError":true}', '"x":{"result":{}}'])(
+    'a large result is in its file although %s stands behind it',
+    async (more) => {
+      const result = resultOf(LINK);
+      answering(`${result},${more}`);
+      const { answer: given, body } = await client('tools/call', { name });
+      expect(body.length).toBeLessThan(10_000);
+      const [block] = (given.result as { readonly content: readonly { readonly text: string }[] }).content;
+      const { payloadPath } = JSON.parse(block?.text ?? '') as { readonly payloadPath: string };
+      expect(readFileSync(payloadPath, 'utf8') === result).toBe(true);
+    },
+  );
+
   it('what is not JSON behind its beginning is told as what it is', async () => {
     answering(`${resultOf(LINK)}nonsense`);
     const { answer: given } = await client('tools/call', { name });
     expect(given.error).toMatchObject({ data: { error: 'server_protocol_error' } });
+  });
+
+  it('an event of a refused shape is told as what it is, and nobody asks for it again', async () => {
+    const deep = `${'['.repeat(200)}${']'.repeat(200)}`;
+    answer = ({ id, response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('id: 1\nretry: 1\n\n');
+      response.end(`data: {"jsonrpc":"2.0","id":${id},"result":${resultOf(LINK, `"deep":${deep},`)}}\n\n`);
+    };
+    const before = server.others();
+    const { answer: given } = await client('tools/call', { name });
+    expect(given.error).toMatchObject({ data: { error: 'server_protocol_error' } });
+    expect(server.others()).toBe(before);
+  });
+});
+
+describe('what payload storage has let pass and is then found to be wrong', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'gatehouse-large-'));
+  let gateway: RunningGateway;
+  beforeAll(async () => {
+    gateway = await gatewayWith({ payloadDir: directory });
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const outcomes = (): unknown[] =>
+    gateway.logs().flatMap(({ method, outcome }) => (method === 'tools/call' && outcome !== undefined ? outcome : []));
+
+  it.each([
+    {
+      place: 'a block',
+      result: `{"isError":true,"content":[{"type":"text","uri":1,"uri":2},${TEXT}]}`,
+      outcome: 'server_protocol_error',
+    },
+    {
+      place: 'the questions',
+      result: `{"resultType":"input_required","text":${TEXT},"inputRequests":{"a":{},"a":{}}}`,
+      outcome: 'invalid_request',
+    },
+  ])('is cut off: a name that stands twice in $place', async ({ result, outcome }) => {
+    answering(result);
+    const before = outcomes().length;
+    await expect(clientOf(gateway, '')('tools/call', { name: 'web___tool' })).rejects.toThrow();
+    await expect.poll(() => outcomes().slice(before)).toEqual([outcome]);
   });
 });

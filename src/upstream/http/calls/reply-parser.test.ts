@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { giveBack } from '../../../shared/give-back.ts';
 import { MalformedReplyError, ReplyHeadTooLargeError, ReplyParser } from './reply-parser.ts';
 
 interface Read {
@@ -134,6 +135,25 @@ describe('a reply', () => {
     expect(whole('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell', { close: true }).ended).toBe(false);
     const chunks = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n';
     expect(whole(chunks, { close: true }).ended).toBe(false);
+  });
+
+  test('with foreign bytes behind a body whose memory is given back at once is refused', () => {
+    const body = 'x'.repeat(40_000);
+    const chunk = Buffer.allocUnsafeSlow(body.length + 10);
+    chunk.write(`${body}HTTP/1.1 2`, 'latin1');
+    let left: number | undefined;
+    const parser = new ReplyParser({
+      onHead: () => undefined,
+      onBody: (part) => {
+        giveBack(part);
+        left = part.length;
+      },
+      onEnd: () => undefined,
+    });
+    parser.expect();
+    parser.push(bytes(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`));
+    expect(() => parser.push(chunk)).toThrow(MalformedReplyError);
+    expect(left).toBe(0);
   });
 
   test('is read after another one on the same connection', () => {

@@ -70,8 +70,10 @@ export class ReplyParser {
 
   /** Takes what arrived. Throws MalformedReplyError and ReplyHeadTooLargeError; the connection is of no further use then. */
   push(chunk: Buffer): void {
+    // Whoever takes the body may give its memory back at once: the chunk is empty then, and yet more may have stood in it.
+    const { length } = chunk;
     let at = 0;
-    while (at < chunk.length) {
+    while (at < length) {
       switch (this.#expecting) {
         case 'head':
           at = this.#head(chunk, at);

@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { expect, it } from 'vitest';
+import { FastResponse } from './fast-response.ts';
+
+/** What a client gets of an answer, as text. */
+async function received(answer: (response: FastResponse) => void): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [socket] = await accepted;
+  answer(
+    new FastResponse({ socket, encrypted: false, keepAliveSeconds: 5, ending: true, onFinish: () => socket.end() }),
+  );
+  const pieces: Buffer[] = [];
+  for await (const piece of client) pieces.push(piece as Buffer);
+  server.close();
+  return Buffer.concat(pieces).toString('utf8').split('\r\n\r\n').slice(1).join('\r\n\r\n');
+}
+
+it.each([
+  ['ASCII only', ['one', 'two']],
+  ['other characters first', ['hé', 'two']],
+  ['other characters last', ['one', '漢字 😀']],
+])('the pieces of a stream leave together as they are: %s', async (_what, [first = '', second = '']) => {
+  const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+  const got = await received((response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(first);
+    response.write('');
+    response.end(second);
+  });
+  expect(got).toBe(`${chunk(first)}${chunk(second)}0\r\n\r\n`);
+});
+
+it('a body of known length leaves as it is, in one piece or in several', async () => {
+  const length = Buffer.byteLength('hé and 漢');
+  const whole = (response: FastResponse): void => {
+    response.writeHead(200, { 'content-length': length });
+    response.end('hé and 漢');
+  };
+  const parts = (response: FastResponse): void => {
+    response.writeHead(200, { 'content-length': length });
+    response.write('hé');
+    response.end(' and 漢');
+  };
+  expect([await received(whole), await received(parts)]).toEqual(['hé and 漢', 'hé and 漢']);
+});
