@@ -44,13 +44,15 @@ describe('a gateway', () => {
         expect(metrics).toContain('gatehouse_store_up{engine="postgres"} 0\n');
         expect(metrics).toContain('gatehouse_store_connections{state="listening"} 0\n');
         expect(metrics).toMatch(/gatehouse_store_errors_total\{code="unavailable"\} [1-9]/);
-        expect(gateway.logs()).toContainEqual(
-          expect.objectContaining({
-            level: 'error',
-            reason: expect.stringMatching(/^The store cannot be used: /),
-            msg: 'the store does not answer; what is configured is served on',
-          }),
-        );
+        await expect
+          .poll(() => gateway.logs())
+          .toContainEqual(
+            expect.objectContaining({
+              level: 'error',
+              reason: expect.stringMatching(/^The store cannot be used: /),
+              msg: 'the store does not answer; what is configured is served on',
+            }),
+          );
 
         await database.resume();
         await vi.waitFor(

@@ -50,19 +50,27 @@ function config(): TlsGatewayOptions['config'] {
 const fingerprintOf = ({ cert }: Issued): string =>
   pki.openssl('x509', '-in', cert, '-noout', '-fingerprint', '-sha256').trim().replace(/^.*=/, '');
 
+/** Lines leave the gateway in batches. */
+const PATIENCE = { timeout: 10_000 };
+
 describe('T-TLS-017 certificates that end soon', () => {
   it('are warned of at the start, 30, 7 and 1 days ahead, and are a metric with subject, fingerprint, role and user', async () => {
     await using gateway = await startTlsGateway({ ca: pki.ca.cert, config: config() });
-    const warnings = (await gateway.logs()).filter(({ msg }) => String(msg).includes('expires in less than'));
-    const told = Object.fromEntries(warnings.map(({ subject, msg }) => [subject, msg]));
-    expect(told).toMatchObject({
+    const warned = async (): Promise<readonly Readonly<Record<string, unknown>>[]> =>
+      (await gateway.logs()).filter(({ msg }) => String(msg).includes('expires in less than'));
+    const told = async (): Promise<Readonly<Record<string, unknown>>> =>
+      Object.fromEntries<unknown>((await warned()).map(({ subject, msg }) => [String(subject), msg]));
+    await expect.poll(told, PATIENCE).toMatchObject({
       'CN=Month': 'a certificate expires in less than 30 days',
       'CN=Week': 'a certificate expires in less than 7 days',
       'CN=Day': 'a certificate expires in less than a day',
       'CN=localhost': 'a certificate expires in less than 30 days',
     });
-    expect(told).not.toHaveProperty('CN=Long');
-    expect(warnings.map(({ msg }) => msg)).toContain('a revocation list expires in less than 7 days');
+    await expect
+      .poll(async () => (await warned()).map(({ msg }) => msg), PATIENCE)
+      .toContain('a revocation list expires in less than 7 days');
+    expect(await told()).not.toHaveProperty('CN=Long');
+    const warnings = await warned();
     expect(warnings.find(({ subject }) => subject === 'CN=Week')).toMatchObject({ level: 'warn', servers: ['week'] });
 
     const text = await (await gateway.request('/metrics')).text();

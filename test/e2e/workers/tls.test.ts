@@ -118,10 +118,10 @@ describe('clients with certificates', () => {
       ]),
     );
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-    const callers = new Set(
-      (await gateway.logs()).filter(({ msg }) => msg === 'request').map(({ principal }) => principal),
-    );
-    expect([...callers]).toEqual([expect.stringContaining('Agent Seven')]);
+    const callers = async (): Promise<readonly unknown[]> => [
+      ...new Set((await gateway.logs()).filter(({ msg }) => msg === 'request').map(({ principal }) => principal)),
+    ];
+    await expect.poll(callers).toEqual([expect.stringContaining('Agent Seven')]);
     const session = await ticketFor(gateway.port, shown);
     copyFileSync(strangers.ca.cert, authority);
     expect(await gateway.hangup()).toMatchObject({ ok: true });
