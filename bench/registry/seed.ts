@@ -2,13 +2,11 @@
  * NET-01 as it was reported, steps 1.1 to 1.4 to the letter: its commands, its folder /tmp/certs, its ports 8443 and 9000,
  * on both stores. It runs in namespaces of its own, where all of them are nobody else's; that needs root.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { runInOwnNamespaces } from '../machine/own-namespaces.ts';
 import { keepProof, type Proof } from '../report/proof-page.ts';
 import { REGISTRY_PROOFS } from './page.ts';
 
-const INSIDE = fileURLToPath(new URL('seed-inside.ts', import.meta.url));
+const INSIDE = new URL('seed-inside.ts', import.meta.url);
 
 export interface SeedResult {
   readonly ok: boolean;
@@ -16,12 +14,7 @@ export interface SeedResult {
 }
 
 export async function proveSeed(): Promise<void> {
-  const namespaces = ['--pid', '--mount', '--net', '--fork', '--mount-proc'];
-  const child = spawn('unshare', [...namespaces, process.execPath, INSIDE], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await once(child, 'close');
-  const { ok, rows } = JSON.parse(output) as SeedResult;
+  const { ok, rows } = (await runInOwnNamespaces(INSIDE)) as SeedResult;
   await keepProof(REGISTRY_PROOFS, '1-seed', {
     title: 'NET-01 as reported, registered over the API',
     how: 'Steps 1.1 to 1.4 by the commands of the report: its certificates (CN=localhost, no SAN), a server on port 9000 with CERT_REQUIRED, `gatehouse serve` with TLS on 8443, its `POST /gateways`, its `tools/list` by `POST /mcp/http`.',

@@ -3,13 +3,11 @@
  * commands, its paths, ports and signals. They run in namespaces of their own, where /tmp/certs, the ports and the
  * processes that `pgrep` sees are nobody else's; that needs root.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { runInOwnNamespaces } from '../machine/own-namespaces.ts';
 import { keepProof, type Proof } from '../report/proof-page.ts';
 import { TLS_PROOFS } from './page.ts';
 
-const INSIDE = fileURLToPath(new URL('seed-inside.ts', import.meta.url));
+const INSIDE = new URL('seed-inside.ts', import.meta.url);
 
 export interface SeedResult {
   readonly ok: boolean;
@@ -18,12 +16,7 @@ export interface SeedResult {
 }
 
 export async function proveSeed(): Promise<void> {
-  const namespaces = ['--pid', '--mount', '--net', '--fork', '--mount-proc'];
-  const child = spawn('unshare', [...namespaces, process.execPath, INSIDE], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await once(child, 'close');
-  const result = JSON.parse(output) as SeedResult;
+  const result = (await runInOwnNamespaces(INSIDE)) as SeedResult;
   await keepProof(TLS_PROOFS, '1-net-01', {
     title: 'NET-01 as reported: a server that insists on a client certificate',
     how: 'Certificates by the commands of the report (CN=localhost, no SAN), the server on port 9000 with CERT_REQUIRED, the gateway on 8443. The server is registered by configuration, in the words of the request of the report (`tls_config` with `ca_cert`, `client_cert`, `client_key`), under its own name and as `http`, which is the path of its step 1.4. Registered over the API, on both stores: [registered servers](registry-proofs.md).',
