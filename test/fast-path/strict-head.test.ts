@@ -17,6 +17,10 @@ test('the strict form is read', () => {
   });
 });
 
+test.each(['/mcp', '/mcp/a_c-1', '/servers/github/mcp'])('%s is an endpoint', (path) => {
+  expect(read(head(`POST ${path} HTTP/1.1`, ...PLAIN.slice(1)))).toMatchObject({ url: path });
+});
+
 describe('B2 B5 what has any other form is left to Node:', () => {
   const [line = '', ...rest] = PLAIN;
   test.each<[string, readonly string[]]>([
@@ -24,6 +28,8 @@ describe('B2 B5 what has any other form is left to Node:', () => {
     ['another path', ['POST /status HTTP/1.1', ...rest]],
     ['a query', ['POST /mcp?x HTTP/1.1', ...rest]],
     ['an encoded path', ['POST /mcp/a%2fb HTTP/1.1', ...rest]],
+    ['an encoded virtual server', ['POST /servers/a%2fb/mcp HTTP/1.1', ...rest]],
+    ['a virtual server by its old transport', ['POST /servers/a/messages HTTP/1.1', ...rest]],
     ['the absolute form', ['POST http://other/mcp HTTP/1.1', ...rest]],
     ['HTTP/1.0', ['POST /mcp HTTP/1.0', ...rest]],
     ['HTTP/2.0', ['POST /mcp HTTP/2.0', ...rest]],

@@ -211,9 +211,10 @@ describe('a federation of a modern server, a legacy one and one that is down', (
       options,
     );
     expect(other.answer.error?.code).toBe(-32602);
+    const end = requestState.at(-1) === '_' ? '-' : '_';
     const wrong = await modern(
       'tools/call',
-      { ...call, inputResponses, requestState: `${requestState.slice(0, -1)}_` },
+      { ...call, inputResponses, requestState: `${requestState.slice(0, -1)}${end}` },
       options,
     );
     expect(wrong.answer.error?.code).toBe(-32602);
