@@ -28,6 +28,7 @@ import { configSecrets, environmentSecrets } from './telemetry/config-secrets.ts
 import { createTelemetry, type Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { Identities, type PreparedMaterial } from './tls/identities.ts';
+import { TurnoverSet } from './shared/turnover.ts';
 
 /** Serves until the owner says that it ends, or is gone. */
 export function runWorker(): void {
@@ -152,7 +153,7 @@ class Worker implements AsyncDisposable {
       recordAccess: (entry) => telemetry.recordAccess(entry),
       metrics: stack.use(new Metrics(start.version)),
       version: start.version,
-      exchanges: new Set<Exchange>(),
+      exchanges: new TurnoverSet<Exchange>(),
       bridge: stack.use(new ModernBridge(secret)),
       subscriptions: new OpenSubscriptions(),
       links: new SseLinks(),

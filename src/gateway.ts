@@ -33,6 +33,7 @@ import type { Telemetry } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { visibleInventory } from './tls/inventory.ts';
 import { Identities } from './tls/identities.ts';
+import { TurnoverSet } from './shared/turnover.ts';
 
 /** `/close` lets requests in flight go on for so long (specification 1.17, section 5). */
 const CLOSE_TIMEOUT_MS = 30_000;
@@ -152,7 +153,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   events.followRuntime(first);
   authentication.onChange(() => events.bus.recheck());
   const state: State = { phase: 'starting', cutOff: new AbortController() };
-  const exchanges: Front['exchanges'] = new Set();
+  const exchanges: Front['exchanges'] = new TurnoverSet();
   const heartbeat = stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log));
   const sessions = stack.use(
     new SessionStore({

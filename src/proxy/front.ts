@@ -13,6 +13,7 @@ import type { Exchange } from './exchange.ts';
 import type { SessionStore } from './session-store.ts';
 import type { OpenSubscriptions } from './open-subscriptions.ts';
 import type { RecordStranger } from './strangers.ts';
+import type { TurnoverSet } from '../shared/turnover.ts';
 
 export interface Front {
   /** The current Runtime, for a look at it. */
@@ -28,7 +29,7 @@ export interface Front {
   /** Version of the gateway, for clients. */
   readonly version: string;
   /** Requests that are being worked on. */
-  readonly exchanges: Set<Exchange>;
+  readonly exchanges: TurnoverSet<Exchange>;
   /** What the bridge from modern clients to legacy servers remembers. */
   readonly bridge: ModernBridge;
   readonly subscriptions: OpenSubscriptions;

@@ -10,6 +10,7 @@ import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
 import { routeKey, type Endpoint } from './route.ts';
 import type { View } from './view/view.ts';
+import { TurnoverMap } from '../shared/turnover.ts';
 
 export interface SessionInit {
   readonly sessionId: string;
@@ -65,7 +66,7 @@ export class Session implements Attachment {
   lastUsed = Date.now();
   closed = false;
   readonly unified: boolean;
-  readonly #exchanges = new Map<string, Exchange>();
+  readonly #exchanges = new TurnoverMap<string, Exchange>();
   readonly #questions = new Map<string, Question>();
   readonly #subscriptions = new Map<string, Set<string>>();
   /** What its streams carried. */

@@ -6,6 +6,7 @@ import { Deadlines, type Deadline, type Late } from '../shared/deadlines.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { LargeAnswerWay, MessageText, Transport } from './transport.ts';
 import { PASSED_ON, type Answer, type AnswerSink, type CallOptions, type PendingCall } from './upstream.ts';
+import { TurnoverMap } from '../shared/turnover.ts';
 
 export interface CallsOptions {
   readonly server: string;
@@ -37,7 +38,7 @@ const GATEWAY_OWNER = {};
 export class Calls {
   readonly #options: CallsOptions;
   /** By numbers: V8 would put each key that is a text into a table of the whole process. */
-  readonly #pending = new Map<number, OpenCall>();
+  readonly #pending = new TurnoverMap<number, OpenCall>();
   readonly #deadlines = new Deadlines();
   readonly #watcher: CallWatcher;
   #nextId = 1;

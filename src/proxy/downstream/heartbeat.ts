@@ -1,12 +1,13 @@
 /** One timer that calls everything that wants to be called regularly: idle streams and answers that are long in coming. */
 import type { Logger } from 'pino';
+import { TurnoverSet } from '../../shared/turnover.ts';
 
 export interface Beating {
   beat(intervalMs: number): void;
 }
 
 export class Heartbeat implements Disposable {
-  readonly #members = new Set<Beating>();
+  readonly #members = new TurnoverSet<Beating>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(intervalMs: number, log: Logger) {

@@ -17,6 +17,7 @@ import { moveToView } from '../session-view.ts';
 import type { ClientStream, Session } from '../session.ts';
 import { viewsOf } from '../view/views.ts';
 import type { Beating } from './heartbeat.ts';
+import { TurnoverSet } from '../../shared/turnover.ts';
 
 /** Close codes (RFC 6455, section 7.4.1). */
 export const GOING_AWAY = 1001;
@@ -40,7 +41,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   readonly #admitted: Pick<Admitted, 'principal' | 'route' | 'address' | 'headers'>;
   /** What opened the connection: its credential is looked at again for each message. */
   readonly #opening: IncomingMessage;
-  readonly #inFlight = new Set<Exchange>();
+  readonly #inFlight = new TurnoverSet<Exchange>();
   #session: Session | undefined;
   #answersPings = true;
   #leaving = false;

@@ -1,6 +1,7 @@
 /** Puts itself between the listener's server and its connections: each begins on the fast path, and stays for as long as its requests have the strict form. */
 import type { Server, Socket } from 'node:net';
 import { FastConnection, type FastPathEvents, type FastPathLimits } from './fast-connection.ts';
+import { TurnoverSet } from '../../shared/turnover.ts';
 
 export interface FastPathOptions extends FastPathLimits, Pick<FastPathEvents, 'onRequest' | 'onLate'> {
   /** The event with which the server tells of a connection that can be read: `secureConnection` with TLS. */
@@ -10,7 +11,7 @@ export interface FastPathOptions extends FastPathLimits, Pick<FastPathEvents, 'o
 const CHECK_INTERVAL_MS = 1_000;
 
 export class FastPath implements Disposable {
-  readonly #connections = new Set<FastConnection>();
+  readonly #connections = new TurnoverSet<FastConnection>();
   readonly #timer: NodeJS.Timeout;
   readonly #begin: (socket: Socket) => void;
   #ending = false;

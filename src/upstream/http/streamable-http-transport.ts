@@ -12,6 +12,7 @@ import type { HttpTransportOptions } from './http-transport-options.ts';
 import { listenStream } from './listen-stream.ts';
 import type { Outbound, PeerRequest } from './outbound.ts';
 import { mediaType, readResponse, readText } from './read-answer.ts';
+import { TurnoverSet } from '../../shared/turnover.ts';
 
 /** A notification or a response of a client is taken, not worked on: the server has nothing to wait for. */
 const ACKNOWLEDGE_TIMEOUT_MS = 30_000;
@@ -42,7 +43,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
   /** What ends each HTTP request that is open now. */
-  readonly #open = new Set<Cancellation>();
+  readonly #open = new TurnoverSet<Cancellation>();
   #events: TransportEvents | undefined;
   #sessionId: string | undefined;
   #protocolVersion: string | undefined;

@@ -8,6 +8,7 @@ import {
   type ConnectionOwner,
   type ReplyHandler,
 } from './call-connection.ts';
+import { TurnoverSet } from '../../../shared/turnover.ts';
 
 export interface CallRequest {
   readonly path: string;
@@ -53,11 +54,11 @@ const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
 
 export class CallClient implements ConnectionOwner {
   readonly #options: CallClientOptions;
-  readonly #connections = new Set<CallConnection>();
+  readonly #connections = new TurnoverSet<CallConnection>();
   /** The one that became free last is used first, so that the others can end. */
   readonly #free: CallConnection[] = [];
   /** In the order in which they came. */
-  readonly #waiting = new Set<WaitingCall>();
+  readonly #waiting = new TurnoverSet<WaitingCall>();
   readonly #fields = new WeakMap<CallRequest['headers'], string>();
   #opening = 0;
   #retired = false;
