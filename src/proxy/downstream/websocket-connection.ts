@@ -77,10 +77,10 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   /** Sends one JSON-RPC message; false when the client is gone. */
-  send(text: string): boolean {
+  send(message: string | Buffer): boolean {
     if (!this.open) return false;
     // A failed write closes the connection, which is where it is dealt with.
-    this.#webSocket.send(text, () => this.#adjustReading());
+    this.#webSocket.send(message, { binary: false }, () => this.#adjustReading());
     if (this.#webSocket.bufferedAmount > MAX_WAITING_BYTES) this.cutOff();
     else this.#adjustReading();
     return this.open;
@@ -210,6 +210,7 @@ export class WebSocketConnection implements ClientStream, Beating {
       fail: (error, rpcId) => void this.send(errorText(rpcId, rpcErrorOf(error, ''))),
       send: (text) => this.send(text),
       answer: (text) => void this.send(text),
+      answerPieces: (pieces) => void this.send(Buffer.concat(pieces)),
       // The client took its request back: there is nothing to say.
       drop: () => undefined,
       // The connection has pings of its own.
