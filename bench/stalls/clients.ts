@@ -18,8 +18,9 @@ const MODERN_HEADERS = {
   ...JSON_HEADERS,
   'mcp-protocol-version': '2026-07-28',
   'mcp-method': 'tools/call',
-  'mcp-name': 'tool',
 };
+/** The name of the tool of the server `web` on the endpoint of all servers. */
+const UNIFIED_TOOL = 'web___tool';
 const INITIALIZE =
   '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"stalls","version":"1"}}}';
 const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
@@ -33,15 +34,16 @@ export function openCaller(kind: ClientKind, gateway: RunningGateway, server: st
   return Promise.resolve(modern(gateway, server, kind === 'modern in chunks'));
 }
 
-function callText(args: string, meta = ''): string {
-  return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{${meta}"name":"tool","arguments":${args}}}`;
+function callText(args: string, meta = '', tool = 'tool'): string {
+  return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{${meta}"name":"${tool}","arguments":${args}}}`;
 }
 
 function modern(gateway: RunningGateway, server: string | undefined, inChunks: boolean): Caller {
-  const headers = { ...MODERN_HEADERS, authorization: gateway.authorization };
+  const tool = server === undefined ? UNIFIED_TOOL : 'tool';
+  const headers = { ...MODERN_HEADERS, 'mcp-name': tool, authorization: gateway.authorization };
   return {
     call: async (args) => {
-      const text = callText(args, `${META},`);
+      const text = callText(args, `${META},`, tool);
       const options = { method: 'POST', headers, body: inChunks ? chunked(text) : text, duplex: 'half' } as const;
       try {
         const response = await fetch(gateway.url(server), options);

@@ -5,50 +5,59 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeImage } from '../../scripts/setup/node-image.ts';
 import { startGateway, type RunningGateway } from '../../test/rig/gateway.ts';
+import { keepProof, type ProofPage } from '../report/proof-page.ts';
+import { runProofs } from '../report/run-proofs.ts';
 import { openCaller } from './clients.ts';
+import type { Longest } from './delay-meter.ts';
 import { startHttpServer, type HttpServer } from './http-server.ts';
 import { SHAPES } from './shapes.ts';
 import { WAYS, type Way } from './ways.ts';
 
+const PAGE: ProofPage = {
+  file: 'stall-proofs.md',
+  title: 'Measured: hostile JSON and the event loop',
+  introduction:
+    'Each way through the gateway carries each shape three times, as the arguments of a call and in its answer. A cell is the longest stall of the event loop of the gateway in ms, of the best round: what its thread has spent at once, and in brackets what the clock says, which on a machine that others use counts these as well. The target is 50. `node bench/stalls/main.ts` measures all of it again and writes this page; `node bench/stalls/main.ts NAME` one way.',
+  results: new URL('./results.json', import.meta.url),
+};
 const MIB = 1024 * 1024;
-const ROUNDS = Number(process.env['STALL_ROUNDS'] ?? 3);
+const ROUNDS = 3;
 const METER = new URL('delay-meter.ts', import.meta.url).href;
+
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-stalls-'));
 const meterFile = join(folder, 'longest');
-const wanted = process.argv.slice(2);
-const shapes = SHAPES.map((shape, index) => ({ ...shape, index })).filter(
-  ({ name }) => process.env['STALL_SHAPES'] === undefined || new RegExp(process.env['STALL_SHAPES']).test(name),
-);
 
 await using stack = new AsyncDisposableStack();
 stack.defer(() => rmSync(folder, { recursive: true, force: true }));
 const http = stack.use(await startHttpServer());
+await runProofs(Object.fromEntries(WAYS.map((way, index) => [way.name, () => prove(way, index)])));
 
-for (const way of WAYS) {
-  if (wanted.length > 0 && !wanted.includes(way.name)) continue;
-  console.log(`\n${way.name}`);
+async function prove(way: Way, index: number): Promise<void> {
   await using gateway = await startGateway(await optionsFor(way, http));
   await using caller = await openCaller(way.client, gateway, way.unified === true ? undefined : 'web');
   for (let warm = 0; warm < 20; warm++) await caller.call(`{"text":"${'x'.repeat(200_000)}"}`);
-  for (const { name, value, index } of shapes) {
+  const rows: (readonly string[])[] = [];
+  for (const [shape, { name, value }] of SHAPES.entries()) {
     const text = value();
-    const asked: number[] = [];
-    const answered: number[] = [];
+    const [asked, answered] = [new Set<Longest>(), new Set<Longest>()];
     let outcomes: readonly string[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       await longest(gateway);
       const sent = await caller.call(text);
-      asked.push(await longest(gateway));
-      const got = await caller.call(`{"shape":${index}}`);
-      answered.push(await longest(gateway));
+      asked.add(await longest(gateway));
+      const got = await caller.call(`{"shape":${shape}}`);
+      answered.add(await longest(gateway));
       outcomes = [sent, got];
     }
-    const least = (all: readonly number[]): string =>
-      Math.min(...all)
-        .toFixed(1)
-        .padStart(7);
-    console.log(`  ${least(asked)} ${least(answered)}  ${name} (${outcomes.join(', ')})`);
+    rows.push([name, least(asked), outcomes[0] ?? '', least(answered), outcomes[1] ?? '']);
   }
+  const columns = ['shape', 'sent', '', 'answered', ''];
+  await keepProof(PAGE, `${String(index).padStart(2, '0')} ${way.name}`, {
+    title: way.title,
+    how: way.how,
+    columns,
+    rows,
+  });
 }
 
 async function optionsFor(way: Way, server: HttpServer): Promise<Parameters<typeof startGateway>[0]> {
@@ -65,8 +74,14 @@ async function optionsFor(way: Way, server: HttpServer): Promise<Parameters<type
   };
 }
 
-/** The longest delay since the last look, in ms. */
-async function longest(gateway: RunningGateway): Promise<number> {
+function least(all: ReadonlySet<Longest>): string {
+  const rounds = [...all];
+  const [processor, clock] = [rounds.map((round) => round.processor), rounds.map((round) => round.clock)];
+  return `${Math.min(...processor).toFixed(0)} (${Math.min(...clock).toFixed(0)})`;
+}
+
+/** The longest stalls since the last look. */
+async function longest(gateway: RunningGateway): Promise<Longest> {
   rmSync(meterFile, { force: true });
   // What a call leaves behind is part of it.
   await sleep(50);
@@ -74,7 +89,7 @@ async function longest(gateway: RunningGateway): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     await sleep(10);
     try {
-      return Number(readFileSync(meterFile, 'utf8'));
+      return JSON.parse(readFileSync(meterFile, 'utf8')) as Longest;
     } catch {
       // Not written yet.
     }

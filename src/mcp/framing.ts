@@ -17,6 +17,7 @@ export interface LongLine {
 
 const LF = 0x0a;
 const CR = 0x0d;
+const SPACE = 0x20;
 const EMPTY = Buffer.alloc(0);
 const FIRST_HOLD_BYTES = 4096;
 
@@ -114,6 +115,15 @@ export class LineReader {
 /** One JSON text as one line. Valid JSON has raw newlines only between tokens, where a space means the same. */
 export function toLine(json: string): string {
   return /[\r\n]/.test(json) ? `${json.replaceAll(/[\r\n]/g, ' ')}\n` : `${json}\n`;
+}
+
+/** The same for a part of it, as bytes; these themselves where nothing has to change. */
+export function bytesInLine(bytes: Buffer): Buffer {
+  if (!bytes.includes(LF) && !bytes.includes(CR)) return bytes;
+  const line = Buffer.from(bytes);
+  // Byte by byte: there may be millions of them.
+  for (let at = 0; at < line.length; at++) if (line[at] === LF || line[at] === CR) line[at] = SPACE;
+  return line;
 }
 
 function text(bytes: Buffer, start: number, end: number): string {

@@ -64,9 +64,23 @@ function parseLarge(text: string, limits: JsonLimits): Message {
   return outlinedMessage(outline);
 }
 
+/** What is looked at of every message: of a large one, the rest may be. */
+const LOOKED_AT = ['jsonrpc', 'id', 'method'] as const;
+const LOOKED_AT_IN_PARAMS = ['_meta', 'name', 'uri', 'ref', 'cursor', 'taskId', 'level', 'requestId'] as const;
+
+function refuseLarge(members: ReadonlyMap<string, Span>, names: readonly string[]): void {
+  for (const name of names) {
+    const span = members.get(name);
+    if (span !== undefined && span.end - span.start > LARGE_TEXT)
+      throw new GatewayError('invalid_request', `The member "${name}" is larger than ${LARGE_TEXT} bytes.`);
+  }
+}
+
 /** A message that was scanned while it came. Throws as `parseMessage`. */
 export function outlinedMessage(outline: JsonOutline): Message {
   const { members, inner, innerOf } = outline;
+  refuseLarge(members, LOOKED_AT);
+  if (innerOf === 'params') refuseLarge(inner, LOOKED_AT_IN_PARAMS);
   const value = outline.value as JsonObject;
   checkVersion(value);
   // Of one of the three the members are known.

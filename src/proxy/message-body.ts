@@ -38,8 +38,8 @@ export function readMessageBody(
   if (!isWhole(request)) return read(request, limits, budget);
   const bytes = wholeBody(request, limits.maxBodyBytes);
   if (bytes.length <= LARGE_TEXT) return decode(bytes);
+  if (bytes.length > AT_ONCE) return scanInTurns(bytes, limits, budget);
   const scan = new Scan(new BodyHold(budget, limits.maxHeldBodyBytes));
-  if (bytes.length > AT_ONCE) return scanInTurns(bytes, scan);
   try {
     scan.onLength(bytes.length);
     scan.onPiece(bytes);
@@ -49,8 +49,13 @@ export function readMessageBody(
   }
 }
 
-/** What has come whole is looked at in pieces, and others get their turn between them. */
-async function scanInTurns(bytes: Buffer, scan: Scan): Promise<string | LargeBody> {
+/** What has come whole is looked at in pieces, and others get their turn between them. Rejects as `readMessageBody`. */
+export async function scanInTurns(
+  bytes: Buffer,
+  { maxHeldBodyBytes }: Pick<MessageBodyLimits, 'maxHeldBodyBytes'>,
+  budget: BodyBudget,
+): Promise<string | LargeBody> {
+  const scan = new Scan(new BodyHold(budget, maxHeldBodyBytes));
   try {
     scan.onLength(bytes.length);
     await inTurns(bytes, (piece) => scan.onPiece(piece));

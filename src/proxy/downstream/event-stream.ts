@@ -1,7 +1,8 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
+import { bytesInLine } from '../../mcp/framing.ts';
 import type { AnswerSink } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
-import { oneLine, passAsEvent } from './passed-answer.ts';
+import { passAsEvent } from './passed-answer.ts';
 import { cutWhenStalled } from './stalled-reader.ts';
 
 /** A client that reads so slowly that more than this is already waiting for it is cut off. */
@@ -51,7 +52,7 @@ export class EventStream {
       return;
     }
     this.#response.write('event: message\ndata: ');
-    for (const piece of pieces) this.#response.write(oneLine(piece));
+    for (const piece of pieces) this.#response.write(bytesInLine(piece));
     this.#response.write('\n\n');
     cutWhenStalled(this.#response);
   }
