@@ -1,5 +1,6 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
 import type { AnswerSink } from '../../upstream/upstream.ts';
+import { afterPresentWork } from '../../shared/present-work.ts';
 import type { ClientResponse } from '../client-response.ts';
 import { passAsEvent } from './passed-answer.ts';
 import { cutWhenStalled } from './stalled-reader.ts';
@@ -15,6 +16,8 @@ const HEADERS = {
 
 export class EventStream {
   readonly #response: ClientResponse;
+  /** Before long it will be seen whether the client takes what was sent. */
+  #looking = false;
 
   constructor(response: ClientResponse, headers: Readonly<Record<string, string>> = {}) {
     this.#response = response;
@@ -39,8 +42,15 @@ export class EventStream {
       return false;
     }
     this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
-    cutWhenStalled(this.#response);
+    // Once for all that is sent in one go.
+    if (!this.#looking) afterPresentWork(EventStream.#look, this);
+    this.#looking = true;
     return true;
+  }
+
+  static #look(stream: EventStream): void {
+    stream.#looking = false;
+    cutWhenStalled(stream.#response);
   }
 
   /** The way for a last message that is large; undefined when the client is gone. */
@@ -64,6 +74,6 @@ export class EventStream {
 
 /** In valid JSON a raw line break stands only between tokens, so that it may become a space. */
 function frame(text: string): string {
-  const line = /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, ' ') : text;
+  const line = text.includes('\n') || text.includes('\r') ? text.replaceAll(/[\r\n]+/g, ' ') : text;
   return `event: message\ndata: ${line}\n\n`;
 }

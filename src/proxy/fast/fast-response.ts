@@ -1,6 +1,7 @@
 /** Writes one answer to the wire as Node would write it: the head and a whole body in one piece, or chunks. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { afterPresentWork } from '../../shared/present-work.ts';
 import type { ClientResponse } from '../client-response.ts';
 
 /** What the connection is told of its answer. */
@@ -209,10 +210,14 @@ export class FastResponse implements ClientResponse {
   #hold(piece: string): boolean {
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
-    if (this.#held === '') process.nextTick(() => void (this.#held !== '' && this.#send('')));
+    if (this.#held === '') afterPresentWork(FastResponse.#letGo, this);
     this.#held = this.#takeHead() + piece;
     if (this.#held.length > MAX_HELD) return this.#send('');
     return !socket.writableNeedDrain;
+  }
+
+  static #letGo(response: FastResponse): void {
+    if (response.#held !== '') response.#send('');
   }
 
   #chunkOf(text: string): string {
