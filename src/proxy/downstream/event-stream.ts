@@ -48,7 +48,7 @@ export class EventStream {
     return true;
   }
 
-  static #look(stream: EventStream): void {
+  static #look(this: void, stream: EventStream): void {
     stream.#looking = false;
     cutWhenStalled(stream.#response);
   }

@@ -216,7 +216,7 @@ export class FastResponse implements ClientResponse {
     return !socket.writableNeedDrain;
   }
 
-  static #letGo(response: FastResponse): void {
+  static #letGo(this: void, response: FastResponse): void {
     if (response.#held !== '') response.#send('');
   }
 
