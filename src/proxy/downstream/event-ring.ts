@@ -94,8 +94,8 @@ export class EventRing {
     while (capacity < this.#used + size) capacity *= 2;
     if (capacity === this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(capacity);
-    const untilEnd = this.#bytes.copy(larger, 0, this.#start, this.#start + this.#used);
-    this.#bytes.copy(larger, untilEnd, 0, this.#used - untilEnd);
+    // Nothing goes round the end yet: only a ring of full size has dropped events before.
+    this.#bytes.copy(larger, 0, this.#start, this.#start + this.#used);
     this.#take(larger);
   }
 
