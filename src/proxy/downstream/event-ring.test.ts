@@ -1,11 +1,18 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { EventRing, MAX_EVENT_BYTES } from './event-ring.ts';
 
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
 /** What the rings take, in bytes for each of them. */
 function memoryOf(count: number, fill: (ring: EventRing) => void): number {
+  collect();
   const before = process.memoryUsage().arrayBuffers;
   const rings = Array.from({ length: count }, () => new EventRing());
   for (const ring of rings) fill(ring);
+  collect();
   const taken = process.memoryUsage().arrayBuffers - before;
   for (const ring of rings) ring.clear();
   return taken / count;

@@ -1,6 +1,5 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
 import type { AnswerSink } from '../../upstream/upstream.ts';
-import { afterPresentWork } from '../../shared/present-work.ts';
 import type { ClientResponse } from '../client-response.ts';
 import { passAsEvent } from './passed-answer.ts';
 import { cutWhenStalled } from './stalled-reader.ts';
@@ -16,8 +15,6 @@ const HEADERS = {
 
 export class EventStream {
   readonly #response: ClientResponse;
-  /** Before long it will be seen whether the client takes what was sent. */
-  #looking = false;
 
   constructor(response: ClientResponse, headers: Readonly<Record<string, string>> = {}) {
     this.#response = response;
@@ -42,15 +39,8 @@ export class EventStream {
       return false;
     }
     this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
-    // Once for all that is sent in one go.
-    if (!this.#looking) afterPresentWork(EventStream.#look, this);
-    this.#looking = true;
+    cutWhenStalled(this.#response);
     return true;
-  }
-
-  static #look(this: void, stream: EventStream): void {
-    stream.#looking = false;
-    cutWhenStalled(stream.#response);
   }
 
   /** The way for a last message that is large; undefined when the client is gone. */

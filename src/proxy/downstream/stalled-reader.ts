@@ -1,5 +1,4 @@
 /** Cuts off clients that stop reading: what waits for them would stay in memory for as long as they like. */
-import { afterPresentWork } from '../../shared/present-work.ts';
 import type { ClientResponse } from '../client-response.ts';
 
 /** A client that reads nothing is cut off after one to two of these, and one that reads slowly never. */
@@ -10,7 +9,7 @@ const WATCHED = new WeakSet<ClientResponse>();
 /** Call it after writing. Does nothing while nothing waits. */
 export function cutWhenStalled(response: ClientResponse, patienceMs = PATIENCE_MS): void {
   // What only waits for the end of the present work tells nothing yet.
-  if (response.isHolding === true) return afterPresentWork(() => cutWhenStalled(response, patienceMs), undefined);
+  if (response.whenSent?.(() => cutWhenStalled(response, patienceMs)) === true) return;
   if (response.writableLength === 0 && (response.socket?.writableLength ?? 0) === 0) return;
   if (WATCHED.has(response)) return;
   WATCHED.add(response);

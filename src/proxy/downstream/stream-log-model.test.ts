@@ -218,7 +218,10 @@ const action = fc.oneof(
       turn: fc.constantFrom('none' as const, 'comes back' as const, 'breaks off' as const),
     }),
   },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('resume' as const), which, behind: fc.integer({ min: -1, max: 6 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('resume' as const), which, behind: fc.integer({ min: -1, max: 6 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const) }) },
 );
 

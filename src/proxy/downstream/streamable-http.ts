@@ -56,7 +56,7 @@ export function checkProtocolVersion(request: RequestHead): void {
 }
 
 /** GET: opens the stream on which a session hears what belongs to no request of its own. */
-export function handleGet(front: Front, request: RequestHead, response: ServerResponse, admitted: Admitted): void {
+export function handleGet(front: Front, request: RequestHead, response: ClientResponse, admitted: Admitted): void {
   const session = requiredSession(front, request, admitted);
   if (!accepts(request, 'text/event-stream')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow text/event-stream.');
