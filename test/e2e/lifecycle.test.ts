@@ -87,7 +87,7 @@ describe('start', () => {
         gateway: { startup: 'resilient' },
       },
     });
-    await vi.waitFor(async () => expect((await fetch(`${gateway.origin}/ready`)).status).toBe(200), 10_000);
+    await vi.waitFor(async () => expect((await fetch(`${gateway.origin}/ready`)).status).toBe(200), 20_000);
     const health = await (await fetch(`${gateway.origin}/health`)).json();
     expect(health).toMatchObject({
       status: 'unhealthy',
@@ -182,7 +182,7 @@ describe('timeouts and failures', () => {
           expect((await client.request('tools/call', { name: 'stats', arguments: {} })).body).toMatch(
             /cancelled\D+[1-9]/,
           ),
-        10_000,
+        20_000,
       );
     });
     await Promise.all(calls);

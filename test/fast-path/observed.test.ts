@@ -48,7 +48,7 @@ async function converse(
   for (const request of requests) {
     text = '';
     socket.write(request(answers));
-    await expect.poll(() => isWhole(text), { timeout: 20_000, interval: 5 }).toBe(true);
+    await expect.poll(() => isWhole(text), { interval: 5 }).toBe(true);
     answers.push(text);
   }
   socket.destroy();

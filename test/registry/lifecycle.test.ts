@@ -328,7 +328,7 @@ describe('changes', () => {
     });
     expect(await tools()).not.toContain(`${registry.name}___echo`);
     await registry.gateway.call('POST', `${pathOf(created)}/state`, { enabled: true });
-    await vi.waitFor(async () => expect(await tools()).toContain(`${registry.name}___echo`), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await tools()).toContain(`${registry.name}___echo`), { timeout: 20_000 });
     expect((await registry.gateway.call('DELETE', pathOf(created))).status).toBe(204);
     expect(await tools()).not.toContain(`${registry.name}___echo`);
     expect((await registry.gateway.call('GET', pathOf(created))).status).toBe(404);

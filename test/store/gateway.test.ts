@@ -45,7 +45,7 @@ describe('a gateway', () => {
         expect(metrics).toContain('gatehouse_store_connections{state="listening"} 0\n');
         expect(metrics).toMatch(/gatehouse_store_errors_total\{code="unavailable"\} [1-9]/);
         await expect
-          .poll(() => gateway.logs(), { timeout: 10_000 })
+          .poll(() => gateway.logs())
           .toContainEqual(
             expect.objectContaining({
               level: 'error',

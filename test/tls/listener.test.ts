@@ -124,7 +124,7 @@ describe('client certificates', () => {
     const reloaded = await required.request('/reload', { method: 'POST' });
     expect(reloaded.status).toBe(200);
     await expect
-      .poll(async () => (await required.logs()).map(({ msg }) => msg), { timeout: 10_000 })
+      .poll(async () => (await required.logs()).map(({ msg }) => msg))
       .toContain('refused the certificate of a client');
   });
 

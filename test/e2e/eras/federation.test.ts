@@ -142,13 +142,13 @@ describe('a federation of a modern server, a legacy one and one that is down', (
     const { answer } = await modern('resources/list');
     const old = urisOf(answer).find((uri) => uri.startsWith('mcp+old+')) ?? '';
     const subscription = subscribe(gateway.url(), gateway, { toolsListChanged: true, resourceSubscriptions: [old] });
-    await vi.waitFor(() => expect(subscription.told.text).toContain('subscriptions/acknowledged'), 10_000);
+    await vi.waitFor(() => expect(subscription.told.text).toContain('subscriptions/acknowledged'), 20_000);
     expect(subscription.told.text.indexOf('acknowledged')).toBeLessThan(200);
     await modern('tools/call', { name: 'old___touch_resource', arguments: { uri: old.replace('mcp+old+', '') } });
-    await vi.waitFor(() => expect(subscription.told.text).toContain('notifications/resources/updated'), 10_000);
+    await vi.waitFor(() => expect(subscription.told.text).toContain('notifications/resources/updated'), 20_000);
     expect(subscription.told.text).toContain(`"uri":${JSON.stringify(old)}`);
     await modern('tools/call', { name: 'new___test_trigger_tool_change', arguments: {} });
-    await vi.waitFor(() => expect(subscription.told.text).toContain('notifications/tools/list_changed'), 10_000);
+    await vi.waitFor(() => expect(subscription.told.text).toContain('notifications/tools/list_changed'), 20_000);
     const lines = subscription.told.text.split('\n').filter((line) => line.startsWith('data: {'));
     for (const line of lines) expect(line).toContain('"io.modelcontextprotocol/subscriptionId":"watching"');
     await subscription.leave();

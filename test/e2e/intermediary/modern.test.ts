@@ -51,7 +51,7 @@ describe('a modern client and a modern server', () => {
       );
       if (found === undefined) throw new Error('not there yet');
       return found;
-    }, 10_000);
+    }, 20_000);
     leaving.abort();
     await expect(call).rejects.toThrow();
     // Would hang here if the gateway kept the request.
@@ -235,7 +235,7 @@ describe.skipIf(dockerMissing())('a modern client and a container', () => {
     await vi.waitFor(async () => {
       const { answer } = await post('tools/call', { name: 'stats', arguments: {} });
       expect(answer.result?.['structuredContent']).toMatchObject({ cancelled: 1 });
-    }, 10_000);
+    }, 20_000);
     expect(JSON.stringify((await kept).answer.result)).toContain('kept');
   });
 });

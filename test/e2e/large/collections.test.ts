@@ -44,7 +44,7 @@ it.each([
     const told = async (member: string): Promise<Record<string, number>> => {
       process.kill(gateway.pid, 'SIGUSR2');
       return expect
-        .poll(async () => JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as object, { timeout: 20_000 })
+        .poll(async () => JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as object)
         .toHaveProperty(member)
         .then(async () => JSON.parse(await readFile(file, 'utf8')) as Record<string, number>);
     };

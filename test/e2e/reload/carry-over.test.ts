@@ -68,7 +68,7 @@ describe.skipIf(dockerMissing())('servers in containers', () => {
     await vi.waitFor(async () => {
       const other = await rawClient(gateway.url('box'), gateway.authorization);
       expect(await call(other, 'stats')).toMatchObject({ structuredContent: { active: 1 } });
-    }, 10_000);
+    }, 20_000);
     await gateway.write({ mcpServers: { box: { container: image, env: { COLOR: 'blue' } } } });
     expect((await gateway.reload()).result.servers.changed).toEqual(['box']);
     expect(await call(client, 'env', { name: 'COLOR' })).toMatchObject({ structuredContent: { value: 'blue' } });

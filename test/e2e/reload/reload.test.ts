@@ -36,7 +36,7 @@ describe('what asks for a reload', () => {
       expect(reloads.last).toMatchObject({ ok: true, trigger: 'SIGHUP' });
       // One that ran, and one for all that came meanwhile.
       expect(reloads.succeeded).toBeLessThan(20);
-    }, 10_000);
+    }, 20_000);
     const client = await rawClient(gateway.url('two'), gateway.authorization);
     expect((await client.request('tools/list')).status).toBe(200);
   });
@@ -51,7 +51,7 @@ describe('what asks for a reload', () => {
     await vi.waitFor(
       async () =>
         expect((await statusOf(gateway)).reloads).toMatchObject({ succeeded: 1, last: { trigger: 'changed files' } }),
-      10_000,
+      20_000,
     );
     const client = await rawClient(gateway.url('two'), gateway.authorization);
     expect((await client.request('tools/list')).status).toBe(200);
@@ -144,7 +144,7 @@ describe('requests and sessions', () => {
     const idle = await rawClient(gateway.url('other'), gateway.authorization);
     const stream = await openStream(gateway, 'other', idle.sessionId);
     const slow = client.request('tools/call', { name: 'slow', arguments: { ms: 1_500, label: 'still there' } });
-    await vi.waitFor(() => expect(other.state.stats.active).toBe(1), 10_000);
+    await vi.waitFor(() => expect(other.state.stats.active).toBe(1), 20_000);
     await gateway.write({ mcpServers: { web: { type: 'http', url: web.url } } });
     expect((await gateway.reload()).result.servers.removed).toEqual(['other']);
     expect((await client.request('ping')).status).toBe(404);
@@ -152,7 +152,7 @@ describe('requests and sessions', () => {
     await toItsEnd(stream);
     expect(other.state.stats.active).toBe(1);
     expect((await slow).answer.result).toMatchObject({ content: [{ text: 'still there' }] });
-    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 10_000);
+    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 20_000);
   });
 
   it('a body that comes late is worked on by the configuration that its request began with', async () => {
@@ -185,7 +185,7 @@ describe('requests and sessions', () => {
     const response = await answer;
     expect(response.status).toBe(200);
     expect(await response.text()).toContain('late');
-    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 10_000);
+    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 20_000);
   });
 
   it('the unified endpoint tells its sessions that servers came or went, and a kept subscription goes on', async () => {
@@ -213,10 +213,10 @@ describe('requests and sessions', () => {
     await vi.waitFor(
       () =>
         expect([...next.state.sessions].some(({ subscriptions }) => subscriptions.has('fixture://text/1'))).toBe(true),
-      10_000,
+      20_000,
     );
     await read('notifications/tools/list_changed');
-    await vi.waitFor(() => expect(web.state.sessions.size).toBe(0), 10_000);
+    await vi.waitFor(() => expect(web.state.sessions.size).toBe(0), 20_000);
   });
 
   it('an agent id that is taken away ends the sessions that it opened, and only those', async () => {

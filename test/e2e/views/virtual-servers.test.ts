@@ -183,7 +183,7 @@ describe('a virtual server that is changed', () => {
 });
 
 describe.skipIf(dockerMissing())('a virtual server over a container', () => {
-  it('selects, calls and hides as it does over HTTP', { timeout: 60_000 }, async () => {
+  it('selects, calls and hides as it does over HTTP', async () => {
     await using gateway = await startInProcess({
       mcpServers: { box: { container: await fixtureImage() } },
       gateway: { naming: 'plain' },

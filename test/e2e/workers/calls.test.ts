@@ -10,7 +10,7 @@ import { startScriptedServer, type ScriptedServer } from '../../rig/scripted-ser
 import { startHttpFixture, type HttpFixture } from '../../rig/servers.ts';
 import { isAlive, openLines, sampleOf, TWO, untilAllServe, type Lines } from './crew.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 let modern: ScriptedServer;
 let legacy: HttpFixture;

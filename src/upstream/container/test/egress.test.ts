@@ -36,7 +36,7 @@ async function hostSite(): Promise<AsyncDisposable & { readonly host: string; re
 }
 
 describe.skipIf(dockerMissing())('a server with an allow-list of hosts', () => {
-  it('reaches a listed host through the proxy, and nothing else in any way', { timeout: 120_000 }, async () => {
+  it('reaches a listed host through the proxy, and nothing else in any way', { timeout: 300_000 }, async () => {
     await using site = await hostSite();
     await using host = newHost();
     const server = await shellServer({
@@ -80,7 +80,7 @@ describe.skipIf(dockerMissing())('a server with an allow-list of hosts', () => {
 
   it(
     'keeps its way out when the proxy dies, and shares it with its other containers',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       await using site = await hostSite();
       await using host = newHost();

@@ -66,7 +66,7 @@ function disposable(lease: NetworkLease): NetworkLease & AsyncDisposable {
 }
 
 describe.skipIf(dockerMissing())('networks of servers', () => {
-  it('T-ISO-004 let no server reach another one, nor another container of its own', { timeout: 120_000 }, async () => {
+  it('T-ISO-004 let no server reach another one, nor another container of its own', { timeout: 300_000 }, async () => {
     await using host = newHost();
     await using one = await neighbour(host, 'one');
     await using two = await neighbour(host, 'two');
@@ -87,7 +87,7 @@ describe.skipIf(dockerMissing())('networks of servers', () => {
 
   it(
     'T-ISO-004 give a server with an allow-list an address that nobody has a route to',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       await using host = newHost();
       const script = NEIGHBOUR;
