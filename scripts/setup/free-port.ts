@@ -17,7 +17,7 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   }
 }
 
-async function isFree(host: string, port: number): Promise<boolean> {
+export async function isFree(host: string, port: number): Promise<boolean> {
   const probe = createServer();
   return new Promise((resolve) => {
     probe.once('error', () => resolve(false));

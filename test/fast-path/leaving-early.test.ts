@@ -64,7 +64,7 @@ test.each(['on', 'off'])('with the fast path %s', async (mode) => {
   // The gateway hears of it before the keys come.
   const again = send();
   await new Promise((resolve) => again.socket.once('connect', resolve));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
   const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256' }] };
   for (const response of waiting) response.end(JSON.stringify(keys));
   await expect.poll(() => [staying, again].map(({ text }) => text().includes('"called"'))).toEqual([true, true]);

@@ -171,8 +171,10 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
       await delay(50);
       client.socket.destroy();
       await client.closed;
-      const status = await fetch(`${gateway.origin}/status`, { headers: { authorization: gateway.authorization } });
-      expect(await status.json()).toMatchObject({ requestsInFlight: 0 });
+      const headers = { authorization: gateway.authorization };
+      await expect
+        .poll(async () => (await fetch(`${gateway.origin}/status`, { headers })).json())
+        .toMatchObject({ requestsInFlight: 0 });
     });
   });
 
@@ -194,12 +196,15 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
   });
 
   test('at the end of the gateway a call is answered, and no connection stays', async () => {
-    const gateway = await startGateway({ config: { mcpServers: servers() }, args });
+    const gateway = await startGateway({
+      config: { mcpServers: servers() },
+      args: [...args, '--shutdown-timeout', '60s'],
+    });
     const [busy, idle, unused, reading] = [open(gateway), open(gateway), open(gateway), open(gateway)];
     idle.socket.write(call('tool'));
     await expect.poll(() => count(idle.text(), 200)).toBe(1);
     reading.socket.write(call('tool').slice(0, -5));
-    busy.socket.write(call('slow', '{"ms":1500}', {}, 'slow'));
+    busy.socket.write(call('slow', '{"ms":6000}', {}, 'slow'));
     await expect.poll(() => fixture.state.stats.active).toBe(1);
     gateway.kill('SIGTERM');
     await gateway.until(({ stderr }) => (stderr.includes('draining') ? true : undefined));

@@ -201,13 +201,14 @@ test('answers leave no listener and no timer behind on their connection', async 
   });
   const socket = await served;
   const listeners = (): readonly number[] => socket.eventNames().map((name) => socket.listenerCount(name));
+  const sum = (each: readonly number[]): number => each.reduce((total, count) => total + count, 0);
   const counts: (readonly number[])[] = [];
   for (let count = 1; count <= 30; count++) {
     client.socket.write('POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}');
     await expect.poll(() => answers(client), { interval: 5 }).toBe(count);
     counts.push(listeners());
   }
-  await expect.poll(listeners).toEqual(counts[0]);
+  await expect.poll(() => sum(listeners())).toBeLessThanOrEqual(sum(counts[0] ?? []));
   expect(Math.max(...counts.flat())).toBeLessThan(5);
   expect(socket.timeout).toBe(0);
 });

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Json, pathOf, type Registry, useRegistry } from './use-registry.ts';
+import { freePort } from '../../scripts/setup/free-port.ts';
 
 const registry = useRegistry();
 const register: Registry['register'] = async (body, headers) => registry.register(body, headers);
@@ -145,7 +146,8 @@ describe('a server that cannot be reached is not stored', () => {
   });
 
   it('and with Prefer: respond-async it is tried until it is there', async () => {
-    const first = await startHttpFixture();
+    // A port that nobody else gets meanwhile.
+    const first = await startHttpFixture({ port: await freePort() });
     const { port, url } = first;
     await first[Symbol.asyncDispose]();
     const answer = await register({ url }, { prefer: 'respond-async' });

@@ -51,7 +51,7 @@ const fingerprintOf = ({ cert }: Issued): string =>
   pki.openssl('x509', '-in', cert, '-noout', '-fingerprint', '-sha256').trim().replace(/^.*=/, '');
 
 /** Lines leave the gateway in batches. */
-const PATIENCE = { timeout: 10_000 };
+const PATIENCE = { timeout: 30_000 };
 
 describe('T-TLS-017 certificates that end soon', () => {
   it('are warned of at the start, 30, 7 and 1 days ahead, and are a metric with subject, fingerprint, role and user', async () => {

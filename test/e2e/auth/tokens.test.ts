@@ -163,7 +163,7 @@ describeOnBothStores('API tokens in use', (open) => {
     });
 
     it('does not work after its end', async () => {
-      const { token } = await somebody(['developer'], { expiresAt: Date.now() + 1_500 });
+      const { token } = await somebody(['developer'], { expiresAt: Date.now() + 6_000 });
       expect(await statusOf(token)).toBe(200);
       await expect.poll(() => statusOf(token)).toBe(401);
     });

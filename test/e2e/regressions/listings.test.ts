@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { startGateway } from '../../rig/gateway.ts';
 import { rawClient, type RawClient } from '../raw-client.ts';
 import { content, startFakeServer, tool, type FakeServer } from './fake-server.ts';
+import { deadUrl } from '../../rig/dead-url.ts';
 
 async function toolsOf(
   client: RawClient,
@@ -96,11 +97,9 @@ it('names stay unique on the unified endpoint when servers and tools hold the se
 });
 
 it('the unified endpoint declares what it can deliver also while its servers are down', async () => {
-  const gone = await startFakeServer();
-  await gone[Symbol.asyncDispose]();
   await using gateway = await startGateway({
     args: ['--unified'],
-    config: { mcpServers: { web: { type: 'http', url: gone.url } }, gateway: { startup: 'resilient' } },
+    config: { mcpServers: { web: { type: 'http', url: await deadUrl() } }, gateway: { startup: 'resilient' } },
   });
   const client = await rawClient(gateway.url(), gateway.authorization, { session: false });
   const { answer } = await client.request('initialize', {

@@ -70,7 +70,7 @@ async function shell(): Promise<RunningGateway> {
       mcpServers: {
         box: { container: await busyboxImage(), entrypoint: 'sh', entrypointArgs: ['-c', script] },
       },
-      gateway: { toolTimeout: 10 },
+      gateway: { toolTimeout: 120 },
     },
   });
 }

@@ -7,8 +7,10 @@ import { startHttpFixture, type HttpFixture } from '../../rig/servers.ts';
 import { openTemporaryStore } from '../../rig/store.ts';
 import { modernClient } from '../modern-raw-client.ts';
 import { rawClient } from '../raw-client.ts';
+import { deadUrl } from '../../rig/dead-url.ts';
+import { freePort } from '../../../scripts/setup/free-port.ts';
 
-const QUICK = { interval: 1, timeout: 1, failureThreshold: 2, longestPause: 1, jitter: 0 };
+const QUICK = { interval: 1, timeout: 10, failureThreshold: 2, longestPause: 1, jitter: 0 };
 
 interface ServerStatus {
   readonly name: string;
@@ -26,6 +28,11 @@ async function statusOf(
   return servers.find(({ name }) => name === server);
 }
 
+/** A fixture whose address nobody else gets while it is away. */
+async function startWithPort(): Promise<HttpFixture> {
+  return startHttpFixture({ port: await freePort() });
+}
+
 /** The fixture again, at the address of one that is gone. */
 function comeBack(gone: HttpFixture): Promise<HttpFixture> {
   return startHttpFixture({ port: Number(new URL(gone.url).port) });
@@ -33,7 +40,7 @@ function comeBack(gone: HttpFixture): Promise<HttpFixture> {
 
 describe('a server that cannot be reached any more', () => {
   it('leaves listings, is told as unavailable by calls, and returns by itself, and clients of both eras hear of both', async () => {
-    const web = await startHttpFixture();
+    const web = await startWithPort();
     await using other = await startHttpFixture({ name: 'other' });
     await using gateway = await startInProcess({
       mcpServers: {
@@ -64,7 +71,9 @@ describe('a server that cannot be reached any more', () => {
     await expect.poll(() => told.legacy > before.legacy && told.modern > before.modern).toBe(true);
     expect(await statusOf(gateway, 'web')).toMatchObject({ listed: false, state: 'unreachable' });
     for (const { client } of [legacy, modern])
-      await expect(client.callTool({ name: 'web___echo', arguments: {} })).rejects.toThrow(/not available/);
+      await expect(client.callTool({ name: 'web___echo', arguments: {} })).rejects.toThrow(
+        /not available|cannot be reached/,
+      );
     const away = { ...told };
     await using _back = await comeBack(web);
     await expect.poll(servers, { interval: 200 }).toEqual(['web,other', 'web,other']);
@@ -73,7 +82,7 @@ describe('a server that cannot be reached any more', () => {
   });
 
   it('stays in listings with a mark where that is wanted, on every endpoint', async () => {
-    const web = await startHttpFixture();
+    const web = await startWithPort();
     await using gateway = await startInProcess({
       mcpServers: { web: { type: 'http', url: web.url, health: { ...QUICK, unreachable: 'mark' } } },
     });
@@ -118,11 +127,9 @@ describe('a server that cannot be reached any more', () => {
   });
 
   it('that was never reached leaves the others alone', async () => {
-    const gone = await startHttpFixture();
-    await gone[Symbol.asyncDispose]();
     await using web = await startHttpFixture();
     await using gateway = await startInProcess({
-      mcpServers: { gone: { type: 'http', url: gone.url, health: QUICK }, web: { type: 'http', url: web.url } },
+      mcpServers: { gone: { type: 'http', url: await deadUrl(), health: QUICK }, web: { type: 'http', url: web.url } },
       gateway: { startup: 'resilient' },
     });
     const raw = await rawClient(gateway.url(), gateway.authorization);

@@ -218,7 +218,7 @@ describe('how it ends', () => {
     await using own = await startGateway({ config: { mcpServers: { web: { type: 'http', url: web.url } } } });
     const idle = await connectSocket(own.url('web'), own.authorization);
     const busy = await connectSocket(own.url('web'), own.authorization);
-    const answer = busy.request('tools/call', { name: 'slow', arguments: { ms: 800, label: 'finished' } });
+    const answer = busy.request('tools/call', { name: 'slow', arguments: { ms: 4_000, label: 'finished' } });
     await vi.waitFor(() => expect(web.state.stats.active).toBe(1), 20_000);
     own.kill('SIGTERM');
     expect(await idle.closed).toBe(1001);

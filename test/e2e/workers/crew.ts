@@ -128,7 +128,7 @@ export async function untilAllServe(line: Line): Promise<readonly WorkerEntry[]>
         throw new Error(JSON.stringify(entries));
       return entries;
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 }
 

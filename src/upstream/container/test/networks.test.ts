@@ -71,8 +71,8 @@ describe.skipIf(dockerMissing())('networks of servers', () => {
     await using one = await neighbour(host, 'one');
     await using two = await neighbour(host, 'two');
     const addressOfOne = await addressOf(host, 'one');
-    // The address is right and the port is open: the container itself reaches it.
-    expect(await one.ask(visit(addressOfOne))).toBe('neighbour~');
+    // The address is right and the port is open, as soon as the container listens: it reaches it itself.
+    await expect.poll(() => one.ask(visit(addressOfOne)), { timeout: 60_000 }).toBe('neighbour~');
     await expectShut(host, two, addressOfOne);
     await using sameServer = await neighbour(host, 'one');
     expect(await sameServer.ask(visit(addressOfOne))).toMatch(SHUT);
@@ -103,7 +103,7 @@ describe.skipIf(dockerMissing())('networks of servers', () => {
         '',
       );
       expect(address).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
-      expect(await listed.ask(visit(address))).toBe('neighbour~');
+      await expect.poll(() => listed.ask(visit(address)), { timeout: 60_000 }).toBe('neighbour~');
       // Whatever docker does to its rules meanwhile: no exception here.
       for (let turn = 0; turn < 3; turn += 1) {
         await using stranger = await host.networkFor(`stranger-${turn}`, 'isolated').then(disposable);
