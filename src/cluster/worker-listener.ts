@@ -58,6 +58,8 @@ export class WorkerListener implements AsyncDisposable {
     this.#fastPath = new FastPath(this.#server, {
       event: tls === undefined ? 'connection' : 'secureConnection',
       ...CONNECTION_TIMEOUTS,
+      // Streams belong to sessions, and these to the owner.
+      methods: ['POST'],
       onRequest: (request, response) => this.#accept(request, response),
       onLate: (socket) =>
         void socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'),

@@ -137,6 +137,41 @@ describe('SseParser', () => {
     );
   });
 
+  it('reads any lines as one piece as it reads them byte by byte', () => {
+    const name = fc.constantFrom('data', 'event', 'id', 'retry', '', 'datum', 'x', '\u00e9');
+    const rest = fc.constantFrom(
+      '',
+      ':',
+      ': ',
+      ':a',
+      ': a',
+      ':  a',
+      ': 12',
+      ':a:b',
+      ': {"a":"b: c"}',
+      ':\u00e9',
+      ' :a',
+    );
+    const line = fc.oneof(
+      fc.constant(''),
+      fc.tuple(name, rest).map(([field, value]) => field + value),
+    );
+    const lineEnd = fc.constantFrom('\n', '\n', '\n', '\r\n', '\r');
+    fc.assert(
+      fc.property(fc.array(fc.tuple(line, lineEnd), { maxLength: 20 }), (lines) => {
+        const bytes = Buffer.from(lines.flat().join(''));
+        const whole = parse([bytes]);
+        const single = parse([...bytes].map((byte) => Buffer.of(byte)));
+        expect(whole.events).toEqual(single.events);
+        expect([whole.parser.lastEventId, whole.parser.retry]).toEqual([
+          single.parser.lastEventId,
+          single.parser.retry,
+        ]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it('never fails on arbitrary bytes within its limit', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 10 }), (pieces) => {

@@ -1,4 +1,5 @@
 /** Server-Sent Events (WHATWG HTML, section 9.2): bytes to events as they arrive, and events to text. */
+import { isAscii } from 'node:buffer';
 
 export interface SseEvent {
   /** Type of the event; `message` when the stream does not say. */
@@ -54,6 +55,8 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 const LINE_COST = 16;
 const EMPTY = Buffer.alloc(0);
 const LINE_BREAK = Buffer.from('\n');
+/** Pieces up to here are read as one text: a buffer for each line costs more than the work on it. What is kept of it keeps all of it. */
+const MAX_TEXT_BYTES = 4_096;
 
 /** Reads one stream, fed in pieces cut anywhere. An event that the stream breaks off is never reported. */
 export class SseParser {
@@ -103,6 +106,7 @@ export class SseParser {
       this.#afterCr = false;
       if (bytes[at] === LF) at++;
     }
+    at = this.#textLines(bytes, at);
     let lf = bytes.indexOf(LF, at);
     let cr = bytes.indexOf(CR, at);
     while (lf !== -1 || cr !== -1) {
@@ -213,32 +217,56 @@ export class SseParser {
     this.#line(whole);
   }
 
+  /** Takes the whole lines at the beginning of a small piece in ASCII, and gives the place behind them. */
+  #textLines(bytes: Buffer, from: number): number {
+    const mayBeText = this.#heldBytes === 0 && !this.#inLong && !this.#afterCr;
+    if (!mayBeText || bytes.length > MAX_TEXT_BYTES || !isAscii(bytes)) return from;
+    const text = bytes.toString('latin1');
+    if (text.includes('\r')) return from;
+    let at = from;
+    for (let end = text.indexOf('\n', at); end !== -1 && this.#long === undefined; end = text.indexOf('\n', at)) {
+      this.#textLine(text, at, end);
+      at = end + 1;
+    }
+    return at;
+  }
+
+  #textLine(text: string, start: number, end: number): void {
+    if (start === end) return this.#dispatch();
+    if (text.startsWith('data: ', start)) return this.#field('data', text.slice(start + 6, end), end - start - 6);
+    const line = text.slice(start, end);
+    const colon = line.indexOf(':');
+    if (colon === 0) return;
+    const value = colon === -1 ? '' : line.slice(colon + (line.startsWith(' ', colon + 1) ? 2 : 1));
+    this.#field(colon === -1 ? line : line.slice(0, colon), value, value.length);
+  }
+
   #line(line: Buffer): void {
     if (line.length === 0) return this.#dispatch();
     const colon = line.indexOf(COLON);
     if (colon === 0) return;
     const field = fieldOf(line, colon === -1 ? line.length : colon);
     const start = colon === -1 ? line.length : colon + (line[colon + 1] === SPACE ? 2 : 1);
-    if (field === 'data' && this.#long !== undefined) {
-      this.#passOn(LINE_BREAK, line.subarray(start));
-    } else if (field === 'data') {
-      this.#dataBytes += line.length - start + LINE_COST;
+    if (field === 'data' && this.#long !== undefined) this.#passOn(LINE_BREAK, line.subarray(start));
+    else this.#field(field, line.toString('utf8', start), line.length - start);
+  }
+
+  /** `bytes`: how many the value has. */
+  #field(field: string, value: string, bytes: number): void {
+    if (field === 'data') {
+      this.#dataBytes += bytes + LINE_COST;
       this.#checkSize(this.#dataBytes);
-      this.#data.push(line.toString('utf8', start));
+      this.#data.push(value);
       const long = this.#longOptions;
       if (long !== undefined && this.#dataBytes > long.bytes) this.#beginLong(long.onLongEvent);
     } else if (field === 'event') {
-      this.#checkSize(line.length);
-      this.#type = line.toString('utf8', start);
-      if (this.#long !== undefined && this.#type !== 'message' && this.#type !== '') throw new SseTypeError();
+      this.#checkSize(bytes);
+      this.#type = value;
+      if (this.#long !== undefined && value !== 'message' && value !== '') throw new SseTypeError();
     } else if (field === 'id') {
-      this.#checkSize(line.length);
-      const id = line.toString('utf8', start);
-      if (!id.includes('\0')) this.#id = id;
-    } else if (field === 'retry') {
-      const value = line.toString('latin1', start);
-      if (/^[0-9]{1,15}$/.test(value)) this.#retry = Number(value);
-    }
+      this.#checkSize(bytes);
+      if (!value.includes('\0')) this.#id = value;
+    } else if (field === 'retry' && /^[0-9]{1,15}$/.test(value)) this.#retry = Number(value);
   }
 
   #dispatch(): void {

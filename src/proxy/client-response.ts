@@ -10,14 +10,14 @@ export interface ClientResponse {
   /** Bytes that wait to be written. */
   readonly writableLength: number;
   readonly socket: Socket | null;
-  /** True while pieces wait for the end of the present work, to leave together. */
-  readonly isHolding?: boolean;
   writeHead(status: number, headers: Readonly<Record<string, string | number>>): unknown;
   flushHeaders(): void;
   /** Where there is a quicker way for the usual answer: the same bytes as `writeHead` with the headers of `respondJson`, and `end`. */
   answerJson?(status: number, requestId: string, text: string): void;
   /** False = wait for `drain`. What is given as bytes must not be changed before `onWritten` is called. */
   write(data: string | Buffer, onWritten?: () => void): boolean;
+  /** True while pieces wait for the end of the present work, to leave together: then the first listener given meanwhile is called once they have left. */
+  whenSent?(listener: () => void): boolean;
   end(text?: string): unknown;
   destroy(): unknown;
   setTimeout(ms: number, onTimeout: () => void): unknown;

@@ -8,12 +8,7 @@ import type { Hold } from '../runtime/current.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { SetupError } from '../shared/setup-error.ts';
 import { callerOf, endpointOf, pathOnly, placeOf, refused } from './admission.ts';
-import { refuseModernVerb } from './downstream/modern-http.ts';
-import { openSse } from './downstream/sse-link.ts';
-import { handleDelete, handleGet } from './downstream/streamable-http.ts';
 import { wantsWebSocket, type WebSocketEndpoint } from './downstream/websocket.ts';
-import { recordDenial } from './denial.ts';
-import type { Admitted } from './exchange.ts';
 import type { Front } from './front.ts';
 import type { HostCheck } from './host-check.ts';
 import type { ManagementEndpoint } from './management.ts';
@@ -26,7 +21,8 @@ import { newRequestId } from './request-id.ts';
 import { readBody } from './read-body.ts';
 import { describeResource, describesResource } from './resource-metadata.ts';
 import { refuseUpgrade, respondError } from './respond.ts';
-import { routeKey, routeOf, type Route, type SsePart } from './route.ts';
+import { routeOf, type Route } from './route.ts';
+import { answerAt, openStream } from './verbs.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
@@ -100,6 +96,7 @@ export class Listener implements AsyncDisposable {
       this.#fastPath = new FastPath(this.#server, {
         event: tls === undefined ? 'connection' : 'secureConnection',
         ...CONNECTION_TIMEOUTS,
+        methods: ['POST', 'GET'],
         onRequest: (request, response) => void this.#acceptWhole(request, response),
         onLate: (socket) => this.#refuseUnreadable(LATE, socket),
       });
@@ -194,7 +191,7 @@ export class Listener implements AsyncDisposable {
     }
   }
 
-  /** The same for a message that the fast path has read: no page of a browser, and none of our other endpoints. */
+  /** The same for what the fast path has read: no page of a browser, and none of our other endpoints. */
   async #acceptWhole(request: WholeRequest, response: ClientResponse): Promise<void> {
     const { front, hostCheck } = this.#deps ?? (await this.#serving.promise);
     const requestId = newRequestId();
@@ -207,8 +204,10 @@ export class Listener implements AsyncDisposable {
       const finding = placeOf(front, request, { requestId, principal, runtime, address });
       const { route, view } = finding instanceof Promise ? await finding : finding;
       const { headers } = request;
+      const admitted = { requestId, principal, runtime, address, headers, route, view };
+      if (request.method === 'GET') return await openStream(front, request, response, admitted);
       // Awaited, so that the Runtime is held for as long.
-      await handlePost(front, request, response, { requestId, principal, runtime, address, headers, route, view });
+      await handlePost(front, request, response, admitted);
     } catch (error) {
       respondError(response, await refused(front, error, requestId, request), requestId);
     } finally {
@@ -254,43 +253,8 @@ export class Listener implements AsyncDisposable {
     const caller = await callerOf(runtime, requestId, request);
     if (asked.kind === 'operation') return await handleOperation(operations, asked.name, request, response, caller);
     const admitted = { ...caller, headers: request.headers, ...(await endpointOf(front, asked, caller)) };
-    refuseModernVerb(request);
-    try {
-      // What has a body is checked when it has been read.
-      if (request.method !== 'POST') runtime.signatures?.check(request, '');
-      // Awaited, so that the Runtime is held for as long.
-      await answerAt(front, request, response, admitted);
-    } catch (error) {
-      const action = `${request.method ?? ''} ${pathOnly(request)}`;
-      const denied = { ...caller, action, server: routeKey(admitted.route), target: undefined };
-      if (error instanceof GatewayError) await recordDenial(front.recordDenial, error, () => denied);
-      throw error;
-    }
-  }
-}
-
-/** Where MCP is spoken: one request of a caller who may know of the endpoint. */
-async function answerAt(
-  front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
-  admitted: Admitted,
-): Promise<void> {
-  const { sse } = admitted.route;
-  if (sse !== undefined) return await handleSse(front, request, response, admitted, sse);
-  switch (request.method) {
-    case 'POST':
-      return await handlePost(front, request, response, admitted);
-    case 'GET':
-      return handleGet(front, request, response, admitted);
-    case 'DELETE':
-      return handleDelete(front, request, response, admitted);
-    default:
-      response.setHeader('allow', 'GET, POST, DELETE');
-      throw new GatewayError(
-        'method_not_allowed',
-        `The endpoint does not know the HTTP method ${request.method ?? ''}.`,
-      );
+    // Awaited, so that the Runtime is held for as long.
+    await answerAt(front, request, response, admitted);
   }
 }
 
@@ -309,22 +273,6 @@ async function manage(
     principal,
     readBody: async (maxBytes) => readBody(request, maxBytes),
   });
-}
-
-async function handleSse(
-  front: Front,
-  request: IncomingMessage,
-  response: ServerResponse,
-  admitted: Admitted,
-  part: SsePart,
-): Promise<void> {
-  const verb = part === 'stream' ? 'GET' : 'POST';
-  if (request.method !== verb) {
-    response.setHeader('allow', verb);
-    throw new GatewayError('method_not_allowed', `This address of the HTTP+SSE transport knows only ${verb}.`);
-  }
-  if (part === 'stream') return openSse(front, response, admitted);
-  return handlePost(front, request, response, admitted, front.links.find(request, admitted));
 }
 
 async function listen(

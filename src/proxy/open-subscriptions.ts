@@ -2,6 +2,7 @@
 import { GatewayError } from '../shared/errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { View } from './view/view.ts';
+import { TurnoverSet } from '../shared/turnover.ts';
 
 export interface OpenSubscription {
   readonly exchange: Exchange;
@@ -15,7 +16,7 @@ const MAX_SUBSCRIPTIONS = 20_000;
 const MAX_PER_PRINCIPAL = 5_000;
 
 export class OpenSubscriptions {
-  readonly #open = new Set<OpenSubscription>();
+  readonly #open = new TurnoverSet<OpenSubscription>();
   /** How many each subject has open. */
   readonly #counts = new Map<string, number>();
 

@@ -1,11 +1,11 @@
-/** A POST to one of the endpoints for messages: as Node read it, or whole, as the fast path did. */
+/** A request to one of the endpoints for messages: as Node read it, or whole, as the fast path did. */
 import type { IncomingMessage } from 'node:http';
 import type { RequestHead } from '../shared/request-head.ts';
 
 export interface WholeRequest extends RequestHead {
   readonly url: string;
-  readonly method: 'POST';
-  /** All of it. */
+  readonly method: 'POST' | 'GET';
+  /** All of it; empty with GET. */
   readonly body: Buffer;
 }
 

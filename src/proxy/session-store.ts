@@ -4,6 +4,7 @@ import type { Principal } from '../auth/authenticator.ts';
 import { GatewayError } from '../shared/errors.ts';
 import { noSession } from './foreign-session.ts';
 import { Session, type SessionInit } from './session.ts';
+import { TurnoverMap } from '../shared/turnover.ts';
 
 const MAX_SESSIONS = 20_000;
 const LONGEST_SWEEP_MS = 60_000;
@@ -17,7 +18,7 @@ export interface SessionStoreOptions {
 
 export class SessionStore implements AsyncDisposable {
   readonly #options: SessionStoreOptions;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new TurnoverMap<string, Session>();
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: SessionStoreOptions) {

@@ -72,7 +72,6 @@ export class Session implements Attachment {
   /** What its streams carried. */
   readonly log = new StreamLog();
   readonly #streams: StandingStream[] = [];
-  readonly #standing = new WeakSet<StandingStream>();
   readonly #waiting: string[] = [];
   #nextQuestion = 1;
   #waitingBytes = 0;
@@ -134,16 +133,10 @@ export class Session implements Attachment {
 
   /** Opens the client's stream for messages that belong to no request. */
   addStream(stream: StandingStream): void {
-    this.#standing.add(stream);
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
     this.#waitingBytes = 0;
     for (const text of this.#waiting.splice(0)) stream.send(text);
-  }
-
-  /** True for a stream that once was opened for messages that belong to no request. */
-  hadStream(stream: StandingStream): boolean {
-    return this.#standing.has(stream);
   }
 
   removeStream(stream: StandingStream): void {

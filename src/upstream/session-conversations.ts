@@ -6,6 +6,7 @@ import type { LegacyUpstream } from './legacy-upstream.ts';
 import { openConversation, replay, type ServerWires } from './open-conversation.ts';
 import { passesLevel } from './shared-routing.ts';
 import type { PendingCall, UpstreamEvents } from './upstream.ts';
+import { TurnoverMap } from '../shared/turnover.ts';
 
 interface Conversation {
   readonly opening: Promise<LegacyUpstream>;
@@ -20,7 +21,7 @@ const MOST_CONTAINERS = 100;
 export class SessionConversations implements AsyncDisposable {
   readonly #wires: ServerWires;
   readonly #stopping: AbortSignal;
-  readonly #conversations = new Map<Attachment, Conversation>();
+  readonly #conversations = new TurnoverMap<Attachment, Conversation>();
 
   constructor(wires: ServerWires, stopping: AbortSignal) {
     this.#wires = wires;
@@ -63,7 +64,7 @@ export class SessionConversations implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#conversations.keys()].map((attachment) => this.end(attachment)));
+    await Promise.all([...this.#conversations].map(([attachment]) => this.end(attachment)));
   }
 
   async #open(attachment: Attachment, ended: AbortSignal): Promise<LegacyUpstream> {

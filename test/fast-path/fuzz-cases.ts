@@ -58,6 +58,7 @@ const HARMLESS = [
   'Accept: application/json, text/event-stream',
   'Connection: keep-alive',
   'Mcp-Session-Id: abc',
+  'Last-Event-ID: 1-0',
   'X: y',
 ];
 const REQUEST_LINES = [
@@ -72,6 +73,7 @@ const REQUEST_LINES = [
   'POST /mcp/%2e HTTP/1.1',
   'PRI * HTTP/2.0',
 ];
+const PATHS = ['/mcp', '/mcp/github', '/servers/a_b-C9/mcp', '/mcp?x', '/ready'];
 const LENGTHS = [
   '3',
   '10',
@@ -124,6 +126,8 @@ export function wellFormed(random: Random): string {
   for (let count = random(6); count > 0; count--) lines.splice(random(lines.length + 1), 0, pick(LINES, random, ''));
   const body = 'x'.repeat(random(3) === 0 ? random(400) : 3);
   const length = random(8) === 0 ? pick(LENGTHS, random, '') : String(body.length);
+  // What opens a stream has no body.
+  if (random(8) === 0) return `GET ${pick(PATHS, random, '')} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
   lines.splice(random(lines.length + 1), 0, `${pick(['Content-Length', 'content-length'], random, '')}: ${length}`);
   return `${line}\r\n${lines.join('\r\n')}\r\n\r\n${body}`;
 }
@@ -156,13 +160,17 @@ export function conversation(random: Random): string {
   return text;
 }
 
-/** A request that the fast path takes, nearly always. */
+/** A request that the fast path takes, nearly always; now and then the last of its connection. */
 function strict(random: Random): string {
   if (random(10) === 0) return wellFormed(random);
   const body = 'x'.repeat(1 + (random(4) === 0 ? random(700) : random(4)));
-  const lines = ['Host: localhost', `Content-Length: ${body.length}`];
+  const opensStream = random(5) === 0;
+  const lines = ['Host: localhost', ...(opensStream ? [] : [`Content-Length: ${body.length}`])];
   for (let count = random(4); count > 0; count--) lines.splice(random(lines.length + 1), 0, pick(HARMLESS, random, ''));
-  return `${REQUEST_LINES[random(3)] ?? ''}\r\n${[...new Set(lines)].join('\r\n')}\r\n\r\n${body}`;
+  if (random(16) === 0) lines.push('Connection: close');
+  const head = [...new Set(lines)].join('\r\n');
+  if (opensStream) return `GET ${PATHS[random(3)] ?? ''} HTTP/1.1\r\n${head}\r\n\r\n`;
+  return `${REQUEST_LINES[random(3)] ?? ''}\r\n${head}\r\n\r\n${body}`;
 }
 
 /** The same head with another length, as clients send it. */

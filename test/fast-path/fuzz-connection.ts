@@ -10,7 +10,7 @@ import type { FuzzResult } from './fuzz.ts';
 import { readWithLlhttp } from './llhttp.ts';
 
 const BATCH = 500;
-const LIMITS = { headersTimeoutMs: 1e9, keepAliveTimeoutMs: 1e9 };
+const LIMITS = { headersTimeoutMs: 1e9, keepAliveTimeoutMs: 1e9, methods: ['POST', 'GET'] as const };
 
 /** Runs `cases` connections that depend on `seed` alone. `taken` counts requests. */
 export async function fuzzConnections(seed: number, cases: number): Promise<FuzzResult> {
@@ -75,6 +75,8 @@ class Conversation {
   readonly #socket = new FakeSocket();
   readonly #connection: FastConnection;
   readonly #requests: WholeRequest[] = [];
+  /** The connection ended because a request said so. */
+  #hasEnded = false;
   readonly #unanswered: ClientResponse[] = [];
   #fed = 0;
   #handedOver = false;
@@ -88,7 +90,7 @@ class Conversation {
       {
         onRequest: (request, response) => {
           this.#requests.push(request);
-          if (random(2) === 0) answer(response);
+          if (random(2) === 0) this.#answer(response);
           else this.#unanswered.push(response);
         },
         onHandOver: () => (this.#handedOver = true),
@@ -119,15 +121,24 @@ class Conversation {
     }
     const open = this.#unanswered.pop();
     if (open !== undefined) {
-      answer(open);
+      this.#answer(open);
       return true;
     }
     return !this.#socket.destroyed && this.#fed < this.pieces.length;
   }
 
+  #answer(response: ClientResponse): void {
+    if (response.destroyed) return;
+    response.writeHead(200, { 'content-length': 0 });
+    response.end();
+    this.#hasEnded ||= this.#socket.destroyed;
+  }
+
   /** What is wrong; undefined when nothing is. */
   verdict(): string | undefined {
-    const wasRefused = this.#socket.destroyed;
+    const wasRefused = this.#socket.destroyed && !this.#hasEnded;
+    const last = this.#requests.at(-1);
+    if (this.#hasEnded && !asksForEnd(last)) return 'nobody asked for the end of the connection';
     // What is still coming is handed over now.
     this.#connection.finish();
     const bytes = Buffer.from(this.#text, 'latin1');
@@ -138,12 +149,15 @@ class Conversation {
       return 'other bytes are handed over than were not answered';
     const { requests, refused } = readWithLlhttp(wasRefused ? bytes : read);
     if (wasRefused && !refused) return 'only the fast path refuses it';
-    if (!wasRefused && (refused || requests.length !== this.#requests.length))
+    // Behind the last request of a connection nothing counts, whether somebody has looked at it or not.
+    if (!wasRefused && ((refused && !this.#hasEnded) || requests.length !== this.#requests.length))
       return 'llhttp finds other requests in what was answered';
-    for (const [index, { url, rawHeaders, body }] of this.#requests.entries()) {
+    for (const [index, request] of this.#requests.entries()) {
+      const { url, method, rawHeaders, body } = request;
       const other = requests[index];
-      if (other === undefined || other.upgrade || !other.keepAlive || other.method !== 'POST' || other.url !== url)
+      if (other === undefined || other.upgrade || other.method !== method || other.url !== url)
         return 'llhttp finds another request';
+      if (other.keepAlive === asksForEnd(request)) return 'llhttp disagrees on whether the connection is kept';
       if (!other.body.equals(body)) return 'llhttp finds another body';
       const headers = other.headers.filter((_, at) => other.headers[at - (at % 2)]?.toLowerCase() !== 'content-length');
       if (JSON.stringify(headers) !== JSON.stringify(rawHeaders)) return 'llhttp finds other headers';
@@ -157,10 +171,8 @@ function deliver(socket: { push(bytes: Buffer): boolean }, bytes: Buffer): boole
   return socket.push(bytes);
 }
 
-function answer(response: ClientResponse): void {
-  if (response.destroyed) return;
-  response.writeHead(200, { 'content-length': 0 });
-  response.end();
+function asksForEnd(request: WholeRequest | undefined): boolean {
+  return String(request?.headers.connection).toLowerCase() === 'close';
 }
 
 /** In one piece, in some, or byte by byte. */
@@ -168,7 +180,7 @@ function cut(text: string, random: Random): string[] {
   if (random(24) === 0) return Array.from(text);
   const places = Array.from({ length: random(3) === 0 ? random(8) : 0 }, () => random(text.length + 1));
   // Clients that wait for answers cut between requests.
-  const ends = [...text.matchAll(/(?=POST )|(?<=\r\n\r\n)(?=xx)/g)].flatMap(({ index }) =>
+  const ends = [...text.matchAll(/(?=POST |GET )|(?<=\r\n\r\n)(?=xx)/g)].flatMap(({ index }) =>
     index > 0 && random(5) > 0 ? [index] : [],
   );
   const all = [...new Set([0, ...places, ...ends, text.length])].sort((a, b) => a - b);

@@ -48,8 +48,9 @@ function disagrees(head: StrictHead, bytes: Buffer): string | undefined {
   const [request, another] = requests;
   if (refused || request === undefined) return 'llhttp refuses it';
   if (another !== undefined) return 'llhttp finds two requests';
-  if (request.method !== 'POST' || request.url !== head.url) return 'llhttp finds another request line';
-  if (request.upgrade || !request.keepAlive) return 'llhttp would not keep the connection';
+  if (request.method !== head.method || request.url !== head.url) return 'llhttp finds another request line';
+  if (request.upgrade) return 'llhttp finds another protocol';
+  if (request.keepAlive === head.close) return 'llhttp disagrees on whether the connection is kept';
   if (!request.body.equals(whole.subarray(head.length))) return 'llhttp finds another body';
   const kept: string[] = [];
   for (let index = 0; index < request.headers.length; index += 2) {

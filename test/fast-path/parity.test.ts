@@ -162,6 +162,40 @@ describe('with the fast path on and off, and with several processes', () => {
     await all([utf8(request + LAST)]);
   });
 
+  const stream = { 'Content-Type': undefined, 'Mcp-Method': undefined, 'Mcp-Name': undefined, 'Content-Length': undefined };
+  const legacy = { ...stream, 'MCP-Protocol-Version': '2025-11-25', Connection: 'close' };
+  const get = (change: Readonly<Record<string, string | undefined>>, path = '/mcp/one'): string =>
+    post({ ...legacy, ...change }, '', `GET ${path} HTTP/1.1`);
+
+  test.each<[string, string]>([
+    ['no credential', get({ Authorization: undefined })],
+    ['a wrong credential', get({ Authorization: 'Bearer wrong-0123456789' })],
+    ['another host', get({ Host: 'evil.example' })],
+    ['a page of a browser', get({ Origin: 'http://evil.example' })],
+    ['no session', get({})],
+    ['an unknown session', get({ 'Mcp-Session-Id': 'unknown' })],
+    ['an unknown server', get({}, '/mcp/two')],
+    ['another version', get({ 'Mcp-Session-Id': 'unknown', 'MCP-Protocol-Version': '2020-01-01' })],
+    ['a modern version', get({ 'MCP-Protocol-Version': VERSION })],
+    ['a body', `${get({ 'Content-Length': '3' })}xxx`],
+    ['a body of nothing', get({ 'Content-Length': '0' })],
+  ])('a GET with %s gets the same answer', async (_name, request) => {
+    expect(await all([utf8(request)])).toMatch(/^HTTP\/1\.1 4\d\d /);
+  });
+
+  test('the connection ends with the request that asks for it, and what stands behind it counts for nothing', async () => {
+    const last = utf8(post({ Connection: 'close' }));
+    const alone = await all([last]);
+    expect(alone).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\nConnection: close\r\n[^]*"called"/);
+    expect(await all([last, bytes('\r\n')])).toBe(alone);
+    const late = post({ 'Mcp-Name': LATE, Connection: 'close' }, CALL.replace('"tool"', `"${LATE}"`));
+    for (const behind of [LAST, 'nonsense']) {
+      const piece = utf8(late + behind);
+      const [on, off] = await Promise.all(each.map((side) => exchange(side, [piece], false)));
+      expect(on).toBe(off);
+    }
+  });
+
   test.each<[string, string]>([
     ['length and chunks', post({ 'Transfer-Encoding': 'chunked' })],
     ['two lengths', post({ 'content-length': '3' })],

@@ -34,6 +34,7 @@ async function serve(
     event: 'connection',
     headersTimeoutMs: 60_000,
     keepAliveTimeoutMs,
+    methods: ['POST'],
     onRequest: (_request, response) => onRequest(response),
     onLate: (socket) => socket.destroy(),
   });

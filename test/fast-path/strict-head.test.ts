@@ -9,12 +9,31 @@ const PLAIN = ['POST /mcp/github HTTP/1.1', 'Host: localhost:3000', 'Content-Len
 
 test('the strict form is read', () => {
   expect(read(head(...PLAIN, 'Accept: application/json, text/event-stream'))).toEqual({
+    method: 'POST',
     url: '/mcp/github',
     headers: { host: 'localhost:3000', accept: 'application/json, text/event-stream' },
     rawHeaders: ['Host', 'localhost:3000', 'Accept', 'application/json, text/event-stream'],
     length: head(...PLAIN, 'Accept: application/json, text/event-stream').length,
     bodyLength: 12,
+    close: false,
   });
+});
+
+test('a GET has no body, and is read only where it is wanted', () => {
+  const bytes = head('GET /mcp/github HTTP/1.1', 'Host: x', 'Last-Event-ID: 1-7', 'Connection: close');
+  expect(read(bytes)).toEqual({
+    method: 'GET',
+    url: '/mcp/github',
+    headers: { host: 'x', 'last-event-id': '1-7', connection: 'close' },
+    rawHeaders: ['Host', 'x', 'Last-Event-ID', '1-7', 'Connection', 'close'],
+    length: bytes.length,
+    bodyLength: 0,
+    close: true,
+  });
+  expect(new StrictHeads(['POST']).read(bytes)).toBeUndefined();
+  expect(read(head('GET /mcp HTTP/1.1', 'Host: x', 'Content-Length: 3'))).toBeUndefined();
+  expect(read(head('GET /mcp HTTP/1.1', 'Host: x', 'Content-Length: 0'))).toBeUndefined();
+  expect(read(head('GET /mcp HTTP/1.1', 'Host: x', 'Transfer-Encoding: chunked'))).toBeUndefined();
 });
 
 test.each(['/mcp', '/mcp/a_c-1', '/servers/github/mcp'])('%s is an endpoint', (path) => {
@@ -52,7 +71,7 @@ describe('B2 B5 what has any other form is left to Node:', () => {
     ['Transfer-Encoding after a line feed', [...PLAIN, 'X: y\nTransfer-Encoding: chunked']],
     ['Expect', [...PLAIN, 'Expect: 100-continue']],
     ['Upgrade', [...PLAIN, 'Connection: upgrade', 'Upgrade: websocket']],
-    ['Connection: close', [...PLAIN, 'Connection: close']],
+    ['Connection that says two things', [...PLAIN, 'Connection: close, keep-alive']],
     ['Connection that names a header', [...PLAIN, 'Connection: keep-alive, authorization']],
     ['a browser', [...PLAIN, 'Origin: http://localhost']],
     ['an encoded body', [...PLAIN, 'Content-Encoding: gzip']],

@@ -186,6 +186,7 @@ test('answers leave no listener and no timer behind on their connection', async 
     event: 'secureConnection',
     headersTimeoutMs: 60_000,
     keepAliveTimeoutMs: 60_000,
+    methods: ['POST', 'GET'],
     onRequest: (_request, response) => respondJson(response, 200, '{}'),
     onLate: (socket) => socket.destroy(),
   });

@@ -15,6 +15,7 @@ import type { Session } from '../session.ts';
 import type { ClientLink } from './client-link.ts';
 import { EventStream } from './event-stream.ts';
 import type { ReplyChannel } from './reply.ts';
+import { TurnoverMap } from '../../shared/turnover.ts';
 
 const MAX_LINKS = 10_000;
 
@@ -72,7 +73,7 @@ export class SseLink implements ClientLink {
 }
 
 export class SseLinks {
-  readonly #links = new Map<string, SseLink>();
+  readonly #links = new TurnoverMap<string, SseLink>();
 
   get size(): number {
     return this.#links.size;

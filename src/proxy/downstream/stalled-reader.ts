@@ -9,7 +9,7 @@ const WATCHED = new WeakSet<ClientResponse>();
 /** Call it after writing. Does nothing while nothing waits. */
 export function cutWhenStalled(response: ClientResponse, patienceMs = PATIENCE_MS): void {
   // What only waits for the end of the present work tells nothing yet.
-  if (response.isHolding === true) return process.nextTick(cutWhenStalled, response, patienceMs);
+  if (response.whenSent?.(() => cutWhenStalled(response, patienceMs)) === true) return;
   if (response.writableLength === 0 && (response.socket?.writableLength ?? 0) === 0) return;
   if (WATCHED.has(response)) return;
   WATCHED.add(response);

@@ -56,7 +56,7 @@ export function checkProtocolVersion(request: RequestHead): void {
 }
 
 /** GET: opens the stream on which a session hears what belongs to no request of its own. */
-export function handleGet(front: Front, request: RequestHead, response: ServerResponse, admitted: Admitted): void {
+export function handleGet(front: Front, request: RequestHead, response: ClientResponse, admitted: Admitted): void {
   const session = requiredSession(front, request, admitted);
   if (!accepts(request, 'text/event-stream')) {
     throw new GatewayError('not_acceptable', 'The Accept header must allow text/event-stream.');
@@ -69,11 +69,11 @@ export function handleGet(front: Front, request: RequestHead, response: ServerRe
   }
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
   front.heartbeat.add(stream);
-  const standing = resumed?.stream ?? resumption(session)?.open();
+  const standing = resumed?.stream ?? resumption(session)?.open(true);
   standing?.attach(stream, resumed?.after ?? 0);
   // What is resumed may be the answer to a call, on which nothing else is sent.
   const mine = standing ?? stream;
-  if (resumed === undefined || session.hadStream(mine)) session.addStream(mine);
+  if (resumed === undefined || resumed.stream.standing) session.addStream(mine);
   response.once('close', () => {
     front.heartbeat.remove(stream);
     session.removeStream(mine);

@@ -16,3 +16,8 @@ export function mayBeginRequest(bytes: Buffer): boolean {
   if (space === -1) return METHODS.some((method) => method.startsWith(start));
   return METHODS.includes(start.slice(0, space));
 }
+
+/** True for line breaks alone, which are all that may follow the last request of a connection. */
+export function isEmptyLines(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x0d || byte === 0x0a);
+}

@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { DirectReader } from '../../shared/direct-reader.ts';
 import { giveBack } from '../../shared/give-back.ts';
 import type { WholeRequest } from '../post-request.ts';
-import { mayBeginRequest } from './begins-request.ts';
+import { isEmptyLines, mayBeginRequest } from './begins-request.ts';
 import { FastResponse, type ResponseOwner } from './fast-response.ts';
 import { StrictHeads, type StrictHead } from './strict-head.ts';
 
@@ -22,6 +22,8 @@ export interface FastPathLimits {
   readonly headersTimeoutMs: number;
   /** Between two requests, in ms. */
   readonly keepAliveTimeoutMs: number;
+  /** What is answered here. */
+  readonly methods: readonly StrictHead['method'][];
 }
 
 /** A client that sends on while it is being answered is made to wait beyond this. */
@@ -29,6 +31,8 @@ const MAX_PENDING_BYTES = 64 * 1024;
 /** A body that is longer in coming, or in more pieces, gains nothing here: Node answers before its end where it can, and has the deadlines. */
 const MAX_READING_MS = 1_000;
 const MAX_PIECES = 256;
+/** What is answered for longer may be a stream that nothing follows: the head of it is not kept. */
+const LONG_ANSWER_MS = 1_000;
 /** So much of what comes behind a request is looked at while that is being answered. */
 const LOOKED_AT_BYTES = 64;
 const EMPTY = Buffer.alloc(0);
@@ -40,7 +44,7 @@ export class FastConnection implements ResponseOwner {
   readonly #events: FastPathEvents;
   readonly #limits: FastPathLimits;
   readonly #onGone: () => void;
-  readonly #heads = new StrictHeads();
+  readonly #heads: StrictHeads;
   readonly #reader: DirectReader;
   /** What has come and is not answered yet. */
   #pieces: Buffer[] = [];
@@ -52,6 +56,8 @@ export class FastConnection implements ResponseOwner {
   #since = performance.now();
   #paused = false;
   #ending = false;
+  /** The client wants no further request on the connection to be answered. */
+  #isLast = false;
   #scheduled = false;
   readonly #onEnd = (): void => void this.socket.end();
   readonly #onError = (): void => void this.socket.destroy();
@@ -63,6 +69,7 @@ export class FastConnection implements ResponseOwner {
     this.keepAliveSeconds = Math.floor(limits.keepAliveTimeoutMs / 1_000);
     this.#events = events;
     this.#limits = limits;
+    this.#heads = new StrictHeads(limits.methods);
     this.#onGone = onGone;
     socket.setNoDelay(true);
     socket.on('end', this.#onEnd);
@@ -72,7 +79,7 @@ export class FastConnection implements ResponseOwner {
   }
 
   get ending(): boolean {
-    return this.#ending;
+    return this.#ending || this.#isLast;
   }
 
   /** Takes no further request; ends now unless one is being answered. One that is still coming is Node's to finish or cut. */
@@ -89,12 +96,13 @@ export class FastConnection implements ResponseOwner {
     if (this.#state === 'idle' && waited > keepAliveTimeoutMs) this.socket.destroy();
     else if (this.#state === 'new' && waited > headersTimeoutMs) this.#events.onLate(this.socket);
     else if (this.#state === 'reading' && waited > MAX_READING_MS) this.#handOver();
+    else if (this.#state === 'answering' && waited > LONG_ANSWER_MS) this.#heads.forget();
   }
 
   onFinish(close: boolean): void {
     this.#response = undefined;
     if (this.#state === 'left') return;
-    if (close || this.#ending) {
+    if (close || this.ending) {
       // Also for a client that does not end its side.
       this.socket.destroySoon();
       return;
@@ -110,7 +118,8 @@ export class FastConnection implements ResponseOwner {
     this.#pieces.push(chunk);
     this.#pendingBytes += chunk.length;
     if (this.#state !== 'answering' && !this.#scheduled) this.#proceed();
-    else if (before < LOOKED_AT_BYTES && !mayBeginRequest(this.#joined())) this.socket.destroy();
+    else if (this.#isLast ? !isEmptyLines(chunk) : before < LOOKED_AT_BYTES && !mayBeginRequest(this.#joined()))
+      this.socket.destroy();
     else if (!this.#paused && (this.#pendingBytes > MAX_PENDING_BYTES || this.#pieces.length > MAX_PIECES)) {
       this.#paused = true;
       this.#reader.pause();
@@ -142,7 +151,7 @@ export class FastConnection implements ResponseOwner {
       if (head === undefined) return this.#handOver();
       this.#head = head;
     }
-    const { length, bodyLength, url, headers, rawHeaders } = this.#head;
+    const { method, length, bodyLength, url, headers, rawHeaders, close } = this.#head;
     const whole = length + bodyLength;
     if (this.#pendingBytes < whole) {
       if (this.#pieces.length > MAX_PIECES) this.#handOver();
@@ -155,12 +164,13 @@ export class FastConnection implements ResponseOwner {
     this.#head = undefined;
     this.#pieces = [];
     this.#pendingBytes = 0;
+    this.#isLast = close;
     this.#to('answering');
     const response = new FastResponse(this);
     this.#response = response;
     const body = bytes.subarray(length);
     // A head that differs in anything but its length has headers of its own.
-    const request = { url, method: 'POST', headers, rawHeaders, again: headers, socket: this.socket, body } as const;
+    const request = { url, method, headers, rawHeaders, again: headers, socket: this.socket, body };
     this.#events.onRequest(request, response);
   }
 

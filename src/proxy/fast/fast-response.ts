@@ -16,6 +16,8 @@ export interface ResponseOwner {
   onFinish(close: boolean): void;
 }
 
+/** What waits for it runs among the promises of this turn, and a tick that it asks for after all of them: the answer of a call is one. */
+const SETTLED = Promise.resolve();
 /** Pieces of a stream wait for each other up to here, in characters. */
 const MAX_HELD = 16 * 1024;
 /** As in Node: a line break in a value would begin another header. */
@@ -36,6 +38,7 @@ export class FastResponse implements ClientResponse {
   #length: string | number | undefined;
   /** Pieces of a stream that were written in this turn of the event loop: they leave together, since each write costs a system call. */
   #held = '';
+  #whenSent: (() => void) | undefined;
   /** What is held has as many bytes as characters: such text is written as it is. */
   #isAscii = true;
 
@@ -54,9 +57,6 @@ export class FastResponse implements ClientResponse {
   }
   get writableLength(): number {
     return this.#finished ? 0 : this.#owner.socket.writableLength + this.#held.length;
-  }
-  get isHolding(): boolean {
-    return this.#held !== '';
   }
   /** As in Node, null once the answer is out: the connection belongs to the next one then. */
   get socket(): Socket | null {
@@ -121,6 +121,12 @@ export class FastResponse implements ClientResponse {
     // With TLS no write is ever finished at once, without it nearly every one.
     this.#send(piece + last, encrypted ? this.#onWritten() : undefined);
     if (!encrypted) this.#finishWhenWritten();
+  }
+
+  whenSent(listener: () => void): boolean {
+    if (this.#held === '') return false;
+    this.#whenSent ??= listener;
+    return true;
   }
 
   destroy(): void {
@@ -209,10 +215,17 @@ export class FastResponse implements ClientResponse {
   #hold(piece: string): boolean {
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
-    if (this.#held === '') process.nextTick(() => void (this.#held !== '' && this.#send('')));
+    if (this.#held === '') void SETTLED.then(() => process.nextTick(() => this.#release()));
     this.#held = this.#takeHead() + piece;
     if (this.#held.length > MAX_HELD) return this.#send('');
     return !socket.writableNeedDrain;
+  }
+
+  #release(): void {
+    const listener = this.#whenSent;
+    this.#whenSent = undefined;
+    if (this.#held !== '') this.#send('');
+    listener?.();
   }
 
   #chunkOf(text: string): string {
