@@ -146,7 +146,7 @@ class Worker implements AsyncDisposable {
     const state: State = { config, reach: reachOf(config), draining: false };
     const front: Front = {
       runtime: () => current.runtime,
-      hold: () => current.hold(),
+      hold: (held) => current.hold(held),
       sessions: stack.use(new SessionStore({ idleTimeoutMs: () => 60_000, onEnd: async () => undefined })),
       heartbeat: stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log)),
       log: telemetry.log,
