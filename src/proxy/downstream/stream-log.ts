@@ -19,6 +19,8 @@ interface KeptEvent {
 export class LoggedStream {
   readonly #log: StreamLog;
   readonly #number: number;
+  /** It once was opened for messages that belong to no request. */
+  isStanding = false;
   #next = 1;
   #ended = false;
   #sink: EventStream | undefined;

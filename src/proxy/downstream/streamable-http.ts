@@ -73,7 +73,7 @@ export function handleGet(front: Front, request: RequestHead, response: ClientRe
   standing?.attach(stream, resumed?.after ?? 0);
   // What is resumed may be the answer to a call, on which nothing else is sent.
   const mine = standing ?? stream;
-  if (resumed === undefined || session.hadStream(mine)) session.addStream(mine);
+  if (resumed === undefined || resumed.stream.isStanding) session.addStream(mine);
   response.once('close', () => {
     front.heartbeat.remove(stream);
     session.removeStream(mine);
