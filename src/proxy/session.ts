@@ -6,7 +6,7 @@ import { unifiedUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { Attachment } from '../upstream/attachment.ts';
 import type { Asker, PendingCall } from '../upstream/upstream.ts';
-import { LoggedStream, StreamLog } from './downstream/stream-log.ts';
+import { StreamLog, type LoggedStream } from './downstream/stream-log.ts';
 import type { Exchange } from './exchange.ts';
 import { routeKey, type Endpoint } from './route.ts';
 import type { View } from './view/view.ts';
@@ -142,7 +142,6 @@ export class Session implements Attachment {
 
   /** Opens the client's stream for messages that belong to no request. */
   addStream(stream: StandingStream): void {
-    if (stream instanceof LoggedStream) stream.isStanding = true;
     if (this.#streams.length >= MAX_STREAMS) this.#streams.shift()?.end();
     this.#streams.push(stream);
     this.#waitingBytes = 0;

@@ -39,6 +39,7 @@ describe('TurnoverSet', () => {
             model.add(key);
           } else expect(set.delete(key)).toBe(model.delete(key));
           expect(set.size).toBe(model.size);
+          expect(set.has(key)).toBe(model.has(key));
         }
         expect([...set]).toEqual([...model]);
       }),

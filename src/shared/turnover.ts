@@ -59,6 +59,10 @@ export class TurnoverSet<T> {
     return this.#members.size;
   }
 
+  has(member: T): boolean {
+    return this.#members.has(member);
+  }
+
   add(member: T): void {
     const added = ++this.#added;
     if (added > TURNOVER && added > 2 * this.#members.size) {

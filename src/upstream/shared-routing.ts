@@ -1,14 +1,15 @@
 /** Decides which sessions hear what a server says on a conversation that they share. */
 import { isWanted, LOG_LEVELS } from '../mcp/log-levels.ts';
 import { isObject, notificationText, paramsOf, parseMessage, type JsonObject, type Message } from '../mcp/message.ts';
+import { TurnoverSet } from '../shared/turnover.ts';
 import type { Attachment } from './attachment.ts';
 import type { PendingCall, Upstream } from './upstream.ts';
 
 export class SharedRouting {
   /** Sessions that use the server at all: its lists concern them. */
-  readonly #audience = new Set<Attachment>();
+  readonly #audience = new TurnoverSet<Attachment>();
   /** Those of them that speak on the shared conversation. */
-  readonly #speakers = new Set<Attachment>();
+  readonly #speakers = new TurnoverSet<Attachment>();
   readonly #hearsForItself: (attachment: Attachment) => boolean;
 
   /** `hearsForItself` is true for a session that has an open conversation of its own with the server. */

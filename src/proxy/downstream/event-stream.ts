@@ -64,6 +64,6 @@ export class EventStream {
 
 /** In valid JSON a raw line break stands only between tokens, so that it may become a space. */
 function frame(text: string): string {
-  const line = /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, ' ') : text;
+  const line = text.includes('\n') || text.includes('\r') ? text.replaceAll(/[\r\n]+/g, ' ') : text;
   return `event: message\ndata: ${line}\n\n`;
 }

@@ -6,8 +6,8 @@ export interface KeptAnswerOptions {
   readonly sink: AnswerSink;
   /** Larger ones are not kept: they are lost with their connection, in bytes. */
   readonly maxBytes: number;
-  /** Told once: the text when the answer is complete and was kept. */
-  readonly onEnd: (text: string | undefined) => void;
+  /** Told once: the bytes of the answer when it is complete and was kept. */
+  readonly onEnd: (bytes: Buffer | undefined) => void;
 }
 
 export class KeptAnswer implements AnswerSink {
@@ -42,11 +42,12 @@ export class KeptAnswer implements AnswerSink {
   }
 
   end(last: string): void {
-    this.#bytes += last.length;
+    const bytes = Buffer.from(last);
+    this.#bytes += bytes.length;
     if (this.#bytes > this.#options.maxBytes) this.#pieces = undefined;
-    this.#pieces?.push(Buffer.from(last));
+    this.#pieces?.push(bytes);
     this.#options.sink.end(last);
-    this.#finish(this.#pieces && Buffer.concat(this.#pieces).toString('utf8'));
+    this.#finish(this.#pieces && Buffer.concat(this.#pieces));
   }
 
   cut(): void {
@@ -54,9 +55,9 @@ export class KeptAnswer implements AnswerSink {
     this.#finish(undefined);
   }
 
-  #finish(text: string | undefined): void {
+  #finish(bytes: Buffer | undefined): void {
     if (this.#over) return;
     this.#over = true;
-    this.#options.onEnd(text);
+    this.#options.onEnd(bytes);
   }
 }

@@ -69,11 +69,11 @@ export function handleGet(front: Front, request: RequestHead, response: ClientRe
   }
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
   front.heartbeat.add(stream);
-  const standing = resumed?.stream ?? resumption(session)?.open();
+  const standing = resumed?.stream ?? resumption(session)?.open(true);
   standing?.attach(stream, resumed?.after ?? 0);
   // What is resumed may be the answer to a call, on which nothing else is sent.
   const mine = standing ?? stream;
-  if (resumed === undefined || resumed.stream.isStanding) session.addStream(mine);
+  if (resumed === undefined || resumed.stream.standing) session.addStream(mine);
   response.once('close', () => {
     front.heartbeat.remove(stream);
     session.removeStream(mine);

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { FastResponse } from './fast-response.ts';
 
 /** What a client gets of an answer, as text. */
-async function received(answer: (response: FastResponse) => void): Promise<string> {
+async function received(answer: (response: FastResponse, socket: Socket) => void): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const accepted = once(server, 'connection') as Promise<[Socket]>;
@@ -12,6 +12,7 @@ async function received(answer: (response: FastResponse) => void): Promise<strin
   const [socket] = await accepted;
   answer(
     new FastResponse({ socket, encrypted: false, keepAliveSeconds: 5, ending: true, onFinish: () => socket.end() }),
+    socket,
   );
   const pieces: Buffer[] = [];
   for await (const piece of client) pieces.push(piece as Buffer);
@@ -32,6 +33,23 @@ it.each([
     response.end(second);
   });
   expect(got).toBe(`${chunk(first)}${chunk(second)}0\r\n\r\n`);
+});
+
+it('what follows through promises leaves in the same write, and what comes later in one of its own', async () => {
+  const writes: string[] = [];
+  const answer = async (response: FastResponse, socket: Socket): Promise<void> => {
+    const write = vi.spyOn(socket, 'write');
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('one');
+    for (let step = 0; step < 20; step++) await Promise.resolve();
+    response.write('two');
+    await new Promise(setImmediate);
+    response.end('three');
+    writes.push(...write.mock.calls.map(([piece]) => String(piece)));
+  };
+  expect(await received((response, socket) => void answer(response, socket))).toContain('three');
+  expect(writes).toHaveLength(2);
+  expect(writes[0]).toMatch(/one[^]*two/);
 });
 
 it('a body of known length leaves as it is, in one piece or in several', async () => {
