@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-const shared = { testTimeout: 60_000, hookTimeout: 120_000 };
+/**
+ * Far more than anything takes: a machine that is busy with everything else makes nothing fail, and what is waited for in
+ * vain fails nevertheless. `vi.waitFor` has no such setting: it is given 20 seconds where it is used.
+ */
+const shared = { testTimeout: 180_000, hookTimeout: 240_000, expect: { poll: { timeout: 20_000 } } };
 
 /** For all gateways that a test starts: every request takes the way through node:http. */
 const WITHOUT_FAST_PATH = { MCP_GATEWAY_FAST_PATH: 'off' };

@@ -15,7 +15,7 @@ const STARTER = `
   console.log('starting');
   const server = await startPostgres();
   console.log('pid ' + server.pid);
-  await new Promise((resolve) => setTimeout(resolve, 60_000));
+  await new Promise((resolve) => setTimeout(resolve, 600_000));
 `;
 
 describe.skipIf(postgresPrograms() === undefined)('a process that starts PostgreSQL (PostgreSQL)', () => {
@@ -36,13 +36,13 @@ describe.skipIf(postgresPrograms() === undefined)('a process that starts Postgre
       let said = '';
       child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
       const exited = once(child, 'close');
-      await expect.poll(() => said, { timeout: 20_000 }).toContain('starting');
+      await expect.poll(() => said).toContain('starting');
       if (typeof when === 'number') await sleep(when);
-      else if (when === 'running') await expect.poll(() => said, { timeout: 40_000 }).toContain('pid ');
-      else await expect.poll(async () => postmastersBelow(place), { timeout: 40_000, interval: 5 }).toBeGreaterThan(0);
+      else if (when === 'running') await expect.poll(() => said, { timeout: 90_000 }).toContain('pid ');
+      else await expect.poll(async () => postmastersBelow(place), { timeout: 90_000, interval: 5 }).toBeGreaterThan(0);
       child.kill(signal);
       expect(await exited).toEqual([null, signal]);
-      await expect.poll(async () => serversBelow(place), { timeout: 20_000 }).toEqual([]);
+      await expect.poll(async () => serversBelow(place)).toEqual([]);
       expect(await readdir(place, { recursive: true })).toEqual([]);
     } finally {
       await rm(place, { recursive: true, force: true });

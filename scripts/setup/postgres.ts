@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 import { run } from './run.ts';
 
 export interface PostgresServer extends AsyncDisposable {
@@ -28,9 +28,9 @@ export interface PostgresServer extends AsyncDisposable {
 /** Debian keeps it out of the path, by version. */
 const DEBIAN_VERSIONS = '/usr/lib/postgresql';
 const ATTEMPTS = 3;
-const START_DEADLINE_MS = 30_000;
-const STOP_DEADLINE_MS = 20_000;
-const QUIT_DEADLINE_MS = 5_000;
+const START_DEADLINE_MS = 90_000;
+const STOP_DEADLINE_MS = 60_000;
+const QUIT_DEADLINE_MS = 20_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The folder of `initdb` and `postgres`; undefined when it is not installed. */
@@ -135,7 +135,7 @@ async function start({ programs, folder, data, user, leftovers }: Cluster, port:
   const exited = new Promise<void>((resolve) => {
     server.once('close', () => resolve()).once('error', () => resolve());
   });
-  if (await ready(programs, port, server)) return { server, exited };
+  if (await ready(programs, folder, port, server)) return { server, exited };
   await stop(server, exited);
   return undefined;
 }
@@ -225,10 +225,11 @@ class Leftovers implements AsyncDisposable {
   }
 }
 
-async function ready(programs: string, port: number, server: ChildProcess): Promise<boolean> {
+/** Asked in its own folder: at its port somebody else may answer, who was faster to take it. */
+async function ready(programs: string, folder: string, port: number, server: ChildProcess): Promise<boolean> {
   const deadline = Date.now() + START_DEADLINE_MS;
   while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
-    const { status } = await run(join(programs, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', `${port}`]);
+    const { status } = await run(join(programs, 'pg_isready'), ['-q', '-h', folder, '-p', `${port}`]);
     if (status === 0) return true;
     await sleep(50);
   }
@@ -269,16 +270,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => {
-    probe.listen(0, '127.0.0.1', resolve);
-  });
-  const address = probe.address();
-  await new Promise<void>((resolve) => {
-    probe.close(() => resolve());
-  });
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -28,7 +28,10 @@ async function startPeer(spoil: (text: string, id: number) => string): Promise<A
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
     });
-  }).listen(0, '127.0.0.1');
+  });
+  // The default of five seconds would close connections under a run that has to wait.
+  server.keepAliveTimeout = 60_000;
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,

@@ -8,7 +8,7 @@ import { sessionChurn, startUp } from './starts.ts';
 describe.skipIf(dockerMissing())('containment', () => {
   it(
     'T-ISO-005 a server that is killed again and again breaks no call of another, and comes back each time',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const storm = await killStorm({ calls: 40, servers: 3, kills: 3, everyMs: 1500 });
       expect(storm.failed).toBe(0);
@@ -19,13 +19,13 @@ describe.skipIf(dockerMissing())('containment', () => {
     },
   );
 
-  it('starts several servers together and leaves nothing', { timeout: 120_000 }, async () => {
+  it('starts several servers together and leaves nothing', { timeout: 300_000 }, async () => {
     expect((await startUp(4, 1)).left).toEqual(NOTHING);
   });
 
   it(
     'T-LIFE-004 leaves nothing of sessions with a container of their own, whether their clients stayed or vanished',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const churn = await sessionChurn(12, 3);
       expect(churn).toMatchObject({ sessions: 12, abandoned: 4, answered: 8 });

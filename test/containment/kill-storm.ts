@@ -140,5 +140,5 @@ async function processOf(owner: number, server: string): Promise<number | undefi
 }
 
 async function until(look: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 3000 && !look(); turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let turn = 0; turn < 12_000 && !look(); turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
 }

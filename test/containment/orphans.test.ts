@@ -4,7 +4,7 @@ import { rawClient } from '../e2e/raw-client.ts';
 import { dockerMissing } from '../rig/docker.ts';
 import { type RunningGateway, startGateway } from '../rig/gateway.ts';
 import { busyboxImage } from '../rig/images.ts';
-import { NOTHING, trackLeftovers } from '../rig/leftovers.ts';
+import { NOTHING, trackLeftovers, trackThings } from '../rig/leftovers.ts';
 import { TINY_SERVER } from './tiny-server.ts';
 
 /** Heeds neither the end of its input nor SIGTERM: only the next gateway can end it. */
@@ -21,18 +21,19 @@ describe.skipIf(dockerMissing())('a gateway that was killed', () => {
     ['a proxy for listed hosts', { allow: ['api.example.com'] }],
   ] as const)(
     'T-LIFE-004 leaves nothing behind once another has started: %s',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (_what, network) => {
       await using living = await start(TINY_SERVER);
       await using dead = await start(STUBBORN, network);
-      const leftOfDead = await trackLeftovers(dead);
+      const leftOfDead = await trackThings(dead);
+      // Before its end: afterwards any gateway that starts on this machine may clear them away.
+      expect((await leftOfDead()).containers.length).toBeGreaterThan(0);
       dead.kill('SIGKILL');
       await dead.exited;
-      expect((await leftOfDead()).containers.length).toBeGreaterThan(0);
 
       await using next = await start(TINY_SERVER);
-      const { containers, networks } = await leftOfDead();
-      expect({ containers, networks }).toEqual({ containers: NOTHING.containers, networks: NOTHING.networks });
+      // Another gateway may have started at the same time and be the one that is at it.
+      await expect.poll(leftOfDead).toEqual({ containers: [], networks: [] });
       for (const gateway of [living, next]) {
         const client = await rawClient(gateway.url('box'), gateway.authorization);
         expect((await client.request('tools/call', { name: 'hi', arguments: {} })).answer.result).toBeDefined();

@@ -85,7 +85,7 @@ describe.each(['web', 'box', undefined])('questions of servers to clients on %s'
     });
     expect(steps).toHaveLength(4);
     await ada.client.callTool({ name: tool('log'), arguments: { level: 'error', message: 'for ada', count: 2 } });
-    await vi.waitFor(() => expect(JSON.stringify(logs.ada)).toContain('for ada'), 10_000);
+    await vi.waitFor(() => expect(JSON.stringify(logs.ada)).toContain('for ada'), 20_000);
     expect(JSON.stringify(logs.bob)).not.toContain('for ada');
   });
 
@@ -96,7 +96,7 @@ describe.each(['web', 'box', undefined])('questions of servers to clients on %s'
     await ada.client.setLoggingLevel('error');
     await ada.client.callTool({ name: tool('log'), arguments: { level: 'info', message: 'quiet', count: 1 } });
     await ada.client.callTool({ name: tool('log'), arguments: { level: 'critical', message: 'loud', count: 1 } });
-    await vi.waitFor(() => expect(seen).toContain('critical'), 10_000);
+    await vi.waitFor(() => expect(seen).toContain('critical'), 20_000);
     expect(seen).not.toContain('info');
   });
 
@@ -107,7 +107,7 @@ describe.each(['web', 'box', undefined])('questions of servers to clients on %s'
     await ada.client.listTools();
     const name = `added_${Math.random().toString(36).slice(2, 8)}`;
     await ada.client.callTool({ name: tool('change_tools'), arguments: { name } });
-    await vi.waitFor(() => expect(changed).toHaveBeenCalled(), 10_000);
+    await vi.waitFor(() => expect(changed).toHaveBeenCalled(), 20_000);
     const { tools } = await ada.client.listTools();
     expect(tools.map((entry) => entry.name)).toContain(tool(name));
   });
@@ -130,7 +130,7 @@ describe.each(['web', 'box', undefined])('questions of servers to clients on %s'
     )?.uri;
     await ada.client.subscribeResource({ uri: uri ?? '' });
     await ada.client.callTool({ name: tool('touch_resource'), arguments: { uri: 'fixture://text/1' } });
-    await vi.waitFor(() => expect(updates.ada).toEqual([uri]), 10_000);
+    await vi.waitFor(() => expect(updates.ada).toEqual([uri]), 20_000);
     expect(updates.bob).toEqual([]);
   });
 });

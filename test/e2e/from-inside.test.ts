@@ -6,12 +6,13 @@ import { dockerMissing } from '../rig/docker.ts';
 import { startGateway } from '../rig/gateway.ts';
 import { busyboxImage } from '../rig/images.ts';
 import { rawClient } from './raw-client.ts';
+import { freePort } from '../../scripts/setup/free-port.ts';
 
 const run = promisify(execFile);
 
 /** Asks the gateway for its health; prints the first line of the answer, or `nothing`. */
 const ask = (host: string, port: number): string =>
-  `answer=$(printf 'GET /health HTTP/1.1\\r\\nHost: ${host}\\r\\nConnection: close\\r\\n\\r\\n' | nc -w 3 ${host} ${port} | head -n 1 | tr -d '\\r'); echo "\${answer:-nothing}"`;
+  `answer=$(printf 'GET /health HTTP/1.1\\r\\nHost: ${host}\\r\\nConnection: close\\r\\n\\r\\n' | nc -w 20 ${host} ${port} | head -n 1 | tr -d '\\r'); echo "\${answer:-nothing}"`;
 
 describe.skipIf(dockerMissing())('the gateway from inside a container', () => {
   it('T-ISO-004 answers other containers of the machine and none of its own', async () => {
@@ -21,7 +22,7 @@ describe.skipIf(dockerMissing())('the gateway from inside a container', () => {
     const range = (await run('docker', ['network', 'inspect', '--format', subnet, 'bridge'])).stdout.trim();
     const host = range.replace(/\.0\/\d+$/, '.1');
     expect(host).toMatch(/^\d+\.\d+\.\d+\.1$/);
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    const port = await freePort(host);
     const script = `while read -r line; do
       id=$(echo "$line" | sed -n 's/.*"id":\\([0-9]*\\).*/\\1/p')
       case "$line" in

@@ -8,28 +8,24 @@ import { NOTHING, trackLeftovers } from '../rig/leftovers.ts';
 import { rawClient } from './raw-client.ts';
 
 describe.skipIf(dockerMissing())('a lazy server', () => {
-  it(
-    'is stopped in the health of the gateway, starts with the first call, and leaves nothing',
-    { timeout: 60_000 },
-    async () => {
-      const box = { container: await busyboxImage(), entrypoint: 'sh', entrypointArgs: ['-c', TINY_SERVER] };
-      await using gateway = await startGateway({
-        config: {
-          mcpServers: { now: box, later: { ...box, start: 'lazy' }, never: { container: 'no/such:1', start: 'lazy' } },
-        },
-      });
-      const health = async (): Promise<unknown> => (await fetch(`${gateway.origin}/health`)).json();
-      expect(await health()).toMatchObject({
-        status: 'healthy',
-        servers: { now: { status: 'running' }, later: { status: 'stopped' }, never: { status: 'stopped' } },
-      });
-      const client = await rawClient(gateway.url('later'), gateway.authorization);
-      const { answer } = await client.request('tools/call', { name: 'hi', arguments: {} });
-      expect(answer.result).toMatchObject({ content: [{ text: 'hi' }] });
-      expect(await health()).toMatchObject({ servers: { later: { status: 'running' }, never: { status: 'stopped' } } });
-      const left = await trackLeftovers(gateway);
-      await gateway.stop();
-      expect(await left()).toEqual(NOTHING);
-    },
-  );
+  it('is stopped in the health of the gateway, starts with the first call, and leaves nothing', async () => {
+    const box = { container: await busyboxImage(), entrypoint: 'sh', entrypointArgs: ['-c', TINY_SERVER] };
+    await using gateway = await startGateway({
+      config: {
+        mcpServers: { now: box, later: { ...box, start: 'lazy' }, never: { container: 'no/such:1', start: 'lazy' } },
+      },
+    });
+    const health = async (): Promise<unknown> => (await fetch(`${gateway.origin}/health`)).json();
+    expect(await health()).toMatchObject({
+      status: 'healthy',
+      servers: { now: { status: 'running' }, later: { status: 'stopped' }, never: { status: 'stopped' } },
+    });
+    const client = await rawClient(gateway.url('later'), gateway.authorization);
+    const { answer } = await client.request('tools/call', { name: 'hi', arguments: {} });
+    expect(answer.result).toMatchObject({ content: [{ text: 'hi' }] });
+    expect(await health()).toMatchObject({ servers: { later: { status: 'running' }, never: { status: 'stopped' } } });
+    const left = await trackLeftovers(gateway);
+    await gateway.stop();
+    expect(await left()).toEqual(NOTHING);
+  });
 });

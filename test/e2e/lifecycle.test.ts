@@ -5,7 +5,9 @@ import { AGENT_ID, spawnGateway, startGateway } from '../rig/gateway.ts';
 import { fixtureImage } from '../rig/images.ts';
 import { NOTHING, trackLeftovers } from '../rig/leftovers.ts';
 import { startHttpFixture } from '../rig/servers.ts';
+import { untilAtWork } from './at-work.ts';
 import { rawClient } from './raw-client.ts';
+import { freePort } from '../../scripts/setup/free-port.ts';
 
 const SEMVER = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
 
@@ -39,7 +41,7 @@ describe('start', () => {
 
   it('T-OUT-007 the document is complete before /health answers', async () => {
     await using web = await startHttpFixture({ startDelayMs: 300 });
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    const port = await freePort();
     await using gateway = await spawnGateway({
       config: { mcpServers: { web: { type: 'http', url: web.url } } },
       args: ['--listen', `127.0.0.1:${port}`],
@@ -64,7 +66,7 @@ describe('start', () => {
           silent: { container: image, env: { FIXTURE_SILENT: 'true' } },
           nobody: { type: 'http', url: 'http://127.0.0.1:9/mcp' },
         },
-        gateway: { startupTimeout: 2 },
+        gateway: { startupTimeout: 10 },
       },
     });
     const left = await trackLeftovers(gateway);
@@ -74,7 +76,7 @@ describe('start', () => {
     for (const name of ['broken', 'missing', 'silent', 'nobody', 'SECRET_NAME', image, 'http://127.0.0.1:9/mcp']) {
       expect(JSON.stringify(payload)).toContain(name);
     }
-    expect(text).toMatch(/2(\.0)? s/);
+    expect(text).toMatch(/10(\.0)? s/);
     expect(text + gateway.stderr).not.toContain('the-value-of-the-secret');
     expect(await left()).toEqual(NOTHING);
   });
@@ -87,7 +89,7 @@ describe('start', () => {
         gateway: { startup: 'resilient' },
       },
     });
-    await vi.waitFor(async () => expect((await fetch(`${gateway.origin}/ready`)).status).toBe(200), 10_000);
+    await vi.waitFor(async () => expect((await fetch(`${gateway.origin}/ready`)).status).toBe(200), 20_000);
     const health = await (await fetch(`${gateway.origin}/health`)).json();
     expect(health).toMatchObject({
       status: 'unhealthy',
@@ -107,7 +109,7 @@ describe('start', () => {
     await using gateway = await startGateway({
       config: {
         mcpServers: { web: { type: 'http', url: web.url } },
-        gateway: { startup: 'resilient', startupTimeout: 3 },
+        gateway: { startup: 'resilient', startupTimeout: 10 },
       },
     });
     expect((await fetch(`${gateway.origin}/ready`)).status).toBe(503);
@@ -141,8 +143,9 @@ describe('health', () => {
     const other = await rawClient(gateway.url('web'), gateway.authorization);
     const before = (await box.request('tools/call', { name: 'whoami', arguments: {} })).body;
     const slow = box.request('tools/call', { name: 'slow', arguments: { ms: 30_000, label: 'lost' } }, 'slow');
-    const unaffected = other.request('tools/call', { name: 'slow', arguments: { ms: 1_500, label: 'kept' } });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const unaffected = other.request('tools/call', { name: 'slow', arguments: { ms: 4_000, label: 'kept' } });
+    await untilAtWork(box);
+    await untilAtWork(other);
     const crashed = await box.request('tools/call', { name: 'crash', arguments: { code: 7 } });
     expect(crashed.answer.error).toMatchObject({ code: -32001, data: { server: 'box' } });
     expect(crashed.body).toMatch(/exit|code 7|status 7/i);
@@ -175,14 +178,14 @@ describe('timeouts and failures', () => {
       const { status, answer } = await client.request('tools/call', { name: 'slow', arguments: { ms: 40_000 } });
       expect(status).toBe(200);
       expect(answer.error).toMatchObject({ code: -32002, data: { server } });
-      expect(JSON.stringify(answer.error)).toMatch(/tools\/call.*10\.\d s/);
+      expect(JSON.stringify(answer.error)).toMatch(/tools\/call.* [1-9]\d\.\d s/);
       // The server was told: it counts the cancellation.
       await vi.waitFor(
         async () =>
           expect((await client.request('tools/call', { name: 'stats', arguments: {} })).body).toMatch(
             /cancelled\D+[1-9]/,
           ),
-        10_000,
+        20_000,
       );
     });
     await Promise.all(calls);
@@ -193,7 +196,7 @@ describe('timeouts and failures', () => {
     await using gateway = await startGateway({ config: { mcpServers: { web: { type: 'http', url: web.url } } } });
     const client = await rawClient(gateway.url('web'), gateway.authorization);
     const call = client.request('tools/call', { name: 'slow', arguments: { ms: 30_000 } });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await expect.poll(() => web.state.stats.active).toBe(1);
     web.cutConnections();
     const { answer } = await call;
     expect(answer.error).toMatchObject({ code: -32001, data: { server: 'web' } });
@@ -225,6 +228,7 @@ describe('close', () => {
     await using web = await startHttpFixture();
     const gateway = await startGateway({
       config: { mcpServers: { box: { container: await fixtureImage() }, web: { type: 'http', url: web.url } } },
+      args: ['--shutdown-timeout', '60s'],
     });
     const left = await trackLeftovers(gateway);
     const { origin, authorization } = gateway;
@@ -232,8 +236,8 @@ describe('close', () => {
     expect((await fetch(`${origin}/close`, { headers: { authorization } })).status).toBe(405);
 
     const client = await rawClient(gateway.url('box'), authorization);
-    const inFlight = client.request('tools/call', { name: 'slow', arguments: { ms: 2_000, label: 'finished' } });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const inFlight = client.request('tools/call', { name: 'slow', arguments: { ms: 8_000, label: 'finished' } });
+    await untilAtWork(client);
     const closed = await fetch(`${origin}/close`, { method: 'POST', headers: { authorization } });
     expect(closed.status).toBe(200);
     expect(await closed.json()).toEqual({
@@ -257,12 +261,12 @@ describe('close', () => {
     async (signal) => {
       const gateway = await startGateway({
         config: { mcpServers: { box: { container: await fixtureImage() } } },
-        args: ['--shutdown-timeout', '20s'],
+        args: ['--shutdown-timeout', '60s'],
       });
       const left = await trackLeftovers(gateway);
       const client = await rawClient(gateway.url('box'), gateway.authorization);
-      const inFlight = client.request('tools/call', { name: 'slow', arguments: { ms: 1_500, label: 'finished' } });
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      const inFlight = client.request('tools/call', { name: 'slow', arguments: { ms: 4_000, label: 'finished' } });
+      await untilAtWork(client);
       gateway.kill(signal);
       expect((await inFlight).body).toContain('finished');
       expect(await gateway.exited).toMatchObject({ status: 0 });
@@ -278,7 +282,7 @@ describe('close', () => {
     const left = await trackLeftovers(gateway);
     const client = await rawClient(gateway.url('box'), gateway.authorization);
     const inFlight = client.request('tools/call', { name: 'slow', arguments: { ms: 50_000 } }).catch(() => 'cut off');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await untilAtWork(client);
     gateway.kill('SIGTERM');
     await gateway.until(({ stderr }) => (stderr.includes('draining') ? true : undefined));
     gateway.kill('SIGTERM');

@@ -38,5 +38,5 @@ it('the metrics tell what clients did, how servers are, and who was refused; onl
     expect(text).toContain('gatehouse_denied_total{reason="unauthorized"} 1\n');
     expect(text).toMatch(/^process_resident_memory_bytes [1-9]\d+$/m);
     expect(text).not.toMatch(/ NaN$/m);
-  });
+  }, 20_000);
 });

@@ -69,11 +69,11 @@ describe('routed endpoint', () => {
 
   it('T-PTL-003 MCP-IDS-005 passes numbers, unknown fields and _meta through unharmed, both ways', async () => {
     const client = await rawClient(gateway.url('box'), gateway.authorization);
-    const { body } = await client.post(
+    const { body, answer } = await client.post(
       '{"jsonrpc":"2.0","id":"große-zahl","method":"fixture/anything","params":{"n":12345678901234567890,"f":1.0,"x":{"y":null},"_meta":{"vendor/key":"v"}}}',
     );
     expect(body).toContain('"id":"große-zahl"');
-    expect(JSON.parse(body)).toMatchObject({ result: { params: { x: { y: null }, _meta: { 'vendor/key': 'v' } } } });
+    expect(answer).toMatchObject({ result: { params: { x: { y: null }, _meta: { 'vendor/key': 'v' } } } });
     const echoed = await client.request('tools/call', {
       name: 'echo',
       arguments: { a: [1, { b: 'c' }] },
@@ -107,14 +107,14 @@ describe('routed endpoint', () => {
     const client = await rawClient(gateway.url('few'), gateway.authorization);
     const { answer } = await client.request('tools/list');
     expect(toolNames(answer)).toEqual(['echo', 'whoami']);
-    const before = web.state.stats;
+    const { calls } = web.state.stats;
     const blocked = await client.request('tools/call', { name: 'stats', arguments: {} });
     expect(blocked.answer.error).toMatchObject({
       code: -32602,
       message: 'tool "stats" is not in the allowed-tools list for this server',
       data: { server: 'few' },
     });
-    expect(web.state.stats).toEqual(before);
+    expect(web.state.stats.calls).toBe(calls);
     expect((await client.request('tools/call', { name: 'whoami', arguments: {} })).answer.error).toBeUndefined();
   });
 

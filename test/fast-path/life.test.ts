@@ -83,7 +83,7 @@ describe('B1 deadlines, with the fast path on and off', () => {
       'sends its second head byte by byte',
       async (client) => {
         client.socket.write(call('tool'));
-        await expect.poll(() => count(client.text(), 200), { timeout: 10_000 }).toBe(1);
+        await expect.poll(() => count(client.text(), 200)).toBe(1);
         await slowly(client, call('tool'));
       },
     ],
@@ -117,10 +117,10 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
       const client = open(gateway);
       const whole = call('tool', '{}', { Authorization: 'Bearer wrong-0123456789' });
       client.socket.write(whole.slice(0, -20));
-      await expect.poll(() => count(client.text(), 401), { timeout: 10_000 }).toBe(1);
+      await expect.poll(() => count(client.text(), 401)).toBe(1);
       client.socket.write(whole.slice(-20));
       client.socket.write(call('tool'));
-      await expect.poll(() => count(client.text(), 200), { timeout: 10_000 }).toBe(1);
+      await expect.poll(() => count(client.text(), 200)).toBe(1);
       client.socket.destroy();
     });
 
@@ -132,18 +132,18 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
         await delay(60);
         client.socket.write(letter);
       }
-      await expect.poll(() => count(client.text(), 200), { timeout: 10_000 }).toBe(1);
+      await expect.poll(() => count(client.text(), 200)).toBe(1);
       client.socket.write(call('tool'));
-      await expect.poll(() => count(client.text(), 200), { timeout: 10_000 }).toBe(2);
+      await expect.poll(() => count(client.text(), 200)).toBe(2);
       client.socket.destroy();
     });
 
     test('B3 a body that is too large is refused, and the connection goes on', async () => {
       const client = open(gateway);
       client.socket.write(call('tool', `{"a":"${'x'.repeat(30_000)}"}`));
-      await expect.poll(() => count(client.text(), 413), { timeout: 10_000 }).toBe(1);
+      await expect.poll(() => count(client.text(), 413)).toBe(1);
       client.socket.write(call('tool'));
-      await expect.poll(() => count(client.text(), 200), { timeout: 10_000 }).toBe(1);
+      await expect.poll(() => count(client.text(), 200)).toBe(1);
       expect(client.text()).toContain('The request body is larger than 20000 bytes.');
       client.socket.destroy();
     });
@@ -158,7 +158,7 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
       const client = open(gateway);
       client.socket.write(call('hold'));
       const held = () => scripted.received.slice(before).find(({ params }) => params['name'] === 'hold');
-      await expect.poll(held, { timeout: 10_000 }).toBeDefined();
+      await expect.poll(held).toBeDefined();
       leave(client.socket);
       await held()?.closed;
       await client.closed;
@@ -171,8 +171,10 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
       await delay(50);
       client.socket.destroy();
       await client.closed;
-      const status = await fetch(`${gateway.origin}/status`, { headers: { authorization: gateway.authorization } });
-      expect(await status.json()).toMatchObject({ requestsInFlight: 0 });
+      const headers = { authorization: gateway.authorization };
+      await expect
+        .poll(async () => (await fetch(`${gateway.origin}/status`, { headers })).json())
+        .toMatchObject({ requestsInFlight: 0 });
     });
   });
 
@@ -180,31 +182,34 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
     await using gateway = await startReloadable({ mcpServers: servers() }, args);
     const client = open(gateway);
     client.socket.write(call('tool'));
-    await expect.poll(() => count(client.text(), 200), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => count(client.text(), 200)).toBe(1);
     await gateway.write({ mcpServers: { slow: servers().slow } });
     expect((await gateway.reload()).result.ok).toBe(true);
     client.socket.write(call('tool'));
-    await expect.poll(() => count(client.text(), 404), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => count(client.text(), 404)).toBe(1);
     await gateway.write({ mcpServers: servers(), gateway: { agentId: 'another-agent-0123456789' } });
     expect((await gateway.reload()).result.ok).toBe(true);
     // The same bytes as before: what was found out about them holds no longer.
     client.socket.write(call('tool'));
-    await expect.poll(() => count(client.text(), 401), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => count(client.text(), 401)).toBe(1);
     client.socket.destroy();
   });
 
   test('at the end of the gateway a call is answered, and no connection stays', async () => {
-    const gateway = await startGateway({ config: { mcpServers: servers() }, args });
+    const gateway = await startGateway({
+      config: { mcpServers: servers() },
+      args: [...args, '--shutdown-timeout', '60s'],
+    });
     const [busy, idle, unused, reading] = [open(gateway), open(gateway), open(gateway), open(gateway)];
     idle.socket.write(call('tool'));
-    await expect.poll(() => count(idle.text(), 200), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => count(idle.text(), 200)).toBe(1);
     reading.socket.write(call('tool').slice(0, -5));
-    busy.socket.write(call('slow', '{"ms":1500}', {}, 'slow'));
-    await expect.poll(() => fixture.state.stats.active, { timeout: 10_000 }).toBe(1);
+    busy.socket.write(call('slow', '{"ms":6000}', {}, 'slow'));
+    await expect.poll(() => fixture.state.stats.active).toBe(1);
     gateway.kill('SIGTERM');
     await gateway.until(({ stderr }) => (stderr.includes('draining') ? true : undefined));
     idle.socket.write(call('tool'));
-    await expect.poll(() => count(idle.text(), 503), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => count(idle.text(), 503)).toBe(1);
     await Promise.all([busy, idle, unused, reading].map(({ closed }) => closed));
     expect(count(busy.text(), 200)).toBe(1);
     expect(busy.text()).toContain('"result"');

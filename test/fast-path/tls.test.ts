@@ -138,12 +138,12 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
     let ticket: Buffer | undefined;
     two.socket.on('session', (session: Buffer) => (ticket = session));
     for (const { socket } of [one, two]) socket.write(CALL);
-    await expect.poll(() => [one, two].map(answers), { timeout: 10_000 }).toEqual([1, 1]);
+    await expect.poll(() => [one, two].map(answers)).toEqual([1, 1]);
     put(crl, readFileSync(pki.crl(`full-${mode}.crl`, revoked === undefined ? [] : [revoked])));
     expect((await gateway.hangup()).ok).toBe(true);
     await two.closed;
     one.socket.write(CALL);
-    await expect.poll(() => answers(one), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => answers(one)).toBe(2);
     one.socket.destroy();
     for (const session of [undefined, ticket]) {
       const again = await open(gateway.port, revoked, session);
@@ -165,16 +165,16 @@ describe.each(['on', 'off'])('with the fast path %s', (mode) => {
     let ticket: Buffer | undefined;
     client.socket.on('session', (session: Buffer) => (ticket = session));
     client.socket.write(CALL);
-    await expect.poll(() => answers(client), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => answers(client)).toBe(1);
     const next = pki.issue('localhost', { san: 'DNS:localhost,IP:127.0.0.1', file: `next-${mode}` });
     for (const kind of ['cert', 'key'] as const) put(files[kind], readFileSync(next[kind]));
     expect((await gateway.hangup()).ok).toBe(true);
     client.socket.write(CALL);
-    await expect.poll(() => answers(client), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => answers(client)).toBe(2);
     const again = await open(gateway.port, undefined, ticket);
     expect(again.socket.isSessionReused()).toBe(true);
     again.socket.write(CALL);
-    await expect.poll(() => answers(again), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => answers(again)).toBe(1);
     for (const { socket } of [client, again]) socket.destroy();
   });
 });
@@ -202,13 +202,14 @@ test('answers leave no listener and no timer behind on their connection', async 
   });
   const socket = await served;
   const listeners = (): readonly number[] => socket.eventNames().map((name) => socket.listenerCount(name));
+  const sum = (each: readonly number[]): number => each.reduce((total, count) => total + count, 0);
   const counts: (readonly number[])[] = [];
   for (let count = 1; count <= 30; count++) {
     client.socket.write('POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}');
     await expect.poll(() => answers(client), { interval: 5 }).toBe(count);
     counts.push(listeners());
   }
-  await expect.poll(listeners).toEqual(counts[0]);
+  await expect.poll(() => sum(listeners())).toBeLessThanOrEqual(sum(counts[0] ?? []));
   expect(Math.max(...counts.flat())).toBeLessThan(5);
   expect(socket.timeout).toBe(0);
 });

@@ -48,7 +48,7 @@ describe.skipIf(dockerMissing())('registered containers', () => {
     expect((await gateway.call('PUT', '/gateways/box', { env, toolTimeout: 30 })).status).toBe(200);
     const leftovers = await trackLeftovers(gateway);
     expect((await gateway.call('DELETE', '/gateways/box')).status).toBe(204);
-    await expect.poll(leftovers, { timeout: 20_000 }).toEqual(NOTHING);
+    await expect.poll(leftovers).toEqual(NOTHING);
   });
 
   it('obey the mount roots of the gateway', async () => {

@@ -29,12 +29,12 @@ it('a client that leaves takes its reservation along', async () => {
     body: JSON.stringify({ name: registry.name, url: silent.url }),
   });
   left.catch(() => undefined);
-  await vi.waitFor(() => expect(silent.requests.length).toBeGreaterThan(0), { timeout: 10_000 });
+  await vi.waitFor(() => expect(silent.requests.length).toBeGreaterThan(0), { timeout: 20_000 });
   expect((await register({ url: silent.url })).status).toBe(409);
   leave.abort();
   await using good = await startHttpFixture();
   await vi.waitFor(async () => expect((await register({ url: good.url })).status).toBe(201), {
-    timeout: 10_000,
+    timeout: 20_000,
     interval: 200,
   });
   await registry.gateway.call('DELETE', `/v1/gateways/${registry.name}`);

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Json, pathOf, type Registry, useRegistry } from './use-registry.ts';
+import { freePort } from '../../scripts/setup/free-port.ts';
 
 const registry = useRegistry();
 const register: Registry['register'] = async (body, headers) => registry.register(body, headers);
@@ -145,7 +146,8 @@ describe('a server that cannot be reached is not stored', () => {
   });
 
   it('and with Prefer: respond-async it is tried until it is there', async () => {
-    const first = await startHttpFixture();
+    // A port that nobody else gets meanwhile.
+    const first = await startHttpFixture({ port: await freePort() });
     const { port, url } = first;
     await first[Symbol.asyncDispose]();
     const answer = await register({ url }, { prefer: 'respond-async' });
@@ -328,7 +330,7 @@ describe('changes', () => {
     });
     expect(await tools()).not.toContain(`${registry.name}___echo`);
     await registry.gateway.call('POST', `${pathOf(created)}/state`, { enabled: true });
-    await vi.waitFor(async () => expect(await tools()).toContain(`${registry.name}___echo`), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await tools()).toContain(`${registry.name}___echo`), { timeout: 20_000 });
     expect((await registry.gateway.call('DELETE', pathOf(created))).status).toBe(204);
     expect(await tools()).not.toContain(`${registry.name}___echo`);
     expect((await registry.gateway.call('GET', pathOf(created))).status).toBe(404);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** After SIGTERM the process gets so long to drain before a test kills it. */
-const STOP_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 60_000;
 
 export interface Exit {
   /** undefined when a signal ended it. */
@@ -25,7 +25,7 @@ export interface GatewayProcess extends AsyncDisposable {
   logs(): Record<string, unknown>[];
   /** Waits until `look` gives something, looking again at each output. Rejects when the process ends before that. */
   until<T>(look: (process: GatewayProcess) => T | undefined): Promise<T>;
-  /** SIGTERM, and SIGKILL when it has not ended in 20 seconds. Also what disposing does. */
+  /** SIGTERM, and SIGKILL when it has not ended in a minute. Also what disposing does. */
   stop(): Promise<Exit>;
 }
 

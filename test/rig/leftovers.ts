@@ -1,9 +1,12 @@
 /** What a gateway left behind on the machine: containers, networks and processes that should be gone. */
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { run } from '../../scripts/setup/run.ts';
 
 /** Carried by every container and network that the gateway makes; the value holds the pid of the gateway. */
 const OWNER_LABEL = 'gatehouse.owner';
+/** A killed process is still there until the kernel has come to it; one that stays longer stays. */
+const END_TIMEOUT_MS = 20_000;
 
 export interface Leftovers {
   /** Names of containers, running or not. */
@@ -17,15 +20,26 @@ export const NOTHING: Leftovers = { containers: [], networks: [], processes: [] 
 
 /**
  * Call it while a gateway runs (or a program that runs one), and what it returns after the end:
- * `expect(await leftovers()).toEqual(NOTHING)`.
+ * `expect(await leftovers()).toEqual(NOTHING)`. Processes that are just ending get a while for it.
  */
 export async function trackLeftovers(program: { readonly pid: number }): Promise<() => Promise<Leftovers>> {
+  const family = await descendantsOf(program.pid);
+  const things = await trackThings(program);
+  return async () => {
+    const processes = await afterTheirEnd(family);
+    return { ...(await things()), processes };
+  };
+}
+
+/** The same of containers and networks alone. */
+export async function trackThings(program: {
+  readonly pid: number;
+}): Promise<() => Promise<Omit<Leftovers, 'processes'>>> {
   const family = await descendantsOf(program.pid);
   const owners = [program.pid, ...family.map(({ pid }) => pid)].map(String);
   return async () => ({
     containers: await owned(['ps', '--all'], '{{.Names}}', owners),
     networks: await owned(['network', 'ls'], '{{.Name}}', owners),
-    processes: await stillRunning(family),
   });
 }
 
@@ -55,6 +69,15 @@ async function descendantsOf(pid: number): Promise<RunningProcess[]> {
     }
   }
   return found;
+}
+
+async function afterTheirEnd(family: readonly RunningProcess[]): Promise<string[]> {
+  const giveUp = Date.now() + END_TIMEOUT_MS;
+  for (;;) {
+    const left = await stillRunning(family);
+    if (left.length === 0 || Date.now() > giveUp) return left;
+    await pause(100);
+  }
 }
 
 async function stillRunning(family: readonly RunningProcess[]): Promise<string[]> {

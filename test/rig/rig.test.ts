@@ -56,7 +56,7 @@ describe('HTTP fixture', () => {
       connected.client.callTool(slow, undefined, { signal: controller.signal, onprogress }),
     ).rejects.toThrow();
     await expect.poll(() => fixture.state.stats.cancelled).toBe(1);
-    expect(fixture.state.stats.active).toBe(0);
+    await expect.poll(() => fixture.state.stats.active).toBe(0);
   });
 
   it('vanishes when told to crash, and runs as a process of its own when asked to', async () => {

@@ -77,6 +77,8 @@ export async function startScriptedServer(
       else reply(answer);
     });
   });
+  // The default of five seconds would close connections under a test that has to wait.
+  http.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => {
     http.listen(0, '127.0.0.1', resolve);
   });

@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 async function fetchKeys(): Promise<unknown> {
-  const way = { connectTimeoutMs: 5_000, identity: undefined };
+  const way = { connectTimeoutMs: 30_000, identity: undefined };
   await using trusted = new Connector(way);
   await using guarded = new Connector({ ...way, guard: { policy: new AddressPolicy([]) } });
   const fetchJson = jsonFetcher({ trusted, guarded });

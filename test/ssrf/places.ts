@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort, isFree } from '../../scripts/setup/free-port.ts';
 
 export interface ForbiddenPlace extends AsyncDisposable {
   /** The same on 127.0.0.1 and on ::1. */
@@ -23,8 +24,9 @@ export async function startForbiddenPlace(): Promise<ForbiddenPlace> {
     await once(server, 'listening');
     return server;
   };
-  const four = await listen('127.0.0.1', 0);
-  const { port } = four.address() as AddressInfo;
+  // A port of those that systems do not hand out: nobody comes by mistake, for a server that had it before.
+  const port = await freePortOnBoth();
+  const four = await listen('127.0.0.1', port);
   const six = await listen('::1', port);
   return {
     port,
@@ -35,6 +37,13 @@ export async function startForbiddenPlace(): Promise<ForbiddenPlace> {
       await Promise.all([closed(four), closed(six)]);
     },
   };
+}
+
+async function freePortOnBoth(): Promise<number> {
+  for (;;) {
+    const port = await freePort('127.0.0.1');
+    if (await isFree('::1', port)) return port;
+  }
 }
 
 export interface AllowedPlace extends AsyncDisposable {

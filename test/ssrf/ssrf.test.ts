@@ -68,7 +68,7 @@ afterAll(async () => {
 /** The way out for what others supply, as registered servers have it; 127.0.0.2 stands for the public internet. */
 function guarded(allowed: readonly string[] = ['127.0.0.2'], identity?: UpstreamIdentity): Connector {
   const policy = new AddressPolicy(allowed.flatMap((text) => parseAllowedPlace(text) ?? []));
-  return new Connector({ connectTimeoutMs: 5_000, identity, guard: { policy, resolve: names.resolve } });
+  return new Connector({ connectTimeoutMs: 30_000, identity, guard: { policy, resolve: names.resolve } });
 }
 
 /** Calls and streams go out on different ways: what holds for one must hold for the other. */
@@ -79,9 +79,9 @@ async function get(connector: Connector, url: string, method: (typeof VERBS)[num
     url: new URL(url),
     method,
     headers: {},
-    signal: AbortSignal.timeout(10_000),
-    headersTimeoutMs: 5_000,
-    bodyTimeoutMs: 5_000,
+    signal: AbortSignal.timeout(60_000),
+    headersTimeoutMs: 30_000,
+    bodyTimeoutMs: 30_000,
   });
   return readText(response, 1_000_000);
 }
@@ -112,7 +112,7 @@ describe.each(['http', 'https'])('D a URL that somebody supplies, over %s', (sch
 
   it.each(['localhost', 'localhost.', 'LOCALHOST'])('does not lead to %s as the system knows it', async (name) => {
     const policy = new AddressPolicy([]);
-    await using connector = new Connector({ connectTimeoutMs: 5_000, identity: await plain(), guard: { policy } });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: await plain(), guard: { policy } });
     // Some systems do not know the form with a dot at its end.
     expect(await codeOf(connector, `${scheme}://${name}:${forbidden.port}/`)).toMatch(
       /^server_address_refused: |does not exist$/,

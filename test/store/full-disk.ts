@@ -66,7 +66,9 @@ const SCENARIOS: Readonly<Record<string, (disk: SmallDisk) => Promise<void>>> = 
       assert.equal((await gateway.call('GET', '/gateways')).status, 200);
       const { reachable, writable, lastError } = await statusOf(gateway);
       assert.deepEqual([reachable, writable, (lastError as { code: string }).code], [true, false, 'full']);
-      assert.match(gateway.stderr, /the store takes no changes; what is configured is served on/);
+      await gateway.until(({ stderr }) =>
+        stderr.includes('the store takes no changes; what is configured is served on') ? true : undefined,
+      );
       await disk.free();
       assert.equal((await gateway.call('POST', '/teams', { name: 'after' })).status, 201);
       assert.equal((await statusOf(gateway))['writable'], true);

@@ -40,12 +40,12 @@ describe('a gateway', () => {
           body: { store: { ...away, schema: SCHEMA_VERSION, revision: expect.any(Number) } },
         });
         expect((await gateway.call('GET', '/status')).body).toMatchObject({ store: away });
+        await expect.poll(() => metricsOf(gateway)).toContain('gatehouse_store_connections{state="listening"} 0\n');
         const metrics = await metricsOf(gateway);
         expect(metrics).toContain('gatehouse_store_up{engine="postgres"} 0\n');
-        expect(metrics).toContain('gatehouse_store_connections{state="listening"} 0\n');
         expect(metrics).toMatch(/gatehouse_store_errors_total\{code="unavailable"\} [1-9]/);
         await expect
-          .poll(() => gateway.logs(), { timeout: 10_000 })
+          .poll(() => gateway.logs())
           .toContainEqual(
             expect.objectContaining({
               level: 'error',

@@ -115,7 +115,7 @@ describe('a renewed certificate', () => {
     };
     const good = await Promise.all(Array.from({ length: 16 }, worker));
     // Also when the machine was so quick that the load is over.
-    await vi.waitFor(() => expect(gateway.rpc('strict', 'tools/list')).resolves.toHaveProperty('result'));
+    await vi.waitFor(() => expect(gateway.rpc('strict', 'tools/list')).resolves.toHaveProperty('result'), 20_000);
     rotating.abort();
     await rotations;
     expect(good.reduce((sum, one) => sum + one, 0)).toBe(1_600);
@@ -162,7 +162,7 @@ describe('bad material', () => {
       if (round % 2 === 0) process.kill(gateway.pid, 'SIGHUP');
       await sleep(50);
       put(listener.key, readFileSync(next.key));
-      await vi.waitFor(async () => expect(await servedSerial(gateway.port)).toBe(next.serial), 10_000);
+      await vi.waitFor(async () => expect(await servedSerial(gateway.port)).toBe(next.serial), 20_000);
     }
     probing.abort();
     expect(await probes).toEqual([]);
@@ -204,12 +204,12 @@ it('a replaced authority ends tickets and connections of its clients, and of no 
 
   put(trusted, readFileSync(fresh.ca.cert));
   expect(await gateway.hangup()).toMatchObject({ ok: true });
-  await vi.waitFor(() => expect(old.every(({ dropped }) => dropped)).toBe(true), 5_000);
+  await vi.waitFor(() => expect(old.every(({ dropped }) => dropped)).toBe(true), 20_000);
   expect(await reconnect(gateway.port, { ca, session })).toMatch(/^refused/);
   expect(await reconnect(gateway.port, { ca, cert: readFileSync(gone.cert), key: readFileSync(gone.key) })).toMatch(
     /^refused/,
   );
   upstream.broadcast(1);
-  await vi.waitFor(() => expect(kept.every(({ last, dropped }) => last === 1 && !dropped)).toBe(true), 5_000);
+  await vi.waitFor(() => expect(kept.every(({ last, dropped }) => last === 1 && !dropped)).toBe(true), 20_000);
   for (const one of kept) one.close();
 });

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as send, type ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { StrictMaterial } from './strict-server.ts';
+import { freePort } from '../../scripts/setup/free-port.ts';
 
 export interface StrictFront extends AsyncDisposable {
   /** `https://localhost:<port>` */
@@ -30,7 +31,8 @@ export async function startStrictFront(material: StrictMaterial, target: string)
   let refused = 0;
   let current = material;
   let server: Server | undefined;
-  let port = 0;
+  // Nobody else gets it while the front is away.
+  const port = await freePort();
   const sockets = new Set<Socket>();
   const open = async (): Promise<void> => {
     const made = createServer({ ...read(current), requestCert: true, rejectUnauthorized: true }, (request, response) =>
@@ -49,7 +51,6 @@ export async function startStrictFront(material: StrictMaterial, target: string)
       made.once('error', reject);
       made.listen(port, '127.0.0.1', resolve);
     });
-    ({ port } = made.address() as AddressInfo);
     server = made;
   };
   const close = async (): Promise<void> => {

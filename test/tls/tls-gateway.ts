@@ -75,7 +75,7 @@ export async function startTlsGateway(options: TlsGatewayOptions): Promise<TlsGa
   });
   const dispose = async (agent?: Agent): Promise<void> => {
     child.kill('SIGTERM');
-    const force = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    const force = setTimeout(() => child.kill('SIGKILL'), 60_000);
     await exited;
     clearTimeout(force);
     await agent?.destroy();

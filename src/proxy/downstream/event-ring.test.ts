@@ -1,31 +1,24 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { EventRing, MAX_EVENT_BYTES } from './event-ring.ts';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
-/** What the rings take, in bytes for each of them. */
-function memoryOf(count: number, fill: (ring: EventRing) => void): number {
-  collect();
-  const before = process.memoryUsage().arrayBuffers;
-  const rings = Array.from({ length: count }, () => new EventRing());
-  for (const ring of rings) fill(ring);
-  collect();
-  const taken = process.memoryUsage().arrayBuffers - before;
-  for (const ring of rings) ring.clear();
-  return taken / count;
-}
-
 it('takes memory as it needs it, and never more than 256 KiB', () => {
-  const say = (ring: EventRing, times: number): void => {
-    for (let number = 1; number <= times; number++) ring.keep(1, number, 'x'.repeat(100));
+  const taken = vi.spyOn(Buffer, 'allocUnsafeSlow');
+  const sizes = (): number[] => taken.mock.calls.map(([size]) => size);
+  const ring = new EventRing();
+  const say = (times: number): void => {
+    for (let number = 1; number <= times; number++) ring.keep(1, number, 'x'.repeat(112));
   };
-  expect(memoryOf(100, () => undefined)).toBeLessThan(10);
-  expect(memoryOf(100, (ring) => say(ring, 8))).toBeLessThanOrEqual(1024);
-  expect(memoryOf(100, (ring) => say(ring, 9))).toBeLessThanOrEqual(2048);
-  expect(memoryOf(20, (ring) => say(ring, 10_000))).toBeLessThanOrEqual(256 * 1024 + 1024);
+  expect(sizes()).toEqual([]);
+  say(8);
+  expect(sizes()).toEqual([1024]);
+  say(1);
+  expect(sizes()).toEqual([1024, 2048]);
+  say(10_000);
+  expect(sizes().at(-1)).toBe(256 * 1024);
+  ring.clear();
+  say(1);
+  expect(sizes().slice(-2)).toEqual([256 * 1024, 1024]);
+  taken.mockRestore();
 });
 
 it('keeps the newest events, in full, whatever their characters', () => {

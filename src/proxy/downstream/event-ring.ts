@@ -11,6 +11,7 @@ const HEADER = 16;
 export const MAX_EVENT_BYTES = MAX_BYTES - HEADER;
 
 const NOTHING = Buffer.alloc(0);
+const NO_HEADERS = new DataView(NOTHING.buffer, 0, 0);
 
 export interface KeptEvent {
   readonly number: number;
@@ -20,7 +21,7 @@ export interface KeptEvent {
 export class EventRing {
   /** Its size is a power of two. */
   #bytes = NOTHING;
-  #headers = new DataView(NOTHING.buffer, 0, 0);
+  #headers = NO_HEADERS;
   /** Where the oldest event begins, and how much is taken from there on. */
   #start = 0;
   #used = 0;

@@ -31,7 +31,7 @@ describe('findEngine', () => {
         GITHUB_TOKEN: 'ghp_secret',
       },
     );
-    const seen = await callEngine(engine, [], 10_000);
+    const seen = await callEngine(engine, [], 60_000);
     const names = seen.stdout.split('\n').map((line) => line.split('=')[0] ?? '');
     expect(names.filter((name) => !['', 'PWD', 'OLDPWD', 'SHLVL', '_'].includes(name)).sort()).toEqual([
       'DOCKER_HOST',
@@ -62,7 +62,7 @@ describe('callEngine', () => {
 
   it('keeps only so much of a flood', async () => {
     const engine = findEngine({ engine: 'docker', command: await command('head -c 5000000 /dev/zero; exit 3') });
-    const output = await callEngine(engine, [], 30_000);
+    const output = await callEngine(engine, [], 60_000);
     expect(output.status).toBe(3);
     expect(output.stdout).toHaveLength(1024 * 1024);
   });
@@ -72,7 +72,7 @@ describe('callEngine', () => {
     await writeFile(path, '#!/no/such/interpreter\n');
     await chmod(path, 0o755);
     const engine = findEngine({ engine: 'docker', command: path });
-    await expect(callEngine(engine, [], 10_000)).rejects.toMatchObject({
+    await expect(callEngine(engine, [], 60_000)).rejects.toMatchObject({
       code: 'server_unavailable',
       message: expect.stringContaining(path),
     });

@@ -38,7 +38,7 @@ it('changes are told to those who may read what has changed, and to nobody else'
     );
     expect(namesOf(some)).toEqual(['hello', 'server.create public one', 'reload']);
     expect(namesOf(few)).toEqual(['hello', 'user.create new@example.com']);
-  });
+  }, 20_000);
   const shown = { type: 'server.create', object: { kind: 'server', name: 'public one' } };
   expect(some.events[1]?.data).toMatchObject(shown);
   // Who it was is in the audit log, and for those who may read that.
@@ -52,16 +52,16 @@ it('who comes back hears what he has missed, and is told when that cannot be kno
   await using gateway = await startManaged({ store });
   const call = checkedCalls(gateway);
   const first = await followEvents(`${gateway.origin}/events`, gateway.token);
-  await vi.waitFor(() => expect(first.events).toHaveLength(1));
+  await vi.waitFor(() => expect(first.events).toHaveLength(1), 20_000);
   const last = first.events[0]?.id ?? '';
   await first[Symbol.asyncDispose]();
   await call('POST', '/teams', { name: 'meanwhile' });
   await vi.waitFor(async () => {
     await using again = await followEvents(`${gateway.origin}/events`, gateway.token, { 'last-event-id': last });
-    await vi.waitFor(() => expect(namesOf(again)).toEqual(['team.create meanwhile']));
-  });
+    await vi.waitFor(() => expect(namesOf(again)).toEqual(['team.create meanwhile']), 20_000);
+  }, 60_000);
   await using stranger = await followEvents(`${gateway.origin}/events`, gateway.token, { 'last-event-id': 'other-1' });
-  await vi.waitFor(() => expect(namesOf(stranger)).toEqual(['reset']));
+  await vi.waitFor(() => expect(namesOf(stranger)).toEqual(['reset']), 20_000);
 });
 
 it('what an import changes is told object by object', async () => {
@@ -78,7 +78,7 @@ it('what an import changes is told object by object', async () => {
   const done = await call('POST', '/import', { format: 'gatehouse', formatVersion: 1, servers });
   expect(done.status, JSON.stringify(done.body)).toBe(200);
   await call('POST', '/servers', { name: 'last', visibility: 'public' });
-  await vi.waitFor(() => expect(namesOf(some)).toEqual(['hello', 'server.create seen', 'server.create last']));
+  await vi.waitFor(() => expect(namesOf(some)).toEqual(['hello', 'server.create seen', 'server.create last']), 20_000);
 });
 
 it('HEAD shows how the stream would begin, and ends', async () => {
@@ -134,5 +134,5 @@ it('the health of servers is told when it changes, and streams end with the gate
     { timeout: 60_000, interval: 500 },
   );
   await gateway.stop();
-  await vi.waitFor(() => expect(stream.ended).toBe(true));
+  await vi.waitFor(() => expect(stream.ended).toBe(true), 20_000);
 });

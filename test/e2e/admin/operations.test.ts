@@ -20,15 +20,17 @@ it('shows state, versions and configuration, and never a secret', async () => {
   });
   const call = checkedCalls(gateway);
   await call('POST', '/gateways', { name: 'own', url: web.url, headers: { 'X-Key': `${HEADER}-2` } });
+  await expect
+    .poll(async () => (await call('GET', '/v1/status')).body)
+    .toMatchObject({
+      phase: 'ready',
+      store: { engine: 'sqlite' },
+      servers: [
+        { name: 'filed', origin: 'file', health: { state: 'healthy' } },
+        { name: 'own', origin: 'store', health: { state: 'healthy' } },
+      ],
+    });
   const status = await call('GET', '/v1/status');
-  expect(status.body).toMatchObject({
-    phase: 'ready',
-    store: { engine: 'sqlite' },
-    servers: [
-      { name: 'filed', origin: 'file', health: { state: 'healthy' } },
-      { name: 'own', origin: 'store', health: { state: 'healthy' } },
-    ],
-  });
   const version = await call('GET', '/version');
   expect(version.body).toMatchObject({ name: 'gatehouse', specification: '1.17.0', store: 'sqlite' });
   const config = await call('GET', '/config');

@@ -33,7 +33,7 @@ describeOnBothStores('preconditions', (open) => {
       const found = items.find(({ name }) => name === 'echo' || name.endsWith('___echo'));
       if (found === undefined) throw new Error('it is not there yet');
       return found;
-    }, 15_000);
+    }, 20_000);
     const read = await fetch(`${gateway.origin}/v1/tools/${echo.id}`, {
       headers: { authorization: `Bearer ${token}` },
     });

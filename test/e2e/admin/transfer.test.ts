@@ -79,14 +79,10 @@ describeOnBothStores('transfer', (open) => {
 
     // What was imported serves.
     await expect
-      .poll(
-        async () =>
-          JSON.stringify(
-            await second.rpc('/servers/small/mcp', 'tools/call', { name: 'say', arguments: { text: 'hi' } }),
-          ),
-        {
-          timeout: 15_000,
-        },
+      .poll(async () =>
+        JSON.stringify(
+          await second.rpc('/servers/small/mcp', 'tools/call', { name: 'say', arguments: { text: 'hi' } }),
+        ),
       )
       .toContain('hi');
     // A mask means what was there, and in no other place than where it was.

@@ -150,7 +150,7 @@ describeOnBothStores('client certificates', (open) => {
     // It ends by itself; without that this would wait for ever.
     await stream.text();
     await enable(true);
-    await vi.waitFor(async () => expect((await ci.me())['user']).toBe(ANN));
+    await vi.waitFor(async () => expect((await ci.me())['user']).toBe(ANN), 20_000);
   });
 
   it('lose what they have open when the configuration says something else of them', async () => {

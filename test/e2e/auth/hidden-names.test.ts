@@ -54,7 +54,7 @@ describeOnBothStores('names of what is hidden', (open) => {
       const [, text] = await textOf('GET', '/v1/tools', 'admin');
       expect(text).toContain('"server":"secret-one"');
       expect(text).toContain('"server":"shown"');
-    });
+    }, 20_000);
   });
 
   afterAll(async () => {
@@ -196,7 +196,7 @@ describeOnBothStores('names of what is hidden', (open) => {
   it('an event of the time when somebody could see something is not told to him later', async () => {
     const url = `${gateway.origin}/v1/events`;
     const first = await followEvents(url, tokens['viewer'] ?? '');
-    await vi.waitFor(() => expect(first.events).toHaveLength(1));
+    await vi.waitFor(() => expect(first.events).toHaveLength(1), 20_000);
     const last = first.events[0]?.id ?? '';
     await first[Symbol.asyncDispose]();
     const access = (visibility: 'public' | 'private') =>
@@ -208,10 +208,13 @@ describeOnBothStores('names of what is hidden', (open) => {
     expect((await access('public')).status).toBe(200);
     expect((await access('private')).status).toBe(200);
     await using admin = await followEvents(url, tokens['admin'] ?? '', { 'last-event-id': last });
-    await vi.waitFor(() => expect(admin.events.filter(({ event }) => event === 'server.update')).toHaveLength(2));
+    await vi.waitFor(
+      () => expect(admin.events.filter(({ event }) => event === 'server.update')).toHaveLength(2),
+      20_000,
+    );
     await using again = await followEvents(url, tokens['viewer'] ?? '', { 'last-event-id': last });
     expect((await ask('POST', `${gateway.origin}/v1/reload`, tokens['admin'])).status).toBe(200);
-    await vi.waitFor(() => expect(again.events.some(({ event }) => event === 'reload')).toBe(true));
+    await vi.waitFor(() => expect(again.events.some(({ event }) => event === 'reload')).toBe(true), 20_000);
     expect(JSON.stringify(again.events)).not.toContain('selection');
   });
 });

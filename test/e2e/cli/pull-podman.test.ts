@@ -78,7 +78,7 @@ describe.skipIf(reason !== '')(`gatehouse pull with podman${reason === '' ? '' :
   // The engine lists digests in the order of their digits: with more than one image one is likely to be listed wrongly.
   it.each(['one', 'two'])(
     'pins the digest that the registry has, though the engine knows another one: image %s',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (label) => {
       await using place = await site();
       const { image, file } = place;
@@ -103,7 +103,7 @@ describe.skipIf(reason !== '')(`gatehouse pull with podman${reason === '' ? '' :
     },
   );
 
-  it('starts the gateway on what it pinned, and tells what it could not get', { timeout: 120_000 }, async () => {
+  it('starts the gateway on what it pinned, and tells what it could not get', { timeout: 300_000 }, async () => {
     await using place = await site();
     const { image, file } = place;
     const id = await builtHere(place, place.registry);

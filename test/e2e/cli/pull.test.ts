@@ -26,7 +26,7 @@ async function docker(...args: string[]): Promise<string> {
 describe.skipIf(dockerMissing())('gatehouse pull', () => {
   it(
     'gets an image, pins its digest, and only then the gateway starts where digests are demanded',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       await using registry = await startRegistry();
       const image = `${registry.address}/tests/box:1`;

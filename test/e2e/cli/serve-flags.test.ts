@@ -1,7 +1,6 @@
 /** The flags and variables of `serve`: precedence, refusals, and what each of them changes. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -10,6 +9,7 @@ import { dockerMissing } from '../../rig/docker.ts';
 import { runMain } from '../../rig/gateway-process.ts';
 import { AGENT_ID, startGateway } from '../../rig/gateway.ts';
 import { startHttpFixture } from '../../rig/servers.ts';
+import { freePort } from '../../../scripts/setup/free-port.ts';
 
 const UNBUILT: readonly Flag[] = (SERVE_FLAGS as readonly Flag[]).filter(({ needs }) => needs !== undefined);
 
@@ -18,15 +18,6 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'gatehouse-flags-'));
 });
 afterEach(async () => rm(folder, { recursive: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
-}
 
 describe('what this version does not have', () => {
   it('is refused when a flag asks for it, naming every flag', async () => {

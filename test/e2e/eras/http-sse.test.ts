@@ -56,7 +56,7 @@ describe('HTTP+SSE', () => {
     const changed = vi.fn();
     connected.client.fallbackNotificationHandler = async ({ method }) => void changed(method);
     await connected.client.callTool({ name: 'change_tools', arguments: { name: 'fresh' } });
-    await vi.waitFor(() => expect(changed).toHaveBeenCalledWith('notifications/tools/list_changed'), 5_000);
+    await vi.waitFor(() => expect(changed).toHaveBeenCalledWith('notifications/tools/list_changed'), 20_000);
     await expect(connected.client.callTool({ name: 'no_such_tool' })).rejects.toThrow(/Unknown tool/);
   });
 
@@ -83,6 +83,6 @@ describe('HTTP+SSE', () => {
     expect(await post(path, 'other-agent-0123456789')).toBe(404);
     expect(await post(path.replace('/mcp/old', ''), AGENT_ID)).toBe(404);
     leave.abort();
-    await vi.waitFor(async () => expect(await post(path, AGENT_ID)).toBe(404), 5_000);
+    await vi.waitFor(async () => expect(await post(path, AGENT_ID)).toBe(404), 20_000);
   });
 });

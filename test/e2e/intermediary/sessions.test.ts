@@ -24,5 +24,5 @@ it('MCP-SES-005 MCP-SES-007 the end of a session ends its session with the serve
     headers: { authorization: gateway.authorization, 'mcp-session-id': client.sessionId ?? '' },
   });
   expect(ended.ok).toBe(true);
-  await vi.waitFor(() => expect(headersOf('DELETE')).toHaveLength(1), 10_000);
+  await vi.waitFor(() => expect(headersOf('DELETE')).toHaveLength(1), 20_000);
 });

@@ -48,6 +48,8 @@ export async function startByteServer(answer: (call: ByteCall) => void): Promise
     });
   });
   http.on('connection', () => connections++);
+  // The default of five seconds would close connections under a test that has to wait.
+  http.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => {
     http.listen(0, '127.0.0.1', resolve);
   });

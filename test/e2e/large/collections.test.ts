@@ -32,6 +32,8 @@ it.each([
   { clients: 'modern', server: 'JSON', answer: json },
   { clients: 'modern', server: 'event streams', answer: events },
   { clients: 'legacy', server: 'JSON', answer: json },
+  // What is kept for those who come back is bytes in a ring, which are no part of it.
+  { clients: 'legacy', server: 'event streams', answer: events },
 ])('calls of $clients clients to a server that answers with $server leave nothing behind', async (row) => {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
   const file = join(folder, 'collections.json');
@@ -44,7 +46,7 @@ it.each([
     const told = async (member: string): Promise<Record<string, number>> => {
       process.kill(gateway.pid, 'SIGUSR2');
       return expect
-        .poll(async () => JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as object, { timeout: 20_000 })
+        .poll(async () => JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as object)
         .toHaveProperty(member)
         .then(async () => JSON.parse(await readFile(file, 'utf8')) as Record<string, number>);
     };

@@ -139,12 +139,12 @@ describe.each([
     hold = true;
     const body = callOf(JSON.stringify({ text: 'x'.repeat(10 * MIB) }));
     const first = [post(body), post(body)];
-    await expect.poll(() => held.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => held.length).toBe(2);
     const refused = await post(body);
     expect(refused).toMatchObject({ status: 503, answer: { error: { data: { error: 'too_many_bodies' } } } });
     // Small ones are not concerned.
     const small = client('tools/call', { name: 'tool' });
-    await expect.poll(() => held.length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(() => held.length).toBe(3);
     hold = false;
     for (const answer of held.splice(0)) answer();
     held = [];
@@ -160,9 +160,9 @@ describe.each([
       begun.push(begin(gateway, 12 * MIB));
       return status();
     };
-    await expect.poll(refused, { timeout: 10_000 }).toBe(503);
+    await expect.poll(refused).toBe(503);
     for (const socket of begun) socket.destroy();
-    await expect.poll(status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(status).toBe(200);
   });
 });
 

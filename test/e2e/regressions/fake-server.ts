@@ -110,6 +110,8 @@ export async function startFakeServer(options: FakeServerOptions = {}): Promise<
     }
     post(request, response).catch(() => response.destroy());
   });
+  // The default of five seconds would close connections under a test that has to wait.
+  server.keepAliveTimeout = 60_000;
   const port = await listen(server);
   return {
     url: `http://127.0.0.1:${port}/mcp`,

@@ -35,10 +35,9 @@ it('a session that ends while its unified call waits for a listing leaves no con
   await other.request('tools/call', { name: 'web___t' });
   expect(await endSession(gateway.url(), gateway.authorization, other)).toBe(204);
   await expect.poll(() => [...server.sessions]).toEqual(['session-1']);
-  expect(await gatewayStatus(gateway.origin, gateway.authorization)).toMatchObject({
-    sessions: 0,
-    servers: [{ conversations: 1 }],
-  });
+  await expect
+    .poll(() => gatewayStatus(gateway.origin, gateway.authorization))
+    .toMatchObject({ sessions: 0, servers: [{ conversations: 1 }] });
 });
 
 it('a call that the end of the gateway cuts off is answered with an error, and streams end in good order', async () => {

@@ -72,6 +72,6 @@ it('so is the conversation that clients share', async () => {
   server.sessions.clear();
   await client.request('tools/call', { name: 'may fail' });
   await expect
-    .poll(async () => (await client.request('tools/call', { name: 'again' })).answer.result, { timeout: 10_000 })
+    .poll(async () => (await client.request('tools/call', { name: 'again' })).answer.result)
     .toEqual(content('ok again'));
 });

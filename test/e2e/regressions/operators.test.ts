@@ -5,17 +5,16 @@ import { expect, it } from 'vitest';
 import { spawnGateway, startGateway } from '../../rig/gateway.ts';
 import { startFakeServer } from './fake-server.ts';
 import { gatewayStatus } from './session-stream.ts';
+import { deadUrl } from '../../rig/dead-url.ts';
 
 it('the health stays bad for as long as a dead server is tried again', async () => {
-  const gone = await startFakeServer();
-  await gone[Symbol.asyncDispose]();
   await using gateway = await startGateway({
-    config: { mcpServers: { web: { type: 'http', url: gone.url } }, gateway: { startup: 'resilient' } },
+    config: { mcpServers: { web: { type: 'http', url: await deadUrl() } }, gateway: { startup: 'resilient' } },
   });
+  await expect.poll(async () => (await fetch(`${gateway.origin}/ready`)).status).toBe(200);
   const seen = new Set<unknown>();
   // The first attempts follow each other within the first second.
   for (let look = 0; look < 60; look++) {
-    if ((await fetch(`${gateway.origin}/ready`)).status !== 200) continue;
     const health = (await (await fetch(`${gateway.origin}/health`)).json()) as Record<string, unknown>;
     seen.add(health['status']);
     const { servers } = await gatewayStatus(gateway.origin, gateway.authorization);
@@ -43,10 +42,8 @@ it('a port in use is told in a sentence with a remedy, before any server is spok
 });
 
 it('no line of the log names a member twice', async () => {
-  const gone = await startFakeServer();
-  await gone[Symbol.asyncDispose]();
   await using gateway = await startGateway({
-    config: { mcpServers: { web: { type: 'http', url: gone.url } }, gateway: { startup: 'resilient' } },
+    config: { mcpServers: { web: { type: 'http', url: await deadUrl() } }, gateway: { startup: 'resilient' } },
   });
   await gateway.until(({ stderr }) => (stderr.includes('the server is unreachable') ? true : undefined));
   await gateway.stop();

@@ -42,7 +42,7 @@ it('what waits for a client without a stream is bounded by its size', async () =
   own?.send({ method: 'notifications/message', params: { level: 'info', data: 'last' } });
   own?.send({ id: 'marker', method: 'ping' });
   // The gateway answers the ping when it has read all that stands before it.
-  await expect.poll(() => server.texts.some((text) => text.includes('"marker"')), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => server.texts.some((text) => text.includes('"marker"'))).toBe(true);
   await using stream = await openSessionStream(gateway.url('web'), gateway.authorization, client);
   await stream.until('"last"');
   const lines = stream.messages().map(({ params }) => Number.parseInt(String(params?.['data']), 10));
@@ -70,7 +70,7 @@ async function shell(): Promise<RunningGateway> {
       mcpServers: {
         box: { container: await busyboxImage(), entrypoint: 'sh', entrypointArgs: ['-c', script] },
       },
-      gateway: { toolTimeout: 10 },
+      gateway: { toolTimeout: 120 },
     },
   });
 }

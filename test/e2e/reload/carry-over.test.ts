@@ -21,7 +21,7 @@ async function whoami(client: RawClient): Promise<unknown> {
 
 async function containersOf(pid: number): Promise<readonly string[]> {
   const list = await run('docker', ['ps', '--all', '--format', '{{.Names}} {{.Label "gatehouse.owner"}}']);
-  return list.stdout.split('\n').filter((line) => line.includes(String(pid)));
+  return list.stdout.split('\n').filter((line) => line.endsWith(` ${pid}`));
 }
 
 describe.skipIf(dockerMissing())('servers in containers', () => {
@@ -64,11 +64,11 @@ describe.skipIf(dockerMissing())('servers in containers', () => {
     });
     const client = await rawClient(gateway.url('box'), gateway.authorization);
     expect(await call(client, 'env', { name: 'COLOR' })).toMatchObject({ structuredContent: { value: 'red' } });
-    const slow = call(client, 'slow', { ms: 2_000, label: 'finished on the process before' });
+    const slow = call(client, 'slow', { ms: 6_000, label: 'finished on the process before' });
     await vi.waitFor(async () => {
       const other = await rawClient(gateway.url('box'), gateway.authorization);
       expect(await call(other, 'stats')).toMatchObject({ structuredContent: { active: 1 } });
-    }, 10_000);
+    }, 20_000);
     await gateway.write({ mcpServers: { box: { container: image, env: { COLOR: 'blue' } } } });
     expect((await gateway.reload()).result.servers.changed).toEqual(['box']);
     expect(await call(client, 'env', { name: 'COLOR' })).toMatchObject({ structuredContent: { value: 'blue' } });

@@ -1,4 +1,7 @@
 /** How a reload is asked for, what it refuses, and what it does to requests, streams and sessions. */
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +10,7 @@ import { runMain } from '../../rig/gateway-process.ts';
 import { startGateway, startReloadable, type ReloadableGateway, type ServeDocument } from '../../rig/gateway.ts';
 import { startHttpFixture, type HttpFixture } from '../../rig/servers.ts';
 import { rawClient } from '../raw-client.ts';
+import { freePort } from '../../../scripts/setup/free-port.ts';
 
 interface Status {
   readonly reloads: {
@@ -36,7 +40,7 @@ describe('what asks for a reload', () => {
       expect(reloads.last).toMatchObject({ ok: true, trigger: 'SIGHUP' });
       // One that ran, and one for all that came meanwhile.
       expect(reloads.succeeded).toBeLessThan(20);
-    }, 10_000);
+    }, 20_000);
     const client = await rawClient(gateway.url('two'), gateway.authorization);
     expect((await client.request('tools/list')).status).toBe(200);
   });
@@ -51,7 +55,7 @@ describe('what asks for a reload', () => {
     await vi.waitFor(
       async () =>
         expect((await statusOf(gateway)).reloads).toMatchObject({ succeeded: 1, last: { trigger: 'changed files' } }),
-      10_000,
+      20_000,
     );
     const client = await rawClient(gateway.url('two'), gateway.authorization);
     expect((await client.request('tools/list')).status).toBe(200);
@@ -74,7 +78,7 @@ describe('what asks for a reload', () => {
     await gateway.until(({ stderr }) =>
       stderr.includes('came from stdin and cannot be read again') ? true : undefined,
     );
-    expect((await statusOf(gateway)).reloads).toMatchObject({ succeeded: 1 });
+    await expect.poll(async () => (await statusOf(gateway)).reloads).toMatchObject({ succeeded: 1 });
   });
 });
 
@@ -117,7 +121,7 @@ it('refuses another port, which needs a restart, and everything that came with i
   const file = join(folder, 'config.toml');
   const toml = (port: number, name: string): string =>
     `[gateway]\nport = ${port}\n[servers.${name}]\ntype = "http"\nurl = "${web.url}"\n`;
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await freePort();
   await writeFile(file, toml(port, 'web'));
   await using program = runMain(['serve', '--config', file]);
   const document = await program.until(({ stdout }) => (stdout.endsWith('}\n') ? stdout : undefined));
@@ -143,8 +147,8 @@ describe('requests and sessions', () => {
     const client = await rawClient(gateway.url('other'), gateway.authorization);
     const idle = await rawClient(gateway.url('other'), gateway.authorization);
     const stream = await openStream(gateway, 'other', idle.sessionId);
-    const slow = client.request('tools/call', { name: 'slow', arguments: { ms: 1_500, label: 'still there' } });
-    await vi.waitFor(() => expect(other.state.stats.active).toBe(1), 10_000);
+    const slow = client.request('tools/call', { name: 'slow', arguments: { ms: 6_000, label: 'still there' } });
+    await vi.waitFor(() => expect(other.state.stats.active).toBe(1), 20_000);
     await gateway.write({ mcpServers: { web: { type: 'http', url: web.url } } });
     expect((await gateway.reload()).result.servers.removed).toEqual(['other']);
     expect((await client.request('ping')).status).toBe(404);
@@ -152,7 +156,7 @@ describe('requests and sessions', () => {
     await toItsEnd(stream);
     expect(other.state.stats.active).toBe(1);
     expect((await slow).answer.result).toMatchObject({ content: [{ text: 'still there' }] });
-    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 10_000);
+    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 20_000);
   });
 
   it('a body that comes late is worked on by the configuration that its request began with', async () => {
@@ -161,31 +165,26 @@ describe('requests and sessions', () => {
     await using gateway = await startReloadable({
       mcpServers: { web: { type: 'http', url: web.url }, other: { type: 'http', url: other.url } },
     });
-    const kept = await rawClient(gateway.url('web'), gateway.authorization);
-    const body = new TransformStream<Uint8Array, Uint8Array>();
-    const writer = body.writable.getWriter();
-    const bytes = new TextEncoder();
-    const request: RequestInit & { duplex: 'half' } = {
+    const late = httpRequest(gateway.url('other'), {
       method: 'POST',
       headers: {
         authorization: gateway.authorization,
         'content-type': 'application/json',
+        expect: '100-continue',
       },
-      body: body.readable,
-      duplex: 'half',
-    };
-    const answer = fetch(gateway.url('other'), request);
-    await writer.write(bytes.encode('{"jsonrpc":"2.0","id":1,"method":"tools/call",'));
+    });
+    const answer = once(late, 'response') as Promise<[IncomingMessage]>;
+    late.flushHeaders();
     // By then the gateway has seen the head of the request.
-    expect((await kept.request('ping')).status).toBe(200);
+    await once(late, 'continue');
+    late.write('{"jsonrpc":"2.0","id":1,"method":"tools/call",');
     await gateway.write({ mcpServers: { web: { type: 'http', url: web.url } } });
     expect((await gateway.reload()).result.servers.removed).toEqual(['other']);
-    await writer.write(bytes.encode('"params":{"name":"echo","arguments":{"text":"late"}}}'));
-    await writer.close();
-    const response = await answer;
-    expect(response.status).toBe(200);
-    expect(await response.text()).toContain('late');
-    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 10_000);
+    late.end('"params":{"name":"echo","arguments":{"text":"late"}}}');
+    const [response] = await answer;
+    expect(response.statusCode).toBe(200);
+    expect(await textOf(response)).toContain('late');
+    await vi.waitFor(() => expect(other.state.sessions.size).toBe(0), 20_000);
   });
 
   it('the unified endpoint tells its sessions that servers came or went, and a kept subscription goes on', async () => {
@@ -213,10 +212,10 @@ describe('requests and sessions', () => {
     await vi.waitFor(
       () =>
         expect([...next.state.sessions].some(({ subscriptions }) => subscriptions.has('fixture://text/1'))).toBe(true),
-      10_000,
+      20_000,
     );
     await read('notifications/tools/list_changed');
-    await vi.waitFor(() => expect(web.state.sessions.size).toBe(0), 10_000);
+    await vi.waitFor(() => expect(web.state.sessions.size).toBe(0), 20_000);
   });
 
   it('an agent id that is taken away ends the sessions that it opened, and only those', async () => {

@@ -1,18 +1,13 @@
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { idOf, json, openWire, serveHttp, serveTcp, type Handler } from './harness.ts';
+import { freePort } from '../../../scripts/setup/free-port.ts';
 
 const echo: Handler = (request, response) => json(response, { jsonrpc: '2.0', id: idOf(request), result: {} });
 
-/** A port on which nothing listens. */
-async function unusedPort(): Promise<number> {
-  await using server = await serveTcp(() => undefined);
-  return server.port;
-}
-
 describe('T-PTL-007 a server that cannot be reached', () => {
   it('refused connection', async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     await using wire = await openWire(`http://127.0.0.1:${port}/mcp`);
     await expect(wire.call(1, 'ping')).rejects.toMatchObject({
       code: 'server_unavailable',
@@ -23,7 +18,7 @@ describe('T-PTL-007 a server that cannot be reached', () => {
   });
 
   it('refused on every address of the name', async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     await using wire = await openWire(`http://localhost:${port}/mcp`);
     await expect(wire.call(1, 'ping')).rejects.toMatchObject({
       code: 'server_unavailable',
@@ -49,7 +44,7 @@ describe('T-PTL-007 a server that cannot be reached', () => {
       code: 'server_unavailable',
       detail: `no connection to 127.0.0.1:${server.port} within the connect timeout`,
     });
-    expect(sockets).toHaveLength(1);
+    await expect.poll(() => sockets.length).toBe(1);
   });
 
   it('something that is not HTTP', async () => {

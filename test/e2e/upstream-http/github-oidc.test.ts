@@ -55,7 +55,7 @@ describe('auth: github-oidc', () => {
     let now = 1_000_000_000_000;
     let issued = 0;
     await using endpoint = await serveHttp(tokens(() => jwt({ n: ++issued, exp: now / 1000 + 600 })));
-    await using connector = new Connector({ connectTimeoutMs: 1_000, identity: undefined });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: undefined });
     const source = new GithubOidcTokens({ connector, env: environment(endpoint), now: () => now });
     const first = await source.authorization('a', 'one', never);
     expect(await source.authorization('b', 'one', never)).toBe(first);
@@ -71,7 +71,7 @@ describe('auth: github-oidc', () => {
     let now = 0;
     let issued = 0;
     await using endpoint = await serveHttp(tokens(() => `opaque-${++issued}`));
-    await using connector = new Connector({ connectTimeoutMs: 1_000, identity: undefined });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: undefined });
     const source = new GithubOidcTokens({ connector, env: environment(endpoint), now: () => now });
     expect(await source.authorization('a', 'one', never)).toBe('Bearer opaque-1');
     now = 299_999;
@@ -83,7 +83,7 @@ describe('auth: github-oidc', () => {
   it('asks once for all who wait at the same time; one who stops waiting does not spoil it for the others', async () => {
     const held: ServerResponse[] = [];
     await using endpoint = await serveHttp((_request, response) => void held.push(response));
-    await using connector = new Connector({ connectTimeoutMs: 1_000, identity: undefined });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: undefined });
     const source = new GithubOidcTokens({ connector, env: environment(endpoint) });
     const cancel = new AbortController();
     const impatient = source.authorization('a', 'one', cancel.signal);
@@ -99,7 +99,7 @@ describe('auth: github-oidc', () => {
   it('a failure is told to all who wait and forgotten, so that the next one asks again', async () => {
     let status = 500;
     await using endpoint = await serveHttp((_request, response) => json(response, { value: 'token' }, {}, status));
-    await using connector = new Connector({ connectTimeoutMs: 1_000, identity: undefined });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: undefined });
     const source = new GithubOidcTokens({ connector, env: environment(endpoint) });
     const failures = await Promise.allSettled([
       source.authorization('a', 'one', never),
@@ -124,7 +124,7 @@ describe('auth: github-oidc', () => {
     ['null', 'null'],
   ])('refuses an answer with %s', async (_name, body) => {
     await using endpoint = await serveHttp((_request, response) => void response.end(body));
-    await using connector = new Connector({ connectTimeoutMs: 1_000, identity: undefined });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: undefined });
     const source = new GithubOidcTokens({ connector, env: environment(endpoint) });
     await expect(source.authorization('a', 'one', never)).rejects.toMatchObject({
       code: 'server_auth_required',
@@ -160,7 +160,7 @@ describe('auth: github-oidc', () => {
     await using endpoint = await serveHttp(
       (_request, response) => void response.writeHead(307, { location: other.url }).end(),
     );
-    await using connector = new Connector({ connectTimeoutMs: 1_000, identity: undefined });
+    await using connector = new Connector({ connectTimeoutMs: 30_000, identity: undefined });
     const source = new GithubOidcTokens({ connector, env: environment(endpoint) });
     const failure: unknown = await source.authorization('a', 'one', never).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'server_protocol_error' });

@@ -41,15 +41,15 @@ export function httpConfig(url: string, config: Partial<HttpServerConfig> = {}):
     tools: undefined,
     start: 'boot',
     health: DEFAULT_HEALTH,
-    startupTimeoutMs: 10_000,
-    toolTimeoutMs: 10_000,
+    startupTimeoutMs: 60_000,
+    toolTimeoutMs: 60_000,
     registry: undefined,
     url,
     headers: {},
     query: undefined,
     passthroughHeaders: undefined,
     auth: undefined,
-    connectTimeoutMs: 5_000,
+    connectTimeoutMs: 30_000,
     tls: undefined,
     ...config,
   };
@@ -196,6 +196,8 @@ export async function serveHttp(handler: Handler, tls?: ServerOptions, host = '1
   };
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   server.on('tlsClientError', () => undefined);
+  // The default of five seconds would close connections that a test has kept for its next request.
+  server.keepAliveTimeout = 60_000;
   return { ...(await running(server, tls === undefined ? 'http' : 'https', host)), requests };
 }
 

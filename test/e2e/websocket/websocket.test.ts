@@ -78,7 +78,7 @@ describe('who may connect', () => {
 describe('what goes over it', () => {
   it('serves the official client: listings, calls, progress, questions, the end of the session', async () => {
     // Those of the tests before have gone.
-    await vi.waitFor(async () => expect(await sessions()).toBe(0), 10_000);
+    await vi.waitFor(async () => expect(await sessions()).toBe(0), 20_000);
     const Bare = globalThis.WebSocket;
     // The client of the SDK cannot send headers; undici, which stands behind Node's WebSocket, can.
     vi.stubGlobal(
@@ -109,7 +109,7 @@ describe('what goes over it', () => {
       structuredContent: { content: { answer: 'forty-two' } },
     });
     await client.close();
-    await vi.waitFor(async () => expect(await sessions()).toBe(0), 10_000);
+    await vi.waitFor(async () => expect(await sessions()).toBe(0), 20_000);
   });
 
   it('many requests at once, each answered under its own id, and a cancellation answered by nothing', async () => {
@@ -122,9 +122,9 @@ describe('what goes over it', () => {
     }
     const cancelled = web.state.stats.cancelled;
     client.send({ id: 'long', method: 'tools/call', params: { name: 'slow', arguments: { ms: 60_000 } } });
-    await vi.waitFor(() => expect(web.state.stats.active).toBe(1), 10_000);
+    await vi.waitFor(() => expect(web.state.stats.active).toBe(1), 20_000);
     client.send({ method: 'notifications/cancelled', params: { requestId: 'long' } });
-    await vi.waitFor(() => expect(web.state.stats.cancelled).toBe(cancelled + 1), 10_000);
+    await vi.waitFor(() => expect(web.state.stats.cancelled).toBe(cancelled + 1), 20_000);
     await client.request('ping');
     expect(client.received.some(({ id }) => id === 'long')).toBe(false);
   });
@@ -157,12 +157,12 @@ describe('limits', () => {
     ['bytes instead of text', (socket: WebSocket) => socket.send(Buffer.from('{}')), 1003],
   ])('closes the connection on %s, and the session with it', async (_name, send, code) => {
     // Those of the tests before have gone.
-    await vi.waitFor(async () => expect(await sessions()).toBe(0), 10_000);
+    await vi.waitFor(async () => expect(await sessions()).toBe(0), 20_000);
     const client = await connectSocket(gateway.url('web'), gateway.authorization);
     expect(await sessions()).toBe(1);
     send(client.socket);
     expect(await client.closed).toBe(code);
-    await vi.waitFor(async () => expect(await sessions()).toBe(0), 10_000);
+    await vi.waitFor(async () => expect(await sessions()).toBe(0), 20_000);
   });
 
   it('stops reading from a client that takes no answers, and goes on when it does', async () => {
@@ -218,8 +218,8 @@ describe('how it ends', () => {
     await using own = await startGateway({ config: { mcpServers: { web: { type: 'http', url: web.url } } } });
     const idle = await connectSocket(own.url('web'), own.authorization);
     const busy = await connectSocket(own.url('web'), own.authorization);
-    const answer = busy.request('tools/call', { name: 'slow', arguments: { ms: 800, label: 'finished' } });
-    await vi.waitFor(() => expect(web.state.stats.active).toBe(1), 10_000);
+    const answer = busy.request('tools/call', { name: 'slow', arguments: { ms: 4_000, label: 'finished' } });
+    await vi.waitFor(() => expect(web.state.stats.active).toBe(1), 20_000);
     own.kill('SIGTERM');
     expect(await idle.closed).toBe(1001);
     expect((await answer).result).toMatchObject({ content: [{ text: 'finished' }] });

@@ -10,7 +10,7 @@ import { startScriptedServer, type ScriptedServer } from '../../rig/scripted-ser
 import { startHttpFixture, type HttpFixture } from '../../rig/servers.ts';
 import { isAlive, openLines, sampleOf, TWO, untilAllServe, type Lines } from './crew.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 let modern: ScriptedServer;
 let legacy: HttpFixture;
@@ -61,7 +61,7 @@ describe('calls of the modern era', () => {
     const sample = 'gatehouse_requests_total{route="server",server="modern",method="tools/call",outcome="ok"}';
     const before = await sampleOf(line, sample);
     await Promise.all(lines.all.map((each) => each.modern('/mcp/modern', 'tools/call', { name: 'counted' })));
-    expect(await sampleOf(line, sample)).toBe(before + lines.all.length);
+    await expect.poll(() => sampleOf(line, sample)).toBe(before + lines.all.length);
     const logged = (): unknown[] => gateway.logs().filter(({ target }) => target === 'counted');
     await vi.waitFor(() => expect(logged()).toHaveLength(lines.all.length), PATIENCE_MS);
   });
@@ -91,7 +91,7 @@ describe('calls of the modern era', () => {
       }),
     );
     expect(new Set(wrong).size).toBe(1);
-    expect(await sampleOf(line, 'gatehouse_refused_total{reason="unknown_server"}')).toBe(lines.all.length);
+    await expect.poll(() => sampleOf(line, 'gatehouse_refused_total{reason="unknown_server"}')).toBe(lines.all.length);
   });
 
   it('are taken back by leaving, and the server hears of it', async () => {
@@ -154,6 +154,8 @@ describe('sessions', () => {
       );
       await line.legacy('/mcp/legacy', { method: 'notifications/cancelled', params: { requestId: id } }, session);
       await slow;
+      // The next one is not to be taken for this one.
+      await vi.waitFor(async () => expect(await sampleOf(line, 'gatehouse_requests_in_flight')).toBe(0), PATIENCE_MS);
     }
   });
 
@@ -207,7 +209,7 @@ describe.skipIf(dockerMissing())('containers', () => {
     const starts = boxed.logs().filter(({ server, msg }) => server === 'box' && msg === 'the server is starting');
     expect(starts).toHaveLength(1);
     await boxed.stop();
-    expect(await isAlive(worker?.pid ?? 0)).toBe(false);
+    await expect.poll(() => isAlive(worker?.pid ?? 0)).toBe(false);
   });
 });
 

@@ -128,7 +128,7 @@ export async function untilAllServe(line: Line): Promise<readonly WorkerEntry[]>
         throw new Error(JSON.stringify(entries));
       return entries;
     },
-    { timeout: 15_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 }
 
@@ -159,7 +159,7 @@ export async function untilGone(pid: number): Promise<void> {
     async () => {
       if (await isAlive(pid)) throw new Error(`process ${pid} still runs`);
     },
-    { timeout: 10_000, interval: 50 },
+    { timeout: 20_000, interval: 50 },
   );
 }
 

@@ -8,7 +8,7 @@ import { startScriptedServer, type ScriptedServer } from '../../rig/scripted-ser
 import { describeOnBothStores } from '../../rig/store.ts';
 import { linesWith, openLines, sampleOf, TWO, untilAllServe, untilGone, workersOf } from './crew.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 let server: ScriptedServer;
 beforeAll(async () => {

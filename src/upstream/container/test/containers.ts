@@ -44,7 +44,7 @@ export async function shellServer(options: ServerOptions = {}): Promise<Containe
       unreachable: 'hide',
       refreshIntervalMs: undefined,
     },
-    startupTimeoutMs: 30_000,
+    startupTimeoutMs: 120_000,
     toolTimeoutMs: 60_000,
     registry: undefined,
     customType: undefined,
@@ -157,7 +157,7 @@ export async function left(host: ContainerHost): Promise<string[]> {
 
 /** Output of one call of the engine; fails when the engine does. */
 export async function engineSays(engine: Engine, ...args: string[]): Promise<string> {
-  const output = await callEngine(engine, args, 30_000);
+  const output = await callEngine(engine, args, 120_000);
   if (output.status !== 0) throw new Error(`${args.join(' ')}: ${output.stderr}`);
   return output.stdout.trim();
 }

@@ -17,15 +17,15 @@ describe.skipIf(dockerMissing())('orphans', () => {
     await wire.ask('{}');
     const [dead, other] = await Promise.all([startOwner(), startOwner()]);
     try {
-      await dead.kill();
+      // Before its end: afterwards any gateway that starts on this machine may clear them away.
       expect(await kinds(dead.instanceId)).toEqual(['container', 'network']);
+      await dead.kill();
 
       await using next = newHost();
       const found = await next.start();
       expect(found.version).toMatch(/^\d+\./);
-      expect(found.remaining).toEqual([]);
-      // Another gateway may have started at the same time and found them first: what counts is that they are gone.
-      expect(await kinds(dead.instanceId)).toEqual([]);
+      // Another gateway may have started at the same time and be the one that is at it: what counts is that they go.
+      await expect.poll(() => kinds(dead.instanceId)).toEqual([]);
       expect(await kinds(other.instanceId)).toEqual(['container', 'network']);
       expect((await left(living)).length).toBe(2);
       expect(await wire.ask('still here')).toBe('still here');
@@ -37,7 +37,7 @@ describe.skipIf(dockerMissing())('orphans', () => {
       await using last = newHost();
       await last.start();
     }
-    expect(await kinds(other.instanceId)).toEqual([]);
+    await expect.poll(() => kinds(other.instanceId)).toEqual([]);
   });
 
   it('are only what carries our labels, and what cannot be judged is left alone and told', async () => {
@@ -52,7 +52,7 @@ describe.skipIf(dockerMissing())('orphans', () => {
       const found = await host.start();
       expect(found.undecided.map(({ id }) => id)).toContain(name);
       expect(found.removed.map(({ id }) => id)).not.toContain(foreign);
-      const list = await callEngine(engine, ['network', 'ls', '--format', '{{.Name}}'], 10_000);
+      const list = await callEngine(engine, ['network', 'ls', '--format', '{{.Name}}'], 60_000);
       expect(list.stdout.split('\n')).toEqual(expect.arrayContaining([name, foreign]));
     } finally {
       await callEngine(engine, ['network', 'rm', name, foreign], 30_000);

@@ -104,7 +104,7 @@ echo x 2>&1 >/file | tr "\\n" "~"; ulimit -n; ${ECHO}`;
       await containerOf(host, 'one'),
     );
     const visit = `nc -w 3 ${address} 8080 </dev/null || echo unreachable`;
-    expect(await one.ask(visit)).toBe('neighbour~');
+    await expect.poll(() => one.ask(visit), { timeout: 60_000 }).toBe('neighbour~');
     expect(await two.ask(visit)).toMatch(/unreachable~$/);
     await Promise.all([one.transport.close(), two.transport.close()]);
     expect(await left(host)).toEqual([]);

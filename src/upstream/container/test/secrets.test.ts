@@ -93,7 +93,7 @@ describe.skipIf(dockerMissing())('secrets of a server', () => {
 
   it('do not steer it even under a name that nobody has thought of', async () => {
     const engine: Engine = docker();
-    const seen = await callEngine({ ...engine, command: '/usr/bin/env' }, [], 10_000);
+    const seen = await callEngine({ ...engine, command: '/usr/bin/env' }, [], 60_000);
     expect(seen.stdout).toContain('PATH=/usr/local/sbin:');
     expect(
       Object.keys(engine.environment).filter(

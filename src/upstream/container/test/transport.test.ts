@@ -50,7 +50,10 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     await using host = newHost();
     await using wire = new Wire(
       host,
-      await shellServer({ network: 'isolated', script: ready('echo "about to work" >&2; read -r line; sleep 100') }),
+      await shellServer({
+        network: 'isolated',
+        script: `echo "about to work" >&2; ${ready('read -r line; sleep 100')}`,
+      }),
     );
     await wire.open();
     await wire.message(0);
@@ -61,7 +64,7 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     expect(reason.message).toMatch(/was killed \(SIGKILL\)/);
     // Callers do not see what may come from the call of another; the operator does.
     expect(reason.detail).not.toContain('about to work');
-    expect(wire.transport.lastWords()).toEqual(['about to work']);
+    await expect.poll(() => wire.transport.lastWords()).toEqual(['about to work']);
     await expect(wire.transport.send('{"id":2}')).rejects.toBe(reason);
     await wire.transport.close();
     expect(wire.closings).toBe(1);
@@ -206,7 +209,9 @@ describe.skipIf(dockerMissing())('closing', () => {
     await using host = newHost();
     await using wire = new Wire(
       host,
-      await shellServer({ script: `trap 'echo told to stop >&2' TERM; ${ready('while :; do sleep 1; done')}` }),
+      await shellServer({ script: `trap 'echo told to stop >&2' TERM; ${ready('while :; do sleep 0.1; done')}` }),
+      // Time to hear of it: the trap runs between two sleeps.
+      { closeTimeoutMs: 10_000 },
     );
     await wire.open();
     await wire.message(0);
@@ -222,6 +227,7 @@ describe.skipIf(dockerMissing())('closing', () => {
     await using wire = new Wire(
       host,
       await shellServer({ script: `trap 'echo SIGTERM >&2' TERM; ${ready('cat >/dev/null; echo goodbye >&2')}` }),
+      { inputClosedGraceMs: 60_000 },
     );
     await wire.open();
     await wire.message(0);

@@ -22,7 +22,10 @@ const probe = (address: string): string =>
   `(while :; do nc -w 1 ${address} 8080 & usleep 10000; done) >/dev/null 2>&1 </dev/null & echo started`;
 const PROCESSES = 512;
 
-/** Two servers of the host, each in a network of its own; so many more networks are made and removed one after the other. */
+/** So many connections are tried at least, however slow the machine is. */
+const ENOUGH = 200;
+
+/** Two servers of the host, each in a network of its own; so many more networks, or more, are made and removed one after the other. */
 export async function probeWhileNetworksChange(host: ContainerHost, networks: number): Promise<Visits> {
   await using neighbour = await open(host, 'neighbour');
   await using visitor = await open(host, 'visitor');
@@ -33,7 +36,7 @@ export async function probeWhileNetworksChange(host: ContainerHost, networks: nu
   await neighbour.ask(`nc -w 1 ${address} 8080 </dev/null; echo tried`);
   const before = await count(neighbour, ARRIVED);
   await visitor.ask(probe(address));
-  for (let turn = 0; turn < networks; turn += 1) {
+  for (let turn = 0; turn < networks || (await count(visitor, TRIED)) < ENOUGH; turn += 1) {
     const network = host.nameFor('passing');
     const labels = Object.entries(host.labelsFor('passing')).map(([label, value]) => `--label=${label}=${value}`);
     await engineSays(host.engine, 'network', 'create', ...labels, network);
