@@ -37,7 +37,6 @@ import { moveToView } from './session-view.ts';
 import type { Session } from './session.ts';
 import { isSubscription, standBy } from './standing.ts';
 
-
 /**
  * Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Rejects only in
  * a worker, with a request that is to be answered by the owner and of which nothing was answered.

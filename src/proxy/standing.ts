@@ -31,7 +31,18 @@ const MODERN: ModernRequest = {
 };
 
 /** The exchange without the texts that only its beginning needs: they are most of it, and there may be thousands. */
-function lean({ requestId, runtime, principal, route, view, address, message, reply, abort, notes }: Exchange): Exchange {
+function lean({
+  requestId,
+  runtime,
+  principal,
+  route,
+  view,
+  address,
+  message,
+  reply,
+  abort,
+  notes,
+}: Exchange): Exchange {
   const { kind, id, method } = message;
   return {
     requestId,
