@@ -18,7 +18,9 @@ export interface Proof {
   readonly title: string;
   /** What was done, in a paragraph. */
   readonly how: string;
-  readonly rows: readonly (readonly [string, string])[];
+  /** Heads of the columns; default: two without. */
+  readonly columns?: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
 /** Keeps the result of one proof and writes the page anew from all that are kept; `name` says its place among them. */
@@ -27,7 +29,7 @@ export async function keepProof(page: ProofPage, name: string, proof: Proof): Pr
   kept[name] = { ...proof, date: new Date().toISOString().slice(0, 10), machine: machine() };
   await writeFile(page.results, `${JSON.stringify(kept, undefined, 2)}\n`);
   await writeFile(new URL(page.file, PAGES), textOf(page, kept));
-  for (const [what, figure] of proof.rows) console.log(`  ${what}: ${figure}`);
+  for (const [what, ...figures] of proof.rows) console.log(`  ${what}: ${figures.join(' ')}`);
 }
 
 interface Kept extends Proof {
@@ -52,13 +54,24 @@ function machine(): string {
 function textOf({ title: heading, introduction }: ProofPage, kept: Readonly<Record<string, Kept>>): string {
   const sections = Object.entries(kept)
     .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(([, { title, how, rows, date, machine: on }]) =>
+    .map(([, { title, how, columns = ['', ''], rows, date, machine: on }]) =>
       [
         `## ${title}`,
         how,
-        ['| | |', '|---|---|', ...rows.map(([what, figure]) => `| ${what} | ${figure} |`)].join('\n'),
+        [
+          rowOf(columns),
+          rowOf(
+            columns.map(() => '---'),
+            '',
+          ),
+          ...rows.map((row) => rowOf(row)),
+        ].join('\n'),
         `Measured on ${date}: ${on}.`,
       ].join('\n\n'),
     );
   return `${[`# ${heading}`, introduction, ...sections].join('\n\n')}\n`;
+}
+
+function rowOf(cells: readonly string[], space = ' '): string {
+  return `|${cells.map((cell) => (cell === '' ? ' ' : `${space}${cell}${space}`)).join('|')}|`;
 }

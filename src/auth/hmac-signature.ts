@@ -8,7 +8,7 @@ export interface RequestSignatures {
    * Throws `unauthorized` unless the headers sign this request and were never seen before. `body` is '' for requests
    * without one.
    */
-  check(request: RequestHead, body: string): void;
+  check(request: RequestHead, body: string | Buffer): void;
 }
 
 /** Clocks may differ by so much, in seconds. */
@@ -53,7 +53,7 @@ export interface SignedParts {
   readonly nonce: string;
   /** Path of the URL without the query, such as `/mcp/github`. */
   readonly path: string;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** HMAC-SHA256 over timestamp, nonce, path and the SHA-256 of the body, each on its line; hexadecimal. */

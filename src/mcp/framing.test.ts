@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LineReader, toLine } from './framing.ts';
+import { bytesInLine, LineReader, toLine, type LongLine } from './framing.ts';
 
 /** Cuts bytes into pieces at the given places. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
@@ -48,6 +48,24 @@ describe('LineReader', () => {
     expect(reader.push(Buffer.from('{"a":'))).toEqual([]);
     expect(reader.push(Buffer.from('1}'))).toEqual([]);
     expect(reader.push(Buffer.from('\n'))).toEqual(['{"a":1}']);
+  });
+
+  it('gives long lines to whoever reads them, piece by piece, and returns the others', () => {
+    const size = fc.integer({ min: 1, max: 60 });
+    fc.assert(
+      fc.property(fc.array(size, { maxLength: 12 }), fc.array(fc.nat()), (sizes, places) => {
+        const lines = sizes.map((length, index) => String.fromCodePoint(97 + (index % 26)).repeat(length));
+        const found: string[] = [];
+        const begin = (): LongLine => {
+          let line = '';
+          return { push: (bytes) => void (line += bytes.toString()), end: () => void found.push(line) };
+        };
+        const reader = new LineReader({ maxBytes: 50, long: { bytes: 20, begin } });
+        for (const piece of cut(Buffer.from(lines.map((line) => `${line}\n`).join('')), places))
+          for (let at = 0; at < piece.length; at += 20) found.push(...reader.push(piece.subarray(at, at + 20)));
+        expect(found).toEqual(lines.filter(({ length }) => length <= 50));
+      }),
+    );
   });
 
   it('drops exactly the lines that are too long and reports each once, however the stream is cut', () => {
@@ -100,4 +118,11 @@ describe('toLine', () => {
       }),
     );
   });
+});
+
+it('bytes in a line are the bytes without breaks, and themselves when there are none', () => {
+  const bytes = Buffer.from('{"a":\r\n1}\n');
+  expect(bytesInLine(bytes).toString()).toBe('{"a":  1} ');
+  expect(bytes.toString()).toContain('\n');
+  expect(bytesInLine(bytes.subarray(0, 5))).toHaveLength(5);
 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { outlineOf, type JsonOutline } from './json-outline.ts';
-import { scanObject, sliceSpan, spliceBytes } from './json-text.ts';
-import { parseMessage, paramsOf } from './message.ts';
+import { scanObject } from './json-text.ts';
+import { parseMessage, paramsOf, rawIn, renumbered } from './message.ts';
 import { LARGE_TEXT, SERVER_LIMITS } from './shape.ts';
 
 const PAD = 'x'.repeat(LARGE_TEXT);
@@ -28,8 +28,7 @@ describe('JsonOutline', () => {
         const outline = outlined(text);
         expect(outline.text).toBe(text);
         expect(JSON.stringify(outline.value)).toBe(JSON.stringify(JSON.parse(text)));
-        expect([...outline.members]).toEqual([...scanObject(text)]);
-        expect(outline.bytes === undefined).toBe(Buffer.byteLength(text) !== text.length);
+        expect([...outline.spansInText(outline.members)]).toEqual([...scanObject(text)]);
       }),
     );
   });
@@ -74,14 +73,71 @@ describe('parseMessage of a large text', () => {
     expect(() => parseMessage(text)).toThrow(reason);
   });
 
-  it('changes an id without copying what stays', () => {
-    const text = `{"jsonrpc":"2.0","id":1,"method":"m","params":{"pad":"${PAD}"}}`;
-    const { bytes, members } = parseMessage(text);
-    const id = members.get('id');
-    if (bytes === undefined || id === undefined) throw new Error('it has neither');
-    expect(sliceSpan(text, id)).toBe('1');
-    const pieces = spliceBytes(bytes, [{ span: id, text: '4711' }]);
-    expect(Buffer.concat(pieces).toString()).toBe(text.replace('"id":1', '"id":4711'));
-    expect(pieces.at(-1)?.buffer).toBe(bytes.buffer);
+  it('changes an id and a progress token without copying what stays', () => {
+    const text = `{"jsonrpc":"2.0","id":1,"method":"m","params":{"pad":"é${PAD}","_meta":{"é":1,"progressToken":"t"}}}`;
+    const message = parseMessage(text);
+    const { outline } = message;
+    if (outline === undefined) throw new Error('it has none');
+    expect(rawIn(message, ['id'])).toBe('1');
+    expect(rawIn(message, ['params', '_meta', 'é'])).toBe('1');
+    expect(rawIn(message, ['params', '_meta', 'other', 'x'])).toBeUndefined();
+    const { pieces, token } = renumbered(message, outline, '4711');
+    expect(token).toBe('"t"');
+    const changed = text.replace('"id":1', '"id":4711').replace('"progressToken":"t"', '"progressToken":4711');
+    expect(Buffer.concat(pieces).toString()).toBe(changed);
+    expect(pieces.filter(({ buffer }) => buffer === outline.bytes.buffer)).toHaveLength(3);
   });
+
+  it.each(['result', 'error'])(
+    'refuses a request that has "%s" as well: what its params hold would not be known',
+    (name) => {
+      const text = `{"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"a"},"${name}":{"pad":"${PAD}"}}`;
+      expect(() => parseMessage(text)).toThrow(`has no "${name}"`);
+    },
+  );
+});
+
+describe('an outline with other members', () => {
+  const names = fc.constantFrom('a', 'b', 'é', '__proto__', 'id', 'x,y"');
+  const change = fc.option(fc.jsonValue(), { nil: undefined });
+  const changes = fc.uniqueArray(fc.tuple(names, change), { selector: ([name]) => name });
+  const object = fc.uniqueArray(fc.tuple(names, fc.jsonValue()), { selector: ([name]) => name });
+
+  it('says what the object says with these members, and knows where they stand', () => {
+    fc.assert(
+      fc.property(
+        object,
+        object,
+        changes,
+        changes,
+        fc.constantFrom(undefined, 1),
+        (outer, inner, ours, theirs, spaces) => {
+          const value = Object.fromEntries([...outer, ['params', Object.fromEntries(inner)], ['end', 1]]);
+          const outline = outlined(JSON.stringify(value, null, spaces));
+          const given = outline.with({ outer: textsOf(ours), inner: textsOf(theirs) });
+          const params = applied(inner, theirs);
+          const expected = applied([...outer, ['params', params], ['end', 1]], ours);
+          expect(JSON.parse(given.text)).toEqual(JSON.parse(JSON.stringify(expected)));
+          const again = outlined(given.text);
+          expect([...given.members]).toEqual([...again.members]);
+          expect([...given.inner]).toEqual([...again.inner]);
+        },
+      ),
+    );
+  });
+
+  function textsOf(all: readonly (readonly [string, unknown])[]): Record<string, string | undefined> {
+    return Object.fromEntries(all.map(([name, value]) => [name, value === undefined ? value : JSON.stringify(value)]));
+  }
+
+  function applied(
+    members: readonly (readonly [string, unknown])[],
+    changed: readonly (readonly [string, unknown])[],
+  ): object {
+    const all = new Map(members);
+    for (const [name, value] of changed)
+      if (value === undefined) all.delete(name);
+      else all.set(name, value);
+    return Object.fromEntries(all);
+  }
 });

@@ -1,7 +1,8 @@
-/** A large JSON object that was scanned and not parsed: its text, where its members stand, and its values for those who look. */
+/** A large JSON object that was scanned and not parsed: its bytes, where its members stand, and its values for those who look. */
 import { isAscii } from 'node:buffer';
 import { JsonScanner, type JsonLimits } from './json-scanner.ts';
 import { scanObject, type Span } from './json-text.ts';
+import { changedBytes, changedSpans, type Change, type ChangedObject } from './outline-changes.ts';
 
 /** Smaller parts are parsed at once. */
 const LARGE_PART = 64 * 1024;
@@ -12,37 +13,52 @@ const OPEN_OBJECT = 0x7b;
 /** Whose members are known as well. */
 const INSIDE = ['params', 'result', 'error'] as const;
 
+/** By the names of members: raw JSON text takes the place of a value, or is a new one in front; undefined takes the member out. */
+export interface OutlineChanges {
+  readonly outer?: Readonly<Record<string, Change>>;
+  /** Of the members of `innerOf`, which `outer` must not change then. */
+  readonly inner?: Readonly<Record<string, Change>>;
+}
+
 export class JsonOutline {
-  /** The same as `text` when each byte is one character; undefined when not. */
-  readonly bytes: Buffer | undefined;
-  /** Where the outermost values stand in `text`. */
+  /** UTF-8. */
+  readonly bytes: Buffer;
+  /** Where the outermost values stand in `bytes`. */
   readonly members: ReadonlyMap<string, Span>;
   /** The same for the members of `params`, `result` or `error`; empty when that is no object. */
   readonly inner: ReadonlyMap<string, Span>;
   readonly innerOf: string | undefined;
   #text: string | undefined;
+  #isOneByte: boolean | undefined;
+  #inText: ((span: Span) => Span) | undefined;
   #value: object | undefined;
 
   /** `scanner` has read all of `bytes`, which are UTF-8 and an object; `text` is the same where it is known. */
-  constructor(bytes: Buffer, { members, inner, innerOf }: JsonScanner, text?: string) {
-    this.#text = text;
+  constructor(
+    bytes: Buffer,
+    { members, inner, innerOf }: Pick<JsonOutline, 'members' | 'inner' | 'innerOf'>,
+    text?: string,
+  ) {
+    this.bytes = bytes;
+    this.members = members;
+    this.inner = inner;
     this.innerOf = innerOf;
-    if (isOneByte(bytes, text)) {
-      this.bytes = bytes;
-      this.members = members;
-      this.inner = inner;
-      return;
-    }
-    this.#text ??= bytes.toString('utf8');
-    const place = placesIn(bytes, this.#text.length, [...members.values(), ...inner.values()]);
-    const moved = (spans: ReadonlyMap<string, Span>): Map<string, Span> =>
-      new Map([...spans].map(([key, { start, end }]) => [key, { start: place(start), end: place(end) }]));
-    this.members = moved(members);
-    this.inner = moved(inner);
+    this.#text = text;
   }
 
+  /** All of it: for whoever can do without, a text of megabytes costs too much at once. */
   get text(): string {
-    return (this.#text ??= this.bytes?.toString('latin1') ?? '');
+    return (this.#text ??= this.bytes.toString(this.#oneByte ? 'latin1' : 'utf8'));
+  }
+
+  /** Where the values of `members` or `inner` stand in `text`. */
+  spansInText(spans: ReadonlyMap<string, Span>): ReadonlyMap<string, Span> {
+    if (this.#oneByte) return spans;
+    const inText = (this.#inText ??= placesIn(this.bytes, this.text.length, [
+      ...this.members.values(),
+      ...this.inner.values(),
+    ]));
+    return new Map([...spans].map(([key, span]) => [key, inText(span)]));
   }
 
   /** What JSON.parse would give, but that each part is parsed when it is first looked at. */
@@ -55,9 +71,36 @@ export class JsonOutline {
     return (this.#value = value);
   }
 
-  /** A part of the text. */
+  /** A part of `bytes`, as text. */
   cut({ start, end }: Span): string {
-    return this.#text?.slice(start, end) ?? this.bytes?.toString('latin1', start, end) ?? '';
+    return this.bytes.toString('utf8', start, end);
+  }
+
+  /** Its bytes with other members, in pieces, without copying what stays. */
+  changed(changes: OutlineChanges): readonly Buffer[] {
+    return changedBytes(this.bytes, this.#objects(changes));
+  }
+
+  /** The same as an outline. */
+  with(changes: OutlineChanges): JsonOutline {
+    const { bytes, members, inner, innerOf } = this;
+    const spans = changedSpans(bytes, this.#objects({ outer: {}, inner: {}, ...changes }));
+    const [outerSpans = members, innerSpans = inner] = spans;
+    return new JsonOutline(Buffer.concat(this.changed(changes)), { members: outerSpans, inner: innerSpans, innerOf });
+  }
+
+  #objects({ outer, inner }: OutlineChanges): readonly ChangedObject[] {
+    const { bytes, innerOf } = this;
+    const start = innerOf === undefined ? undefined : this.members.get(innerOf)?.start;
+    const objects: ChangedObject[] = [];
+    if (outer !== undefined) objects.push({ start: bytes.indexOf(OPEN_OBJECT), members: this.members, changes: outer });
+    if (inner !== undefined && start !== undefined) objects.push({ start, members: this.inner, changes: inner });
+    return objects;
+  }
+
+  get #oneByte(): boolean {
+    return (this.#isOneByte ??=
+      this.#text === undefined ? isAscii(this.bytes) : this.#text.length === this.bytes.length);
   }
 }
 
@@ -81,12 +124,8 @@ export function isObjectText(bytes: Buffer): boolean {
   return bytes[at] === OPEN_OBJECT;
 }
 
-function isOneByte(bytes: Buffer, text: string | undefined): boolean {
-  return text === undefined ? isAscii(bytes) : text.length === bytes.length;
-}
-
-/** From places in bytes to places in the text, whose length is `length`, for the places of these spans. */
-function placesIn(bytes: Buffer, length: number, spans: readonly Span[]): (place: number) => number {
+/** From spans in bytes to spans in the text, whose length is `length`, for these spans. */
+function placesIn(bytes: Buffer, length: number, spans: readonly Span[]): (span: Span) => Span {
   const all = new Set([...spans.flatMap(({ start, end }) => [start, end]), bytes.length]);
   const places = [...all].toSorted((a, b) => a - b);
   const sizes = places.map((place, index) => place - (places[index - 1] ?? 0));
@@ -102,7 +141,7 @@ function placesIn(bytes: Buffer, length: number, spans: readonly Span[]): (place
     at += lengths[index] ?? 0;
     inText.set(place, at);
   }
-  return (place) => inText.get(place) ?? 0;
+  return ({ start, end }) => ({ start: inText.get(start) ?? 0, end: inText.get(end) ?? 0 });
 }
 
 /** Objects that are large themselves are parsed member by member as well. */

@@ -1,6 +1,6 @@
 /** Reads JSON as it comes, byte by byte and without building anything: is it JSON, is its shape harmless, and where do its outermost members stand. */
 import type { Span } from './json-text.ts';
-import { skipPlain } from './plain-bytes.ts';
+import { ESCAPABLE, HEX, isSpace, LETTER_U, skipEscapes, skipPlain, skipSpace } from './plain-bytes.ts';
 
 /** What JSON may be beyond being JSON. */
 export interface JsonLimits {
@@ -34,10 +34,6 @@ const MAX_MEMBERS = 1_000;
 /** Levels that can be followed at all. */
 const MAX_DEPTH = 100_000;
 
-const TAB = 0x09;
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const COMMA = 0x2c;
@@ -49,7 +45,6 @@ const COLON = 0x3a;
 const OPEN_ARRAY = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSE_ARRAY = 0x5d;
-const LETTER_U = 0x75;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
@@ -80,10 +75,6 @@ const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
 
 const NO_MEMBERS: ReadonlyMap<string, Span> = new Map();
-
-/** 1 for what may follow a backslash, but for `u`. */
-const ESCAPABLE = new Uint8Array(256).map((_, byte) => Number('"\\/bfnrt'.includes(String.fromCharCode(byte))));
-const HEX = new Uint8Array(256).map((_, byte) => Number(/[0-9A-Fa-f]/.test(String.fromCharCode(byte))));
 
 export class JsonScanner {
   /** Where the values of the outermost members stand, in bytes, as soon as each has ended. */
@@ -158,11 +149,13 @@ export class JsonScanner {
             this.#oneMore(at);
           } else if (byte === (this.#levels[this.#depth] === 1 ? CLOSE_OBJECT : CLOSE_ARRAY)) this.#close(at + 1);
           else if (!isSpace(byte)) this.#fail(at);
+          else at = skipSpace(bytes, at, end) - 1;
           at++;
           break;
         case NAME_SEPARATOR:
           if (byte === COLON) this.#state = VALUE;
           else if (!isSpace(byte)) this.#fail(at);
+          else at = skipSpace(bytes, at, end) - 1;
           at++;
           break;
         case KEY_OR_END:
@@ -173,16 +166,17 @@ export class JsonScanner {
             if (this.#depth <= 2 && (this.#depth === 1 || this.#isInside)) this.#keyStart = at;
           } else if (byte === CLOSE_OBJECT && this.#state === KEY_OR_END) this.#close(at + 1);
           else if (!isSpace(byte)) this.#fail(at);
+          else at = skipSpace(bytes, at, end) - 1;
           at++;
           break;
         case VALUE_OR_END:
         case VALUE:
-          if (!isSpace(byte)) this.#value(byte, at);
-          at++;
+          if (isSpace(byte)) at = skipSpace(bytes, at + 1, end);
+          else this.#value(byte, at++);
           break;
         case NOTHING:
           if (!isSpace(byte)) this.#fail(at);
-          at++;
+          at = skipSpace(bytes, at + 1, end);
           break;
         case AFTER_BACKSLASH:
           if (byte === LETTER_U) {
@@ -292,8 +286,8 @@ export class JsonScanner {
         if (this.#keyStart !== -1) this.#named(bytes, at + 1);
       }
     } else if (byte === BACKSLASH) {
-      // Most escapes are two bytes in one piece.
-      if (ESCAPABLE[bytes[at + 1] ?? 0] === 1) return at + 2;
+      const after = skipEscapes(bytes, at, bytes.length);
+      if (after > at) return after;
       this.#state = AFTER_BACKSLASH;
     } else this.#fail(at);
     return at + 1;
@@ -386,8 +380,4 @@ function afterSign(state: number, byte: number): number | undefined {
 
 function isWholeNumber(state: number): boolean {
   return state === AFTER_ZERO || state === IN_INTEGER || state === IN_FRACTION || state === IN_EXPONENT;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === SPACE || byte === LF || byte === CR || byte === TAB;
 }

@@ -150,18 +150,6 @@ export function splice(text: string, edits: readonly Edit[]): string {
   return result + text.slice(at);
 }
 
-/** The same for bytes of which each is one character, without copying what stays. The texts must be ASCII. */
-export function spliceBytes(bytes: Buffer, edits: readonly Edit[]): readonly Buffer[] {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  for (const { span, text } of edits.toSorted((a, b) => a.span.start - b.span.start)) {
-    pieces.push(bytes.subarray(at, span.start), Buffer.from(text, 'latin1'));
-    at = span.end;
-  }
-  pieces.push(bytes.subarray(at));
-  return pieces;
-}
-
 /** Sets a member of the object at `start`: replaces its value, or adds it in front. */
 export function setMember(text: string, key: string, value: string, start = 0): string {
   const present = scanObject(text, start).get(key);

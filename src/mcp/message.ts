@@ -27,8 +27,11 @@ export interface Message {
   readonly members: ReadonlyMap<string, Span>;
   /** The same for the members of `params`; empty when there are none. */
   readonly params: ReadonlyMap<string, Span>;
-  /** `text` as bytes, for large messages of which each byte is one character. */
-  readonly bytes?: Buffer | undefined;
+  /**
+   * Of large messages: what they were scanned as. Whoever can do with it should not ask for `text`, nor for the places
+   * in that: making a text of megabytes stalls everybody.
+   */
+  readonly outline?: JsonOutline | undefined;
 }
 
 /**
@@ -61,11 +64,32 @@ function parseLarge(text: string, limits: JsonLimits): Message {
   return outlinedMessage(outline);
 }
 
+/** What is looked at of every message: of a large one, the rest may be. */
+const LOOKED_AT = ['jsonrpc', 'id', 'method'] as const;
+const LOOKED_AT_IN_PARAMS = ['_meta', 'name', 'uri', 'ref', 'cursor', 'taskId', 'level', 'requestId'] as const;
+
+function refuseLarge(members: ReadonlyMap<string, Span>, names: readonly string[]): void {
+  for (const name of names) {
+    const span = members.get(name);
+    if (span !== undefined && span.end - span.start > LARGE_TEXT)
+      throw new GatewayError('invalid_request', `The member "${name}" is larger than ${LARGE_TEXT} bytes.`);
+  }
+}
+
 /** A message that was scanned while it came. Throws as `parseMessage`. */
 export function outlinedMessage(outline: JsonOutline): Message {
   const { members, inner, innerOf } = outline;
+  refuseLarge(members, LOOKED_AT);
+  if (innerOf === 'params') refuseLarge(inner, LOOKED_AT_IN_PARAMS);
   const value = outline.value as JsonObject;
   checkVersion(value);
+  // Of one of the three the members are known.
+  const own = members.has('method') ? 'params' : members.has('error') ? 'error' : 'result';
+  if (innerOf !== own && innerOf !== undefined)
+    throw new GatewayError(
+      'invalid_request',
+      `A message with "${own === 'params' ? 'method' : own}" has no "${innerOf}".`,
+    );
   return describe(outline, value, members, innerOf === 'params' ? inner : NO_MEMBERS);
 }
 
@@ -127,28 +151,48 @@ function cut(source: string | JsonOutline, span: Span): string {
   return typeof source === 'string' ? sliceSpan(source, span) : source.cut(span);
 }
 
-function messageOf(source: string | JsonOutline, rest: Omit<Message, 'text' | 'bytes'>): Message {
+function messageOf(source: string | JsonOutline, rest: Omit<Message, 'text' | 'outline'>): Message {
   const { kind, id, method, failed, value, members, params } = rest;
   if (typeof source === 'string') return { kind, text: source, id, method, failed, value, members, params };
-  return {
-    kind,
-    get text() {
-      return source.text;
-    },
-    id,
-    method,
-    failed,
-    value,
-    members,
-    params,
-    bytes: source.bytes,
-  };
+  return new LargeMessage(source, rest);
+}
+
+class LargeMessage implements Message {
+  readonly kind: MessageKind;
+  readonly id: string | undefined;
+  readonly method: string | undefined;
+  readonly failed: boolean;
+  readonly value: JsonObject;
+  readonly outline: JsonOutline;
+  readonly #params: ReadonlyMap<string, Span>;
+
+  constructor(outline: JsonOutline, { kind, id, method, failed, value, params }: Omit<Message, 'text' | 'outline'>) {
+    this.kind = kind;
+    this.id = id;
+    this.method = method;
+    this.failed = failed;
+    this.value = value;
+    this.outline = outline;
+    this.#params = params;
+  }
+
+  get text(): string {
+    return this.outline.text;
+  }
+  get members(): ReadonlyMap<string, Span> {
+    return this.outline.spansInText(this.outline.members);
+  }
+  get params(): ReadonlyMap<string, Span> {
+    return this.outline.spansInText(this.#params);
+  }
 }
 
 /** What holds for messages of clients beside `parseMessage`: no two spellings of one member. Throws `invalid_request`. */
-export function checkSpelling({ members, params }: Message): void {
-  refuseLookalikes(members);
-  refuseLookalikes(params);
+export function checkSpelling(message: Message): void {
+  const { outline } = message;
+  refuseLookalikes(outline?.members ?? message.members);
+  if (outline === undefined) refuseLookalikes(message.params);
+  else if (outline.innerOf === 'params') refuseLookalikes(outline.inner);
 }
 
 export function isObject(value: unknown): value is JsonObject {
@@ -176,6 +220,19 @@ export function progressTokenOf(message: Message): { readonly raw: string; reado
   return span && { raw: sliceSpan(message.text, span), span };
 }
 
+/** A large request under another id and, where it has a progress token, with that for a token; and the one that it had, as raw JSON text. */
+export function renumbered(
+  message: Message,
+  outline: JsonOutline,
+  id: string,
+): { readonly pieces: readonly Buffer[]; readonly token: string | undefined } {
+  const meta = rawIn(message, ['params', '_meta']);
+  const span = meta === undefined ? undefined : findSpan(meta, ['progressToken']);
+  if (meta === undefined || span === undefined) return { pieces: outline.changed({ outer: { id } }), token: undefined };
+  const inner = { _meta: splice(meta, [{ span, text: id }]) };
+  return { pieces: outline.changed({ outer: { id }, inner }), token: sliceSpan(meta, span) };
+}
+
 /** Where a nested value stands in the text of a message. */
 export function spanIn(message: Message, path: readonly [string, ...string[]]): Span | undefined {
   const [first, second, ...rest] = path;
@@ -187,11 +244,25 @@ export function spanIn(message: Message, path: readonly [string, ...string[]]): 
   return inner === undefined || rest.length === 0 ? inner : findSpan(message.text, rest, inner.start);
 }
 
+/** The raw JSON text of a nested value; undefined when there is none. */
+export function rawIn(message: Message, path: readonly [string, ...string[]]): string | undefined {
+  const { outline } = message;
+  if (outline === undefined) {
+    const span = spanIn(message, path);
+    return span && sliceSpan(message.text, span);
+  }
+  const [first, second, ...rest] = path;
+  const isInner = second !== undefined && first === outline.innerOf;
+  const span = isInner ? outline.inner.get(second) : outline.members.get(first);
+  const text = span && outline.cut(span);
+  const further = isInner ? rest : path.slice(1);
+  const found = text === undefined || further.length === 0 ? undefined : findSpan(text, further);
+  return text === undefined || further.length === 0 ? text : found && sliceSpan(text, found);
+}
+
 /** The id that a cancellation names, as raw JSON text. */
 export function cancelledId(message: Message): string | undefined {
-  if (paramsOf(message)['requestId'] === undefined) return undefined;
-  const span = spanIn(message, ['params', 'requestId']);
-  return span && sliceSpan(message.text, span);
+  return paramsOf(message)['requestId'] === undefined ? undefined : rawIn(message, ['params', 'requestId']);
 }
 
 /** True when two ids, as raw JSON text, are the same, however they are spelled. */

@@ -1,15 +1,23 @@
-/** Finds the end of what stands for itself inside a JSON string, in bytes. */
+/** Finds the end of runs in JSON, in bytes: of what stands for itself inside a string, of escapes, of spaces. */
 
 /** Strings are looked at byte by byte for so long; then by searches. */
 const SHORT = 64;
 /** How far a search looks ahead: what it finds far away would be searched for again behind every escape. */
 const WINDOW = 8_192;
 
+const TAB = 0x09;
+const LF = 0x0a;
+const CR = 0x0d;
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+export const LETTER_U = 0x75;
 /** 1 for a byte that stands for itself inside a string. */
 const PLAIN = new Uint8Array(256).map((_, byte) => Number(byte >= SPACE && byte !== QUOTE && byte !== BACKSLASH));
+
+/** 1 for what may follow a backslash, but for `u`. */
+export const ESCAPABLE = new Uint8Array(256).map((_, byte) => Number('"\\/bfnrt'.includes(String.fromCharCode(byte))));
+export const HEX = new Uint8Array(256).map((_, byte) => Number(/[0-9A-Fa-f]/.test(String.fromCharCode(byte))));
 
 /** The first byte from `at` on that does not stand for itself inside a string, or `end`. */
 export function skipPlain(bytes: Buffer, from: number, end: number): number {
@@ -51,4 +59,36 @@ function skipUncontrolled(bytes: Buffer, from: number, end: number): number {
   at += index * 4;
   while (at < end && (bytes[at] ?? 0) >= SPACE) at++;
   return at;
+}
+
+/** Behind all spaces. */
+export function skipSpace(bytes: Buffer, from: number, end: number): number {
+  let at = from;
+  while (at < end && isSpace(bytes[at] ?? 0)) at++;
+  return at;
+}
+
+/** Behind all escapes that are whole in this piece, and follow one another. */
+export function skipEscapes(bytes: Buffer, from: number, end: number): number {
+  let at = from;
+  while (at + 1 < end && bytes[at] === BACKSLASH) {
+    const byte = bytes[at + 1] ?? 0;
+    if (ESCAPABLE[byte] === 1) at += 2;
+    else if (byte === LETTER_U && at + 6 <= end && isHex(bytes, at + 2)) at += 6;
+    else break;
+  }
+  return at;
+}
+
+function isHex(bytes: Buffer, at: number): boolean {
+  return (
+    HEX[bytes[at] ?? 0] === 1 &&
+    HEX[bytes[at + 1] ?? 0] === 1 &&
+    HEX[bytes[at + 2] ?? 0] === 1 &&
+    HEX[bytes[at + 3] ?? 0] === 1
+  );
+}
+
+export function isSpace(byte: number): boolean {
+  return byte === SPACE || byte === LF || byte === CR || byte === TAB;
 }

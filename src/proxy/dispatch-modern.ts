@@ -17,6 +17,8 @@ import { discover } from './discover.ts';
 import { HeldAnswer } from './downstream/held-answer.ts';
 import { Elsewhere } from './elsewhere.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
+import { editedLargeAnswer, guardedLargeAnswer } from './finish-large-answer.ts';
+import { isPieces, largeAnswerIn, type AnswerText, type LargeAnswer } from './large-answer.ts';
 import { guardHeld, takerOf } from './passed-answers.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { endpointInfo, list, unifiedItems } from './fan-out.ts';
@@ -30,7 +32,7 @@ import { solePool } from './view/view.ts';
 import { isTaskMethod, openTaskId, requireTasks, sealTaskId } from './task-ids.ts';
 
 export interface ModernAnswer {
-  readonly text: string;
+  readonly text: AnswerText;
   /** HTTP status for an answer that nothing precedes. */
   readonly status: number;
 }
@@ -187,7 +189,9 @@ async function forward(
   let text: string;
   let read: Message | undefined;
   if (upstream === undefined) {
-    text = await callLegacy(front.bridge, exchange, modern, target);
+    const given = await callLegacy(front.bridge, exchange, modern, target);
+    if (typeof given !== 'string') return largeAnswer(front, exchange, target, given);
+    text = given;
   } else {
     // What only the caller may keep says so in its result; calls of tools have no such member.
     const isUntouched = target.message.method === 'tools/call' || !dependsOnCaller(exchange);
@@ -200,8 +204,12 @@ async function forward(
     if (given.passedOn === true) {
       if (!(passTo instanceof HeldAnswer)) return undefined;
       const guarded = await guardHeld(exchange, target, passTo, front.bridge);
+      const large = guarded && largeAnswerIn(guarded);
+      if (large !== undefined) return found(await editedLargeAnswer(exchange, target, large, front.bridge));
       return guarded && relayed(unifiedAnswer(front, exchange, target, guarded), guarded);
     }
+    const large = largeAnswerIn(given.message);
+    if (large !== undefined) return largeAnswer(front, exchange, target, large);
     text = ownOnly(exchange, given);
     read = given.message;
   }
@@ -209,6 +217,22 @@ async function forward(
   if (read !== undefined && guards.length === 0 && exchange.route.kind === 'server') return relayed(text, read);
   const answer = guards.length === 0 ? parseMessage(text) : await guardResponse(exchange, target, text);
   return relayed(unifiedAnswer(front, exchange, target, answer), answer);
+}
+
+/** As `ownOnly`, guards and `unifiedAnswer` leave it. */
+async function largeAnswer(
+  front: Front,
+  exchange: Exchange,
+  target: Target,
+  given: LargeAnswer,
+): Promise<ModernAnswer> {
+  const { outline } = given;
+  const isPrivate = !given.failed && dependsOnCaller(exchange) && outline.inner.has('cacheScope');
+  const inner = isPrivate ? { ...given.inner, cacheScope: '"private"' } : given.inner;
+  const answer = await guardedLargeAnswer(exchange, target, { ...given, ...(inner && { inner }) }, front.bridge);
+  if (!isPieces(answer)) return relayed(unifiedAnswer(front, exchange, target, answer), answer);
+  const code = given.failed ? Number(inner?.['code'] ?? codeIn(outline)) : 0;
+  return { text: answer, status: statusOfCode(code) };
 }
 
 /** The arguments that a tool wants in headers. */
@@ -275,12 +299,15 @@ function unifiedAnswer(
   );
 }
 
-function found(text: string): ModernAnswer {
+function found(text: AnswerText): ModernAnswer {
   return { text, status: 200 };
 }
 
 function relayed(text: string, { value }: Message): ModernAnswer {
-  const error = value['error'];
-  const code = isObject(error) && typeof error['code'] === 'number' ? error['code'] : 0;
-  return { text, status: statusOfCode(code) };
+  return { text, status: statusOfCode(codeIn({ value })) };
+}
+
+function codeIn({ value }: { readonly value: object }): number {
+  const error = 'error' in value ? value.error : undefined;
+  return isObject(error) && typeof error['code'] === 'number' ? error['code'] : 0;
 }

@@ -18,23 +18,25 @@ import type { CallOptions } from '../upstream/upstream.ts';
 import { callModern } from './bridge/legacy-to-modern.ts';
 import { HeldAnswer } from './downstream/held-answer.ts';
 import type { Exchange } from './exchange.ts';
+import { editedLargeAnswer, guardedLargeAnswer } from './finish-large-answer.ts';
 import { guardHeld, takerOf } from './passed-answers.ts';
 import { passedHeaders } from './passed-headers.ts';
 import { list } from './fan-out.ts';
 import { guardRequest, guardResponse } from './guard-chain.ts';
+import { isPieces, largeAnswerIn, type AnswerText } from './large-answer.ts';
 import { targetOf, type Target } from './target.ts';
 
 const MAX_SUBSCRIPTIONS = 1_000;
 
-/** The answer to a request as JSON-RPC text, whether result or the server's own error; undefined when it has been passed on. Rejects with a GatewayError. */
-export function dispatch(exchange: Exchange): Promise<string | undefined> {
+/** The answer to a request as JSON-RPC, whether result or the server's own error; undefined when it has been passed on. Rejects with a GatewayError. */
+export function dispatch(exchange: Exchange): Promise<AnswerText | undefined> {
   // Without a promise of its own: each call passes here.
   if (exchange.message.method !== 'tools/call') return dispatchOther(exchange);
   const target = targetOf(exchange);
   return target instanceof Promise ? target.then((found) => forward(exchange, found)) : forward(exchange, target);
 }
 
-async function dispatchOther(exchange: Exchange): Promise<string | undefined> {
+async function dispatchOther(exchange: Exchange): Promise<AnswerText | undefined> {
   const { message } = exchange;
   const id = message.id ?? 'null';
   const row = listingOf(message.method ?? '');
@@ -54,10 +56,10 @@ async function dispatchOther(exchange: Exchange): Promise<string | undefined> {
   }
 }
 
-async function forward(exchange: Exchange, found: Target): Promise<string | undefined> {
+async function forward(exchange: Exchange, found: Target): Promise<AnswerText | undefined> {
   const { guards } = exchange.runtime;
   const target = guards.length === 0 ? found : { ...found, message: await guardRequest(exchange, found) };
-  let text: string | Message | undefined;
+  let text: AnswerText | Message | undefined;
   try {
     text = await callOnce(exchange, target);
   } catch (error) {
@@ -65,23 +67,30 @@ async function forward(exchange: Exchange, found: Target): Promise<string | unde
     if (!(error instanceof GatewayError) || error.code !== 'server_session_lost') throw error;
     text = await unlessAborted(callOnce(exchange, target), exchange.abort);
   }
-  if (text === undefined) return text;
+  if (text === undefined || isPieces(text)) return text;
   if (typeof text === 'string' && guards.length === 0 && exchange.route.kind === 'server') return text;
   const guarded = typeof text === 'string' ? await guardResponse(exchange, target, text) : text;
+  const large = largeAnswerIn(guarded);
+  if (large !== undefined) return editedLargeAnswer(exchange, target, large);
   return finished(exchange, target, guarded.text, guarded);
 }
 
 /** The answer; a message when the guards have seen it already. Waits for nothing else where the conversation is open: each call passes here. */
-async function callOnce(exchange: Exchange, target: Target): Promise<string | Message | undefined> {
+async function callOnce(exchange: Exchange, target: Target): Promise<AnswerText | Message | undefined> {
   const { session } = exchange;
   const { pool, message } = target;
   const upstream =
     (session === undefined ? undefined : pool.readyFor(session)) ??
     (await (session === undefined ? pool.shared() : pool.for(session)));
-  if (upstream.era === 'modern') return callModern(exchange, target, upstream);
+  if (upstream.era === 'modern') {
+    const given = await callModern(exchange, target, upstream);
+    return typeof given === 'string' ? given : guardedLargeAnswer(exchange, target, given);
+  }
   const passTo = takerOf(exchange, pool);
   exchange.notes.sent = true;
   const answer = await upstream.call(message, { ...callOptions(exchange, pool), passTo });
+  const large = largeAnswerIn(answer.message);
+  if (large !== undefined) return guardedLargeAnswer(exchange, target, large);
   if (answer.passedOn !== true) return answer.text;
   return passTo instanceof HeldAnswer ? guardHeld(exchange, target, passTo) : undefined;
 }

@@ -5,9 +5,13 @@ import { JsonScanError, type JsonScanner } from '../mcp/json-scanner.ts';
 import { scanFault } from '../mcp/message.ts';
 import { CLIENT_LIMITS, LARGE_TEXT } from '../mcp/shape.ts';
 import { GatewayError } from '../shared/errors.ts';
+import { inTurns } from '../shared/in-turns.ts';
 import { BodyHold, type BodyBudget } from './body-budget.ts';
 import { isWhole, type PostRequest } from './post-request.ts';
 import { decode, readBytes, wholeBody } from './read-body.ts';
+
+/** Bodies up to this length are scanned at once, in bytes. */
+const AT_ONCE = 256 * 1024;
 
 export interface MessageBodyLimits {
   readonly maxBodyBytes: number;
@@ -34,10 +38,27 @@ export function readMessageBody(
   if (!isWhole(request)) return read(request, limits, budget);
   const bytes = wholeBody(request, limits.maxBodyBytes);
   if (bytes.length <= LARGE_TEXT) return decode(bytes);
+  if (bytes.length > AT_ONCE) return scanInTurns(bytes, limits, budget);
   const scan = new Scan(new BodyHold(budget, limits.maxHeldBodyBytes));
   try {
     scan.onLength(bytes.length);
     scan.onPiece(bytes);
+    return scan.end(bytes);
+  } catch (error) {
+    throw scan.refuse(error);
+  }
+}
+
+/** What has come whole is looked at in pieces, and others get their turn between them. Rejects as `readMessageBody`. */
+export async function scanInTurns(
+  bytes: Buffer,
+  { maxHeldBodyBytes }: Pick<MessageBodyLimits, 'maxHeldBodyBytes'>,
+  budget: BodyBudget,
+): Promise<string | LargeBody> {
+  const scan = new Scan(new BodyHold(budget, maxHeldBodyBytes));
+  try {
+    scan.onLength(bytes.length);
+    await inTurns(bytes, (piece) => scan.onPiece(piece));
     return scan.end(bytes);
   } catch (error) {
     throw scan.refuse(error);

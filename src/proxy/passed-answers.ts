@@ -7,7 +7,7 @@ import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { AnswerSink, AnswerTaker } from '../upstream/upstream.ts';
 import type { ModernBridge } from './bridge/modern-to-legacy.ts';
-import { parseMessage, type Message } from '../mcp/message.ts';
+import { outlinedMessage, type Message } from '../mcp/message.ts';
 import { EditedAnswer } from './downstream/edited-answer.ts';
 import { HeldAnswer } from './downstream/held-answer.ts';
 import type { Exchange } from './exchange.ts';
@@ -36,7 +36,7 @@ export async function guardHeld(
   const replaced = await guardLargeResult(exchange, target, held.result);
   if (replaced !== undefined) return replaced;
   const sink = wayBack(exchange, target.pool, bridge).passOn?.();
-  if (sink === undefined) return parseMessage(Buffer.concat(held.pieces).toString('utf8'));
+  if (sink === undefined) return outlinedMessage(held.outline);
   try {
     for (const piece of held.pieces) sink.write(piece);
     sink.end('');
@@ -52,10 +52,7 @@ export async function guardHeld(
 }
 
 function wayBack(exchange: Exchange, { name }: UpstreamPool, bridge: ModernBridge | undefined): AnswerTaker {
-  const { route, view, reply } = exchange;
-  // Only modern answers name tasks and ask questions.
-  const isAsItIs = route.kind === 'server' || (view.names.mode === 'plain' && bridge === undefined);
-  return isAsItIs ? reply : new SharedTaker(exchange, name, bridge);
+  return isAsItIs(exchange, bridge) ? exchange.reply : new SharedTaker(exchange, name, bridge);
 }
 
 /** On an endpoint of several servers. Few answers are large: what changes is worked out for those alone. */
@@ -72,18 +69,31 @@ class SharedTaker implements AnswerTaker {
 
   passOn(): AnswerSink | undefined {
     const sink = this.#exchange.reply.passOn?.();
-    return sink && new EditedAnswer(sink, new PassingEdits(this.#places()));
+    return sink && new EditedAnswer(sink, new PassingEdits(placesIn(this.#exchange, this.#server, this.#bridge)));
   }
+}
 
-  #places(): Place {
-    const { view, message, principal } = this.#exchange;
-    const { names } = view;
-    const [server, bridge] = [this.#server, this.#bridge];
-    const task = { principal: principal.subject, server, asked: message };
-    return responsePlaces(message.method ?? '', {
-      uri: names.mode === 'plain' ? undefined : (raw) => JSON.stringify(names.uri(server, JSON.parse(raw) as string)),
-      task: bridge && ((raw) => sealedTaskId(bridge.sealer, task, raw)),
-      questions: bridge && ((raw) => requestsWithOrigin(raw, server)),
-    });
-  }
+/** What changes in a successful answer of this server; undefined when nothing does. */
+export function changesOn(
+  exchange: Exchange,
+  { name }: UpstreamPool,
+  bridge: ModernBridge | undefined,
+): Place | undefined {
+  return isAsItIs(exchange, bridge) ? undefined : placesIn(exchange, name, bridge);
+}
+
+/** Only modern answers name tasks and ask questions. */
+function isAsItIs({ route, view }: Exchange, bridge: ModernBridge | undefined): boolean {
+  return route.kind === 'server' || (view.names.mode === 'plain' && bridge === undefined);
+}
+
+function placesIn(exchange: Exchange, server: string, bridge: ModernBridge | undefined): Place {
+  const { view, message, principal } = exchange;
+  const { names } = view;
+  const task = { principal: principal.subject, server, asked: message };
+  return responsePlaces(message.method ?? '', {
+    uri: names.mode === 'plain' ? undefined : (raw) => JSON.stringify(names.uri(server, JSON.parse(raw) as string)),
+    task: bridge && ((raw) => sealedTaskId(bridge.sealer, task, raw)),
+    questions: bridge && ((raw) => requestsWithOrigin(raw, server)),
+  });
 }

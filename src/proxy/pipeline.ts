@@ -67,7 +67,7 @@ export async function handlePost(
     if (link === undefined && response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
     // The parts of a batch were signed together, with the body that they came in.
     if (link?.text === undefined)
-      runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.text);
+      runtime.signatures?.check(request, typeof body === 'string' ? body : body.outline.bytes);
     const batch = link?.text === undefined && typeof body === 'string' ? batchOf(body) : undefined;
     if (batch !== undefined && front.leaves === true) throw new Elsewhere();
     if (batch !== undefined) return await handleBatch(front, request, response, admitted, batch, link);
@@ -189,7 +189,8 @@ export async function answerRequest(
       const answering = dispatchModern(front, exchange, exchange.modern);
       // What is under way to a server is taken back there.
       const answer = await (notes.sent === true ? answering : unlessAborted(answering, exchange.abort));
-      if (answer !== undefined) reply.answer(answer.text, answer.status);
+      if (typeof answer?.text === 'string') reply.answer(answer.text, answer.status);
+      else if (answer !== undefined) reply.answerPieces(answer.text, answer.status);
     } else if (message.method === 'initialize') {
       const opened = await unlessAborted(initialize(front, exchange), exchange.abort);
       onOpened(opened.session);
@@ -198,7 +199,8 @@ export async function answerRequest(
       exchange.abort.throwIfAborted();
       const answering = dispatch(exchange);
       const text = await (notes.sent === true ? answering : unlessAborted(answering, exchange.abort));
-      if (text !== undefined) reply.answer(text);
+      if (typeof text === 'string') reply.answer(text);
+      else if (text !== undefined) reply.answerPieces(text);
     }
     return 'ok';
   } catch (error) {

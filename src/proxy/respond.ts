@@ -83,6 +83,22 @@ export function answerJson(response: ClientResponse, status: number, body: strin
   cutWhenStalled(response);
 }
 
+/** The same for a body that is there as pieces of UTF-8. */
+export function respondPieces(
+  response: ClientResponse,
+  status: number,
+  pieces: readonly Buffer[],
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (response.destroyed) return;
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const type = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  response.writeHead(status, { 'content-length': length, ...type, ...headers });
+  for (const piece of pieces) response.write(piece);
+  response.end();
+  cutWhenStalled(response);
+}
+
 /** HTTP 200 with a text. */
 export function respondText(response: ClientResponse, contentType: string, body: string): void {
   respond(response, 200, body, contentType);

@@ -1,7 +1,16 @@
 /** Finds the server that a request is for, and gives the request the names that this server knows. */
-import { refuseLookalikes, scanObject, sliceSpan, splice, type Edit } from '../mcp/json-text.ts';
+import { refuseLookalikes, scanObject, splice, type Edit } from '../mcp/json-text.ts';
 import { listingOf, type ListingRow } from '../mcp/listing.ts';
-import { isObject, paramsOf, parseMessage, spanIn, stringParam, type Message } from '../mcp/message.ts';
+import {
+  isObject,
+  outlinedMessage,
+  paramsOf,
+  parseMessage,
+  rawIn,
+  spanIn,
+  stringParam,
+  type Message,
+} from '../mcp/message.ts';
 import { resolveUri } from '../mcp/uris.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
@@ -78,8 +87,8 @@ function routedTarget(exchange: Exchange): Target | Promise<Target> {
 function ownName(exchange: Exchange, shown: ServerView, pool: UpstreamPool, path: [string, ...string[]]): Target {
   const { message } = exchange;
   const kind = message.method === 'tools/call' ? 'tool' : 'prompt';
-  const span = spanIn(message, path);
-  const asked: unknown = span === undefined ? undefined : JSON.parse(sliceSpan(message.text, span));
+  const raw = rawIn(message, path);
+  const asked: unknown = raw === undefined ? undefined : JSON.parse(raw);
   if (typeof asked !== 'string') return { pool, message, name: undefined };
   const name = shown.ownName(kind, asked);
   if (name === undefined) throw new GatewayError('invalid_params', `Unknown ${kind} "${asked}".`);
@@ -209,6 +218,11 @@ async function byReferenceUri(exchange: Exchange, template: string): Promise<Tar
 }
 
 function renamed(message: Message, path: readonly [string, ...string[]], value: string): Message {
+  const { outline } = message;
+  const [, name, ...deeper] = path;
+  // Only references have names further inside, and of those nothing else is large.
+  if (outline?.innerOf === 'params' && name !== undefined && deeper.length === 0)
+    return outlinedMessage(outline.with({ inner: { [name]: JSON.stringify(value) } }));
   const span = spanIn(message, path);
   const edits: Edit[] = span === undefined ? [] : [{ span, text: JSON.stringify(value) }];
   return parseMessage(splice(message.text, edits));

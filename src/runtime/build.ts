@@ -15,7 +15,6 @@ import { GithubOidcTokens } from '../upstream/credentials/github-oidc.ts';
 import { Connector } from '../upstream/http/connector.ts';
 import { UpstreamPool } from '../upstream/pool.ts';
 import type { ListedItem } from '../upstream/refresher.ts';
-import { textOfMessage } from '../upstream/transport.ts';
 import { addressPolicyFor, allowedPlaces } from './allowed-places.ts';
 import { carryOver, isGoodFor, type Part } from './part.ts';
 import { connectionFor, type ConnectionObserver, type Rooms } from './registry.ts';
@@ -247,7 +246,7 @@ export function servePool(
     clientInfo: JSON.stringify({ name: 'gatehouse', title: 'Gatehouse', version }),
     log,
     record: (direction, text) => {
-      if (telemetry.recordsMessages) telemetry.recordMessage(direction, server.name, textOfMessage(text));
+      if (telemetry.recordsMessages) telemetry.recordMessage(direction, server.name, text);
     },
     isRecorded: telemetry.recordsMessages,
     keepaliveIntervalMs: config.gateway.keepaliveIntervalMs,

@@ -148,8 +148,11 @@ it('records messages as JSON lines whatever they contain', async () => {
     `{"jsonrpc":"2.0","id":1,"method":"x","params":"${'x'.repeat(1024 * 1024)}"}`,
   );
   telemetry.recordMessage('IN', 'github', `${'['.repeat(2_000)}${']'.repeat(2_000)}`);
+  const pieces = ['{"jsonrpc":"2.0","id":1,', '"method":"é","params":{}}'].map((piece) => Buffer.from(piece));
+  telemetry.recordMessage('OUT', 'github', pieces);
+  telemetry.recordMessage('OUT', 'github', [...pieces, Buffer.alloc(1024 * 1024)]);
   await telemetry[Symbol.asyncDispose]();
-  const [request, response, broken, large, deep] = lines('rpc-messages.jsonl');
+  const [request, response, broken, large, deep, asPieces, inPieces] = lines('rpc-messages.jsonl');
   expect(request).toEqual({
     timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     event: 'rpc_request',
@@ -173,6 +176,11 @@ it('records messages as JSON lines whatever they contain', async () => {
   expect(broken).toMatchObject({ event: 'rpc_response', payload: { _omitted: 'not JSON' } });
   expect(large).toMatchObject({ event: 'rpc_request', payload: { _omitted: 'too large' } });
   expect(JSON.stringify(deep)).toContain('[too deep]');
+  expect(asPieces).toMatchObject({ event: 'rpc_request', method: 'é', payload: { id: 1 } });
+  expect(inPieces).toMatchObject({
+    event: 'rpc_request',
+    payload: { _omitted: 'too large', _length: 1024 * 1024 + 50 },
+  });
   expect(text('rpc-messages.jsonl')).not.toContain(SECRET);
 });
 

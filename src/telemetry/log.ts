@@ -30,10 +30,13 @@ export interface Telemetry extends AsyncDisposable {
    * Lines that the server itself wrote are logged as `info({ stream: 'stderr' }, line)`.
    */
   serverLog(server: string): Logger;
-  /** One message to (`OUT`) or from (`IN`) a server, for rpc-messages.jsonl. Does nothing without a log directory. */
   /** True when `recordMessage` writes anything. */
   readonly recordsMessages: boolean;
-  recordMessage(direction: Direction, server: string, text: string): void;
+  /**
+   * One message to (`OUT`) or from (`IN`) a server, for rpc-messages.jsonl: as text, or as pieces of its UTF-8. Does
+   * nothing without a log directory.
+   */
+  recordMessage(direction: Direction, server: string, message: string | readonly Buffer[]): void;
   /** One message of a client, as a line of severity `info`. */
   recordAccess(entry: AccessEntry): void;
   /** Lines that another process has logged, with `relayed`. */
@@ -121,8 +124,8 @@ class LogTelemetry implements Telemetry {
     return this.#rpc !== undefined;
   }
 
-  recordMessage(direction: Direction, server: string, text: string): void {
-    this.#rpc?.record(direction, server, text);
+  recordMessage(direction: Direction, server: string, message: string | readonly Buffer[]): void {
+    this.#rpc?.record(direction, server, message);
   }
 
   recordAccess(entry: AccessEntry): void {

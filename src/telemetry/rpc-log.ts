@@ -9,11 +9,19 @@ interface Entry {
   readonly time: number;
   readonly direction: Direction;
   readonly server: string;
+  /** Of what is too large, its beginning. */
   readonly text: string;
+  /** Of all of it, in UTF-16 units; in bytes where it came as these. */
+  readonly length: number;
 }
+
+/** A message as text, or as pieces of its UTF-8. */
+type Recorded = string | readonly Buffer[];
 
 /** Parsing a message costs time that requests need: what is larger than this is recorded without its content. UTF-16 units. */
 const MAX_MESSAGE = 1024 * 1024;
+/** Enough to tell a request from an answer. */
+const BEGINNING = 256;
 const MAX_QUEUED = 16 * 1024 * 1024;
 /** How long one turn of the event loop may be spent on the record. */
 const SLICE_MS = 2;
@@ -37,12 +45,14 @@ export class RpcLog {
     this.#onDropped = onDropped;
   }
 
-  record(direction: Direction, server: string, text: string): void {
+  record(direction: Direction, server: string, message: Recorded): void {
+    const length = typeof message === 'string' ? message.length : message.reduce((sum, piece) => sum + piece.length, 0);
+    const text = length > MAX_MESSAGE ? beginningOf(message) : textOf(message);
     if (this.#queuedSize + text.length > MAX_QUEUED) {
       this.#dropped += 1;
       return;
     }
-    this.#queue.push({ time: Date.now(), direction, server, text });
+    this.#queue.push({ time: Date.now(), direction, server, text, length });
     this.#queuedSize += text.length;
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -80,7 +90,7 @@ export class RpcLog {
 
 /** One line of the file; JSON whatever the text is. */
 function rpcLine(entry: Entry, redactor: Redactor): string {
-  const message = messageOf(entry.text);
+  const message = entry.length > MAX_MESSAGE ? undefined : messageOf(entry.text);
   const method = fieldOf(message, 'method');
   const error = fieldOf(fieldOf(message, 'error'), 'message');
   const line = JSON.stringify({
@@ -91,13 +101,22 @@ function rpcLine(entry: Entry, redactor: Redactor): string {
     server_id: entry.server,
     method: typeof method === 'string' ? redactor.text(method) : undefined,
     error: typeof error === 'string' ? redactor.text(error) : undefined,
-    payload: message === undefined ? withoutContent(entry.text, redactor) : redactor.value(message, PAYLOAD_LIMITS),
+    payload: message === undefined ? withoutContent(entry, redactor) : redactor.value(message, PAYLOAD_LIMITS),
   });
   return `${line}\n`;
 }
 
+function beginningOf(message: Recorded): string {
+  return typeof message === 'string'
+    ? message.slice(0, BEGINNING)
+    : Buffer.concat(message.map((piece) => piece.subarray(0, BEGINNING))).toString('utf8', 0, BEGINNING);
+}
+
+function textOf(message: Recorded): string {
+  return typeof message === 'string' ? message : Buffer.concat(message).toString('utf8');
+}
+
 function messageOf(text: string): unknown {
-  if (text.length > MAX_MESSAGE) return undefined;
   try {
     return JSON.parse(text);
   } catch {
@@ -107,12 +126,14 @@ function messageOf(text: string): unknown {
 
 /** For a message that was not parsed its beginning decides: every common library writes `method` before the content. */
 function isRequest(message: unknown, text: string): boolean {
-  return message === undefined ? /"method"\s*:/.test(text.slice(0, 256)) : fieldOf(message, 'method') !== undefined;
+  return message === undefined
+    ? /"method"\s*:/.test(text.slice(0, BEGINNING))
+    : fieldOf(message, 'method') !== undefined;
 }
 
-function withoutContent(text: string, redactor: Redactor): object {
-  if (text.length > MAX_MESSAGE) return { _omitted: 'too large', _length: text.length };
-  return { _omitted: 'not JSON', _length: text.length, _raw: redactor.text(text).slice(0, 1_000) };
+function withoutContent({ text, length }: Entry, redactor: Redactor): object {
+  if (length > MAX_MESSAGE) return { _omitted: 'too large', _length: length };
+  return { _omitted: 'not JSON', _length: length, _raw: redactor.text(text).slice(0, 1_000) };
 }
 
 function fieldOf(value: unknown, name: string): unknown {

@@ -1,10 +1,10 @@
 /** The requests in flight on one conversation: an id space of its own, deadlines, cancellation, and the way back to each caller. */
-import { setMember, sliceSpan, splice, spliceBytes } from '../mcp/json-text.ts';
-import { idEdit, progressTokenOf, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
+import { setMember, sliceSpan, splice } from '../mcp/json-text.ts';
+import { idEdit, progressTokenOf, renumbered, requestText, spanIn, withId, type Message } from '../mcp/message.ts';
 import { Cancellation, type CancelSignal } from '../shared/cancellation.ts';
 import { Deadlines, type Deadline, type Late } from '../shared/deadlines.ts';
 import { GatewayError } from '../shared/errors.ts';
-import type { LargeAnswerWay, MessageText, Transport } from './transport.ts';
+import { textOfMessage, type LargeAnswerWay, type MessageText, type Transport } from './transport.ts';
 import { PASSED_ON, type Answer, type AnswerSink, type CallOptions, type PendingCall } from './upstream.ts';
 import { TurnoverMap } from '../shared/turnover.ts';
 
@@ -80,13 +80,16 @@ export class Calls {
   call(message: Message, options: CallOptions, headers?: Readonly<Record<string, string>>): Promise<Answer> {
     const key = this.#nextId++;
     const upstreamId = String(key);
+    const { outline } = message;
+    if (outline !== undefined) {
+      const { pieces, token } = renumbered(message, outline, upstreamId);
+      return this.#send(key, upstreamId, pieces, askedBy(message, token), options, headers);
+    }
     const token = progressTokenOf(message);
     const edits = idEdit(message, upstreamId);
     if (token !== undefined) edits.push({ span: token.span, text: upstreamId });
-    const { bytes } = message;
-    const text = bytes === undefined ? splice(message.text, edits) : spliceBytes(bytes, edits);
-    const asked = { method: message.method ?? '', originalId: message.id ?? 'null', originalToken: token?.raw };
-    return this.#send(key, upstreamId, text, asked, options, headers);
+    const text = splice(message.text, edits);
+    return this.#send(key, upstreamId, text, askedBy(message, token?.raw), options, headers);
   }
 
   /** Sends a request of the gateway's own. `params` is raw JSON text. */
@@ -146,6 +149,7 @@ export class Calls {
     const pending = this.get(message.id ?? requestId);
     if (pending === undefined) return;
     const { originalId } = pending;
+    if (message.outline !== undefined) return pending.resolve(new LargeAnswer(message, originalId));
     const text = message.members.has('id') ? withId(message, originalId) : setMember(message.text, 'id', originalId);
     pending.resolve({ text: rewrite(text, pending), message });
   }
@@ -172,6 +176,26 @@ export class Calls {
 
 /** What the caller gave, in its own words. */
 type Asked = Pick<Pending, 'method' | 'originalId' | 'originalToken'>;
+
+function askedBy({ method, id }: Message, originalToken: string | undefined): Asked {
+  return { method: method ?? '', originalId: id ?? 'null', originalToken };
+}
+
+/** Whoever can do without its text, does: that of megabytes stalls everybody. */
+class LargeAnswer implements Answer {
+  readonly message: Message;
+  readonly #id: string;
+
+  constructor(message: Message, id: string) {
+    this.message = message;
+    this.#id = id;
+  }
+
+  get text(): string {
+    const { outline } = this.message;
+    return outline === undefined ? '' : textOfMessage(outline.changed({ outer: { id: this.#id } }));
+  }
+}
 
 /** What is told of each call. */
 interface CallWatcher {

@@ -1,10 +1,12 @@
 /** A conversation with a server of a protocol version that has `initialize` and sessions (2025-11-25 and older). */
 import type { Logger } from 'pino';
 import type { Listing, ListingRow } from '../mcp/listing.ts';
+import type { Received } from '../mcp/large-message.ts';
 import { isAtLeastAsTalkative } from '../mcp/log-levels.ts';
 import {
   isObject,
   notificationText,
+  outlinedMessage,
   paramsOf,
   parseMessage,
   responseText,
@@ -99,7 +101,7 @@ export class LegacyUpstream implements Upstream {
     try {
       await transport.open(
         {
-          onMessage: (text, requestId) => this.#receive(text, requestId),
+          onMessage: (message, requestId) => this.#receive(message, requestId),
           onDropped: () => this.#failDropped(),
           onClose: (reason) => this.#fail(reason),
         },
@@ -248,14 +250,18 @@ export class LegacyUpstream implements Upstream {
     await this.#options.transport.close();
   }
 
-  #receive(text: string, requestId: string | undefined): void {
+  #receive(received: Received, requestId: string | undefined): void {
     this.lastReceivedAt = Date.now();
-    this.#options.record('IN', text);
+    const isText = typeof received === 'string';
+    this.#options.record('IN', isText ? received : [received.bytes]);
     try {
-      this.#dispatch(parseMessage(text), requestId);
+      this.#dispatch(isText ? parseMessage(received) : outlinedMessage(received), requestId);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.warn({ reason, excerpt: text.slice(0, 200) }, 'the server sent a line that is not MCP');
+      this.#options.log.warn(
+        { reason, excerpt: isText ? received.slice(0, 200) : undefined },
+        'the server sent a line that is not MCP',
+      );
       if (requestId !== undefined && error instanceof GatewayError) {
         const failure = this.#error(
           'server_protocol_error',

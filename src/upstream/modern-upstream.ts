@@ -5,6 +5,7 @@ import { listingOf, type Listing, type ListingItem, type ListingRow } from '../m
 import {
   isObject,
   notificationText,
+  outlinedMessage,
   paramsOf,
   parseMessage,
   requestText,
@@ -25,6 +26,7 @@ import { standardHeaders } from '../mcp/modern/headers.ts';
 import { paramHeaders, type ParamHeader } from '../mcp/modern/param-headers.ts';
 import { readCacheHint } from '../mcp/modern/results.ts';
 import { declaredIn, scanTool } from '../mcp/modern/tool-headers.ts';
+import type { Received } from '../mcp/large-message.ts';
 import { MODERN_VERSION } from '../mcp/versions.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { GatewayError } from '../shared/errors.ts';
@@ -133,7 +135,7 @@ export class ModernUpstream implements Upstream {
     try {
       await transport.open(
         {
-          onMessage: (text, requestId) => this.#receive(text, requestId),
+          onMessage: (message, requestId) => this.#receive(message, requestId),
           onClose: (reason) => this.#fail(reason),
         },
         signal,
@@ -308,11 +310,12 @@ export class ModernUpstream implements Upstream {
     await this.#options.transport.close();
   }
 
-  #receive(text: string, requestId: string | undefined): void {
+  #receive(received: Received, requestId: string | undefined): void {
     this.lastReceivedAt = Date.now();
-    this.#options.record('IN', text);
+    const isText = typeof received === 'string';
+    this.#options.record('IN', isText ? received : [received.bytes]);
     try {
-      this.#dispatch(parseMessage(text), requestId);
+      this.#dispatch(isText ? parseMessage(received) : outlinedMessage(received), requestId);
     } catch (error) {
       this.#options.log.warn({ err: error, server: this.server }, 'the server sent a message that is not MCP');
       if (!(error instanceof GatewayError)) return;

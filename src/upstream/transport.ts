@@ -1,6 +1,7 @@
 /** The wire to one MCP server: it carries whole JSON-RPC messages and knows nothing of their meaning. */
 import type { CancelSignal } from '../shared/cancellation.ts';
 import type { GatewayError } from '../shared/errors.ts';
+import type { Received } from '../mcp/large-message.ts';
 import type { AnswerSink } from './upstream.ts';
 
 /** Larger answers are passed on while they come, where that is possible, in bytes. */
@@ -12,11 +13,11 @@ export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 /** What a transport tells its owner. Callbacks never throw. */
 export interface TransportEvents {
   /**
-   * A whole JSON-RPC message as text, without a trailing newline.
+   * A whole JSON-RPC message, without a trailing newline.
    * `requestId` is the raw JSON text of the id of the request on whose own stream it came (HTTP);
    * undefined where the wire cannot tell (stdio, the GET stream).
    */
-  onMessage(text: string, requestId: string | undefined): void;
+  onMessage(message: Received, requestId: string | undefined): void;
   /** A message was longer than `MAX_MESSAGE_BYTES` and is lost; on this wire nobody can tell what it answered. */
   onDropped?(): void;
   /** The wire is gone for good; every request in flight has failed for this reason. Called once, never after `close()`. */
@@ -37,11 +38,11 @@ export interface SendOptions {
   readonly onLargeAnswer?: () => LargeAnswerWay | undefined;
 }
 
-/** A message as it is sent: as text, or as pieces of bytes that are ASCII. */
+/** A message as it is sent: as text, or as pieces of its UTF-8, cut between characters. */
 export type MessageText = string | readonly Buffer[];
 
 export function textOfMessage(text: MessageText): string {
-  return typeof text === 'string' ? text : Buffer.concat(text).toString('latin1');
+  return typeof text === 'string' ? text : Buffer.concat(text).toString('utf8');
 }
 
 export interface LargeAnswerWay {

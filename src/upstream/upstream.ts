@@ -74,7 +74,7 @@ export interface AnswerSink {
 
 /** The answer to a call, whether result or error. */
 export interface Answer {
-  /** The answer under the id of the request, ready for the client. */
+  /** The answer under the id of the request, ready for the client. Of a large one it is made when it is looked at (`message.outline`). */
   readonly text: string;
   /** The client has the answer already (`passTo`): there is nothing left to read. */
   readonly passedOn?: true;

@@ -127,11 +127,11 @@ test('a stream that was quiet for long is still watched', async () => {
     response = given;
     given.writeHead(200, { 'content-type': 'text/event-stream' });
     given.write(LARGE);
-    cutWhenStalled(given, 200);
+    cutWhenStalled(given, 2_000);
   });
   client.write(REQUEST);
   await read(client, LARGE.length);
-  await delay(600);
+  await delay(4_000);
   client.pause();
   response?.write(LARGE.repeat(4));
   const served = await socket;

@@ -138,7 +138,7 @@ export class Forwarder {
     this.#wire = wire;
     await wire.open(
       {
-        onMessage: (text) => this.#receive(wire, text),
+        onMessage: (message) => this.#receive(wire, typeof message === 'string' ? message : message.text),
         onClose: (reason) => {
           if (this.#wire === wire) this.#wire = undefined;
           if (reason.code !== 'server_session_lost') this.#options.warn(reason.message);

@@ -24,7 +24,7 @@ describe('envelope', () => {
         const message = parseMessage(
           JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'x', params: { ...rest, _meta: own } }),
         );
-        const stamped = parseMessage(stampEnvelope(message, SENDER));
+        const stamped = stampEnvelope(message, SENDER);
         const reading = readEnvelope(stamped);
         expect(reading).toMatchObject({ kind: 'valid', envelope: { ...SENDER, protocolVersion: '2026-07-28' } });
         expect(stripEnvelope(stamped).value).toEqual(message.value);
@@ -34,7 +34,7 @@ describe('envelope', () => {
 
   it('is added to a request without params', () => {
     const message = parseMessage('{"jsonrpc":"2.0","id":1,"method":"x"}');
-    const stamped = parseMessage(stampEnvelope(message, SENDER));
+    const stamped = stampEnvelope(message, SENDER);
     expect(isObject(paramsOf(stamped)['_meta'])).toBe(true);
   });
 

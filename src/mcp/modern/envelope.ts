@@ -1,6 +1,6 @@
 /** What each modern request says of its sender in `params._meta`: read, stamped and taken out. */
 import { scanObject, setMember, sliceSpan, splice, type Edit } from '../json-text.ts';
-import { isObject, paramsOf, parseMessage, spanIn, type JsonObject, type Message } from '../message.ts';
+import { isObject, outlinedMessage, paramsOf, parseMessage, rawIn, type JsonObject, type Message } from '../message.ts';
 import { MODERN_VERSION } from '../versions.ts';
 
 const PREFIX = 'io.modelcontextprotocol/';
@@ -77,8 +77,7 @@ function invalid(key: string, problem: string): EnvelopeReading {
 }
 
 function rawMeta(message: Message, key: string): string | undefined {
-  const span = spanIn(message, ['params', '_meta', key]);
-  return span && sliceSpan(message.text, span);
+  return rawIn(message, ['params', '_meta', key]);
 }
 
 /** Who a request is sent for; each text is raw JSON. */
@@ -88,20 +87,29 @@ export interface Sender {
   readonly logLevel?: string | undefined;
 }
 
-/** The text of a request or notification with the envelope of this sender; its other `_meta` stays. */
-export function stampEnvelope(message: Message, sender: Sender): string {
-  let meta = isObject(paramsOf(message)['_meta']) ? (rawParam(message, '_meta') ?? '{}') : '{}';
+/** A request or notification with the envelope of this sender; its other `_meta` stays. */
+export function stampEnvelope(message: Message, sender: Sender): Message {
+  let meta = isObject(paramsOf(message)['_meta']) ? (rawIn(message, ['params', '_meta']) ?? '{}') : '{}';
   meta = setMember(meta, CLIENT_INFO_KEY, sender.clientInfo);
   meta = setMember(meta, CLIENT_CAPABILITIES_KEY, sender.clientCapabilities);
   if (sender.logLevel !== undefined) meta = setMember(meta, LOG_LEVEL_KEY, JSON.stringify(sender.logLevel));
   meta = setMember(meta, PROTOCOL_VERSION_KEY, JSON.stringify(MODERN_VERSION));
+  const { outline } = message;
+  if (outline?.innerOf === 'params') return outlinedMessage(outline.with({ inner: { _meta: meta } }));
   const params = message.members.get('params');
   const text = setMember(params === undefined ? '{}' : sliceSpan(message.text, params), '_meta', meta);
-  return setMember(message.text, 'params', text);
+  return parseMessage(setMember(message.text, 'params', text));
 }
 
 /** The message without the members that only modern servers know: the envelope and the answers of a retry. */
 export function stripEnvelope(message: Message): Message {
+  const { outline } = message;
+  if (outline?.innerOf === 'params') {
+    const own = rawIn(message, ['params', '_meta']);
+    const inner = { inputResponses: undefined, requestState: undefined };
+    const meta = own === undefined ? {} : { _meta: without(own, SENDER_KEYS) };
+    return outlinedMessage(outline.with({ inner: { ...inner, ...meta } }));
+  }
   const params = message.members.get('params');
   if (params === undefined) return message;
   const text = sliceSpan(message.text, params);
@@ -122,9 +130,4 @@ export function without(object: string, keys: readonly string[]): string {
     else kept.push(`${JSON.stringify(name)}:${sliceSpan(object, span)}`);
   }
   return removed ? `{${kept.join(',')}}` : object;
-}
-
-function rawParam(message: Message, name: string): string | undefined {
-  const span = spanIn(message, ['params', name]);
-  return span && sliceSpan(message.text, span);
 }

@@ -1,5 +1,6 @@
 /** What the results of the modern era carry beside their content, and what the legacy era must not see of it. */
 import { findSpan, scanObject, setMember, sliceSpan } from '../json-text.ts';
+import type { JsonOutline, OutlineChanges } from '../json-outline.ts';
 import { isObject, type Json, type JsonObject } from '../message.ts';
 import { SERVER_INFO_KEY, without } from './envelope.ts';
 
@@ -23,6 +24,8 @@ const CACHEABLE = new Set([
   'resources/templates/list',
   'resources/read',
 ]);
+
+const MAX_META_BYTES = 64 * 1024;
 
 /** What a server said of a result; what it did not say, or said wrongly, is taken as "do not keep". */
 export function readCacheHint(result: string): CacheHint {
@@ -63,6 +66,20 @@ export function modernResult(method: string, result: string, serverInfo: string 
   return members.has('resultType') ? text : setMember(text, 'resultType', '"complete"');
 }
 
+/** The same as changes of a result that was scanned. */
+export function modernChanges(method: string, result: JsonOutline, serverInfo: string | undefined): OutlineChanges {
+  const { inner } = result;
+  const changes: Record<string, string> = {};
+  const meta = inner.get('_meta');
+  // Nobody reads megabytes to find one name in them.
+  const text = meta === undefined ? '{}' : meta.end - meta.start > MAX_META_BYTES ? '' : result.cut(meta);
+  if (serverInfo !== undefined && text.startsWith('{') && !scanObject(text).has(SERVER_INFO_KEY))
+    changes['_meta'] = setMember(text, SERVER_INFO_KEY, serverInfo);
+  if (CACHEABLE.has(method) && !inner.has('cacheScope')) changes['cacheScope'] = JSON.stringify(UNCACHED.cacheScope);
+  if (CACHEABLE.has(method) && !inner.has('ttlMs')) changes['ttlMs'] = String(UNCACHED.ttlMs);
+  return { inner: inner.has('resultType') ? changes : { ...changes, resultType: '"complete"' } };
+}
+
 /** Says who answered, unless the result does. */
 export function stampServerInfo(result: string, serverInfo: string): string {
   const meta = findSpan(result, ['_meta']);
@@ -73,8 +90,11 @@ export function stampServerInfo(result: string, serverInfo: string): string {
 
 /** A result of a modern server without what legacy clients do not know. */
 export function legacyResult(result: string): string {
-  return without(result, ['resultType', 'ttlMs', 'cacheScope']);
+  return without(result, Object.keys(NOT_LEGACY));
 }
+
+/** The same as changes of a result that was scanned. */
+export const NOT_LEGACY = { resultType: undefined, ttlMs: undefined, cacheScope: undefined } as const;
 
 /** A result that is kept for its own client only, if it may be kept at all. */
 export function privateResult(result: string): string {

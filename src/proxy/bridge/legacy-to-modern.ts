@@ -1,9 +1,11 @@
 /** A legacy client calls a modern server: `input_required` becomes real requests to the client, and a retry with its answers. */
 import { randomUUID } from 'node:crypto';
-import { setMember, sliceSpan } from '../../mcp/json-text.ts';
+import { setMember } from '../../mcp/json-text.ts';
 import {
   isObject,
+  outlinedMessage,
   parseMessage,
+  rawIn,
   requestText,
   responseText,
   resultText,
@@ -17,6 +19,7 @@ import { withOrigin } from '../../mcp/modern/origin.ts';
 import {
   legacyResult,
   missingCapabilities,
+  NOT_LEGACY,
   readInputRequired,
   resultTypeOf,
   type InputRequest,
@@ -27,6 +30,7 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { ModernUpstream } from '../../upstream/modern-upstream.ts';
 import type { Answer } from '../../upstream/upstream.ts';
 import type { Exchange } from '../exchange.ts';
+import { largeAnswerIn, type LargeAnswer } from '../large-answer.ts';
 import { passedHeaders } from '../passed-headers.ts';
 import type { Target } from '../target.ts';
 
@@ -36,15 +40,21 @@ const MAX_QUESTIONS = 64;
 const ANSWER_MS = 10 * 60_000;
 
 /** The answer for the client, under its own id. Rejects with a GatewayError. */
-export async function callModern(exchange: Exchange, target: Target, upstream: ModernUpstream): Promise<string> {
+export async function callModern(
+  exchange: Exchange,
+  target: Target,
+  upstream: ModernUpstream,
+): Promise<string | LargeAnswer> {
   const id = exchange.message.id ?? 'null';
   let input: { readonly responses: string; readonly asked: InputRequired } | undefined;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const answer = await send(exchange, target, upstream, input);
-    const result = resultText(answer.message);
+    const large = largeAnswerIn(answer.message);
     const value = answer.message.value['result'];
-    if (result === undefined || !isObject(value)) return answer.text;
+    if (!isObject(value)) return large ?? answer.text;
     const type = resultTypeOf(value);
+    if (type === 'complete' && large !== undefined) return { ...large, inner: NOT_LEGACY };
+    const result = resultText(answer.message) ?? '{}';
     if (type === 'complete') return responseText(id, legacyResult(result));
     const asked = type === 'input_required' ? readInputRequired(result) : undefined;
     if (asked === undefined)
@@ -60,7 +70,7 @@ async function send(
   upstream: ModernUpstream,
   input: { readonly responses: string; readonly asked: InputRequired } | undefined,
 ): Promise<Answer> {
-  const message = parseMessage(requestOf(exchange, target.message, input));
+  const message = requestOf(exchange, target.message, input);
   const headers = passedHeaders(exchange, target.pool);
   const options = {
     owner: exchange,
@@ -83,19 +93,20 @@ function requestOf(
   { session }: Exchange,
   message: Message,
   input: { readonly responses: string; readonly asked: InputRequired } | undefined,
-): string {
+): Message {
   const stamped = stampEnvelope(message, {
     clientInfo: session?.clientInfo ?? '{"name":"unknown","version":"0"}',
     clientCapabilities: session?.clientCapabilities ?? '{}',
     logLevel: session?.logLevel,
   });
   if (input === undefined) return stamped;
-  const { members } = parseMessage(stamped);
-  const span = members.get('params');
-  let params = span === undefined ? '{}' : sliceSpan(stamped, span);
-  params = setMember(params, 'inputResponses', input.responses);
-  if (input.asked.requestState !== undefined) params = setMember(params, 'requestState', input.asked.requestState);
-  return setMember(stamped, 'params', params);
+  const { requestState } = input.asked;
+  const answers = { inputResponses: input.responses, ...(requestState !== undefined && { requestState }) };
+  const { outline } = stamped;
+  if (outline?.innerOf === 'params') return outlinedMessage(outline.with({ inner: answers }));
+  let params = rawIn(stamped, ['params']) ?? '{}';
+  for (const [name, value] of Object.entries(answers)) params = setMember(params, name, value);
+  return parseMessage(setMember(stamped.text, 'params', params));
 }
 
 /** Puts every question to the client; raw JSON text of the answers by key. */

@@ -13,11 +13,12 @@ import {
   type Message,
 } from '../../mcp/message.ts';
 import { LEGACY_URL_ELICITATION, modernCode } from '../../mcp/modern/errors.ts';
-import { inputRequiredText, missingCapabilities, modernResult } from '../../mcp/modern/results.ts';
+import { inputRequiredText, missingCapabilities, modernChanges, modernResult } from '../../mcp/modern/results.ts';
 import { Sealer } from '../../mcp/sealed.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
 import type { Exchange, ModernRequest } from '../exchange.ts';
+import { largeAnswerIn, type LargeAnswer } from '../large-answer.ts';
 import { passedHeaders } from '../passed-headers.ts';
 import type { Target } from '../target.ts';
 import { isTaskMethod, requireTasks } from '../task-ids.ts';
@@ -55,7 +56,7 @@ export async function callLegacy(
   exchange: Exchange,
   modern: ModernRequest,
   target: Target,
-): Promise<string> {
+): Promise<string | LargeAnswer> {
   const { message } = target;
   if (isTaskMethod(message.method)) {
     // Legacy servers know no tasks of this kind, so there is none by any id.
@@ -203,9 +204,11 @@ function answered(
   target: Target,
   { answer }: Extract<Progress, { kind: 'answered' }>,
   serverInfo: string | undefined,
-): string {
+): string | LargeAnswer {
   const id = exchange.message.id ?? 'null';
   const method = target.message.method ?? '';
+  const large = largeAnswerIn(answer.message);
+  if (large !== undefined && !large.failed) return { ...large, ...modernChanges(method, large.outline, serverInfo) };
   const result = resultText(answer.message);
   if (result !== undefined) return responseText(id, modernResult(method, result, serverInfo));
   const error = answer.message.value['error'];
@@ -220,8 +223,9 @@ function answered(
       data: { requiredCapabilities: missing },
     });
   }
-  const named = withId(answer.message, id);
   const mapped = modernCode(code, method);
+  if (large !== undefined) return { ...large, inner: mapped === code ? {} : { code: String(mapped) } };
+  const named = withId(answer.message, id);
   if (mapped === code) return named;
   const span = findSpan(named, ['error']);
   return span === undefined

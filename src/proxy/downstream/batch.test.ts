@@ -29,6 +29,7 @@ describe('Batch', () => {
       open: true,
       setHeader: vi.fn(),
       send: vi.fn(() => true),
+      answerPieces: vi.fn(),
       answer: vi.fn(),
       drop: vi.fn(),
       accept: vi.fn(),

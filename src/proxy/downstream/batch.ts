@@ -59,6 +59,7 @@ export class Batch {
         setHeader: () => undefined,
         send: (message) => reply.send(message),
         answer: (answer) => void answers.push(answer),
+        answerPieces: (pieces) => void answers.push(Buffer.concat(pieces).toString('utf8')),
         fail: (error, id) => void answers.push(errorText(id, rpcErrorOf(error, requestId))),
         keepAlive: () => undefined,
         drop: () => undefined,

@@ -1,4 +1,5 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
+import { bytesInLine } from '../../mcp/framing.ts';
 import type { AnswerSink } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
 import { passAsEvent } from './passed-answer.ts';
@@ -41,6 +42,19 @@ export class EventStream {
     this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
     cutWhenStalled(this.#response);
     return true;
+  }
+
+  /** The same for a message that is there as pieces of UTF-8, which are not to be changed. */
+  sendPieces(pieces: readonly Buffer[]): void {
+    if (!this.open) return;
+    if (this.#response.writableLength > MAX_WAITING_BYTES) {
+      this.#response.destroy();
+      return;
+    }
+    this.#response.write('event: message\ndata: ');
+    for (const piece of pieces) this.#response.write(bytesInLine(piece));
+    this.#response.write('\n\n');
+    cutWhenStalled(this.#response);
   }
 
   /** The way for a last message that is large; undefined when the client is gone. */

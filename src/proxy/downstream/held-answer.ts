@@ -1,5 +1,6 @@
 /** A large answer that somebody has to look at: held as the pieces in which it came, and scanned meanwhile. */
 import type { LargeResult } from '../../guards/guard.ts';
+import { JsonOutline } from '../../mcp/json-outline.ts';
 import { JsonScanner } from '../../mcp/json-scanner.ts';
 import type { Span } from '../../mcp/json-text.ts';
 import { SERVER_LIMITS } from '../../mcp/shape.ts';
@@ -43,6 +44,11 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   /** All of it, under the id of the client. */
   get pieces(): readonly Buffer[] {
     return this.#pieces.all;
+  }
+
+  /** The same for those who need it in one piece. */
+  get outline(): JsonOutline {
+    return new JsonOutline(Buffer.concat(this.pieces), this.#scanner);
   }
 
   get result(): LargeResult {

@@ -1,6 +1,7 @@
 /** One large answer on its way to its client, piece by piece: as the body of the response, or as the last event of a stream. */
 import { giveBack } from '../../shared/give-back.ts';
 import type { AnswerSink } from '../../upstream/upstream.ts';
+import { bytesInLine } from '../../mcp/framing.ts';
 import type { ClientResponse } from '../client-response.ts';
 
 /** A client that takes nothing of what waits for it is cut off after so long. */
@@ -8,10 +9,6 @@ const PATIENCE_MS = 30_000;
 
 /** So much may wait for a client before its server is made to wait, in bytes. */
 const MAX_WAITING_BYTES = 128 * 1024;
-
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
 
 /** The body of a response under HTTP 200, in chunks: its length is not known. */
 export function passAsBody(response: ClientResponse, headers: Readonly<Record<string, string>>): AnswerSink {
@@ -29,7 +26,7 @@ export function passAsEvent(response: ClientResponse, id?: string): AnswerSink {
   return new PassedAnswer(
     response,
     (bytes) => {
-      const line = oneLine(bytes);
+      const line = bytesInLine(bytes);
       return response.write(line, () => giveBack(line));
     },
     (last) => `${last.replaceAll(/[\r\n]/g, ' ')}\n\n`,
@@ -97,13 +94,4 @@ class PassedAnswer implements AnswerSink {
         this.#response.destroy();
     });
   }
-}
-
-/** In valid JSON a raw line break stands only between tokens, so that it may become a space. */
-function oneLine(bytes: Buffer): Buffer {
-  if (!bytes.includes(LF) && !bytes.includes(CR)) return bytes;
-  const line = Buffer.from(bytes);
-  for (const breaking of [LF, CR])
-    for (let at = line.indexOf(breaking); at !== -1; at = line.indexOf(breaking, at + 1)) line[at] = SPACE;
-  return line;
 }

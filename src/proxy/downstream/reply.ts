@@ -4,7 +4,7 @@ import { Deadlines, type Deadline, type Late } from '../../shared/deadlines.ts';
 import type { GatewayError } from '../../shared/errors.ts';
 import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
-import { answerJson, respondError, respondJson, rpcErrorOf } from '../respond.ts';
+import { answerJson, respondError, respondJson, respondPieces, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { passAsBody } from './passed-answer.ts';
@@ -27,7 +27,7 @@ export interface ReplyOptions {
 /** The way back to a client for one of its messages. */
 export type ReplyChannel = Pick<
   Reply,
-  'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'fail' | 'drop' | 'accept'
+  'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'answerPieces' | 'fail' | 'drop' | 'accept'
 > &
   AnswerTaker;
 
@@ -83,6 +83,19 @@ export class Reply implements Late {
     if (this.#stream !== undefined) this.#stream.end(text);
     else if (this.#further !== undefined) respondJson(this.#response, status, text, this.#headers);
     else answerJson(this.#response, status, text, this.#options.requestId);
+  }
+
+  /** The same for an answer that is there as pieces of UTF-8, which are not to be changed. */
+  answerPieces(pieces: readonly Buffer[], status = 200): void {
+    if (this.#done) return;
+    const sink = status === 200 || this.#stream !== undefined ? this.passOn() : undefined;
+    if (sink !== undefined) {
+      for (const piece of pieces) sink.write(piece);
+      sink.end('');
+    } else if (this.#stream === undefined) {
+      this.#finish();
+      respondPieces(this.#response, status, pieces, this.#headers);
+    } else this.answer(Buffer.concat(pieces).toString('utf8'));
   }
 
   /** The way for a large answer, which ends the reply; undefined when it must be given whole, to `answer`. */

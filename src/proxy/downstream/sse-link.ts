@@ -64,6 +64,7 @@ export class SseLink implements ClientLink {
       setHeader: () => undefined,
       send: (text) => stream.send(text),
       answer: (text) => void stream.send(text),
+      answerPieces: (pieces) => stream.sendPieces(pieces),
       fail: (error, id) => void stream.send(errorText(id, rpcErrorOf(error, requestId))),
       keepAlive: () => undefined,
       drop: accept,

@@ -5,12 +5,14 @@ import type { RawData, WebSocket } from 'ws';
 import type { Principal } from '../../auth/authenticator.ts';
 import { errorText, type Message } from '../../mcp/message.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { LARGE_TEXT } from '../../mcp/shape.ts';
 import { Cancellation } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
 import type { Front } from '../front.ts';
 import { recordDenial } from '../denial.ts';
 import { checkPermission } from '../permit.ts';
+import { scanInTurns, type LargeBody } from '../message-body.ts';
 import { deniedCall, logRequest } from '../outcome.ts';
 import { answerRequest, hearNotification, readMessage } from '../pipeline.ts';
 import { expected, rpcErrorOf } from '../respond.ts';
@@ -43,6 +45,8 @@ export class WebSocketConnection implements ClientStream, Beating {
   /** What opened the connection: its credential is looked at again for each message. */
   readonly #opening: IncomingMessage;
   readonly #inFlight = new TurnoverSet<Exchange>();
+  /** Settles when the message that came last has been read; undefined when all are. */
+  #reading: Promise<unknown> | undefined;
   #session: Session | undefined;
   #answersPings = true;
   #leaving = false;
@@ -78,10 +82,10 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   /** Sends one JSON-RPC message; false when the client is gone. */
-  send(text: string): boolean {
+  send(message: string | Buffer): boolean {
     if (!this.open) return false;
     // A failed write closes the connection, which is where it is dealt with.
-    this.#webSocket.send(text, () => this.#adjustReading());
+    this.#webSocket.send(message, { binary: false }, () => this.#adjustReading());
     if (this.#webSocket.bufferedAmount > MAX_WAITING_BYTES) this.cutOff();
     else this.#adjustReading();
     return this.open;
@@ -123,22 +127,46 @@ export class WebSocketConnection implements ClientStream, Beating {
   #receive(data: RawData, isBinary: boolean): void {
     if (isBinary) return this.close(UNSUPPORTED_DATA, 'Messages are JSON text.');
     this.#answersPings = true;
-    void this.#handle(textOf(data));
+    const bytes = bytesOf(data);
+    const before = this.#reading;
+    if (bytes.length <= LARGE_TEXT && before === undefined) return void this.#handle(bytes.toString('utf8'));
+    // In their order: what takes a request back must not overtake it.
+    const reading = this.#read(bytes, before);
+    this.#reading = reading;
+    this.#adjustReading();
+    void this.#handle(reading);
+    reading
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#reading !== reading) return;
+        this.#reading = undefined;
+        this.#adjustReading();
+      });
+  }
+
+  async #read(bytes: Buffer, before: Promise<unknown> | undefined): Promise<string | LargeBody> {
+    await before?.catch(() => undefined);
+    if (bytes.length <= LARGE_TEXT) return bytes.toString('utf8');
+    using held = this.#front.hold();
+    return await scanInTurns(bytes, held.runtime.config.gateway, this.#front.bodies);
   }
 
   /** One message, from here to its answer. Never rejects. */
-  async #handle(text: string): Promise<void> {
+  async #handle(reading: string | Promise<string | LargeBody>): Promise<void> {
     const startedAt = performance.now();
     const requestId = randomBytes(8).toString('hex');
     const notes: ExchangeNotes = {};
     using held = this.#front.hold();
     let message: Message | undefined;
+    let large: LargeBody | undefined;
     let outcome = 'ok';
     try {
+      const body = typeof reading === 'string' ? reading : await reading;
+      if (typeof body !== 'string') large = body;
       const current = this.#authenticate(held.runtime);
       const now = current instanceof Promise ? await current : current;
       if (now === undefined) return this.close(POLICY_VIOLATION, NO_LONGER_VALID);
-      message = readMessage(text);
+      message = readMessage(typeof body === 'string' ? body : body.outline);
       const view = viewsOf(held.runtime).view(now, this.#admitted.route);
       if (this.#session !== undefined && this.#session.view !== view) moveToView(this.#session, view);
       const exchange: Exchange = {
@@ -170,6 +198,7 @@ export class WebSocketConnection implements ClientStream, Beating {
       if (message === undefined || message.kind === 'request')
         this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
     } finally {
+      large?.hold[Symbol.dispose]();
       logRequest(this.#front, { ...this.#admitted, requestId, message, notes, outcome, startedAt });
     }
   }
@@ -211,6 +240,7 @@ export class WebSocketConnection implements ClientStream, Beating {
       fail: (error, rpcId) => void this.send(errorText(rpcId, rpcErrorOf(error, ''))),
       send: (text) => this.send(text),
       answer: (text) => void this.send(text),
+      answerPieces: (pieces) => void this.send(Buffer.concat(pieces)),
       // The client took its request back: there is nothing to say.
       drop: () => undefined,
       // The connection has pings of its own.
@@ -238,13 +268,16 @@ export class WebSocketConnection implements ClientStream, Beating {
   /** Back-pressure: who does not take answers, or asks without end, is not listened to for the moment. */
   #adjustReading(): void {
     if (!this.open) return;
-    const full = this.#inFlight.size >= MAX_IN_FLIGHT || this.#webSocket.bufferedAmount > PAUSE_ABOVE_BYTES;
+    const full =
+      this.#reading !== undefined ||
+      this.#inFlight.size >= MAX_IN_FLIGHT ||
+      this.#webSocket.bufferedAmount > PAUSE_ABOVE_BYTES;
     if (full && !this.#webSocket.isPaused) this.#webSocket.pause();
     else if (!full && this.#webSocket.isPaused) this.#webSocket.resume();
   }
 }
 
-function textOf(data: RawData): string {
-  if (Buffer.isBuffer(data)) return data.toString('utf8');
-  return Array.isArray(data) ? Buffer.concat(data).toString('utf8') : Buffer.from(data).toString('utf8');
+function bytesOf(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }

@@ -2,8 +2,8 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { toLine } from '../../mcp/framing.ts';
-import { textOfMessage, type MessageText } from '../transport.ts';
+import { bytesInLine, toLine } from '../../mcp/framing.ts';
+import type { MessageText } from '../transport.ts';
 import { cannotRun, type Engine } from './engine-command.ts';
 import { openNamelessFile } from './nameless-file.ts';
 import type { RunCommand } from './run-command.ts';
@@ -22,7 +22,6 @@ export interface ProcessOutput {
 /** What was written just before the end arrives within this time after it, or never. */
 const LATE_OUTPUT_MS = 100;
 const LF = Buffer.from('\n');
-const CR = 0x0d;
 
 export class ContainerProcess {
   /** Resolves when the command has ended and its output was read. Never rejects. */
@@ -84,8 +83,8 @@ export class ContainerProcess {
 
   /** Writes a message as a line. Resolves when the pipe has taken it; rejects when it never will. */
   write(message: MessageText): Promise<void> {
-    if (typeof message !== 'string' && message.every(isOneLine)) return this.#writePieces(message);
-    this.#held += toLine(textOfMessage(message));
+    if (typeof message !== 'string') return this.#writePieces(message);
+    this.#held += toLine(message);
     if (this.#taken === undefined) {
       this.#taken = Promise.withResolvers();
       setImmediate(() => this.#flush());
@@ -105,7 +104,7 @@ export class ContainerProcess {
     const { stdin } = this.#child;
     return new Promise((resolve, reject) => {
       stdin.cork();
-      for (const piece of pieces) stdin.write(piece);
+      for (const piece of pieces) stdin.write(bytesInLine(piece));
       stdin.write(LF, (error) => (error ? reject(error) : resolve()));
       stdin.uncork();
     });
@@ -123,10 +122,6 @@ export class ContainerProcess {
   kill(): void {
     this.#child.kill('SIGKILL');
   }
-}
-
-function isOneLine(piece: Buffer): boolean {
-  return !piece.includes(LF) && !piece.includes(CR);
 }
 
 function started(child: ChildProcessByStdio<Writable, Readable, Readable>): Promise<void> {

@@ -1,6 +1,8 @@
 /** The wire to a server in a container: newline-delimited JSON over the streams of `docker run` or `podman run`. */
 import type { ContainerServerConfig, Mount } from '../../config/config.ts';
 import { LineReader } from '../../mcp/framing.ts';
+import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
+import { LARGE_TEXT } from '../../mcp/shape.ts';
 import { within } from '../../shared/async.ts';
 import type { CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
@@ -85,6 +87,10 @@ class ContainerTransport implements Transport {
     this.#lines = new LineReader({
       maxBytes: MAX_MESSAGE_BYTES,
       onDropped: () => this.#events?.onDropped?.(),
+      long: {
+        bytes: LARGE_TEXT,
+        begin: () => new SharedWireReader((message, answered) => this.#deliver(message, answered)),
+      },
     });
   }
 
@@ -184,9 +190,11 @@ class ContainerTransport implements Transport {
   }
 
   #receive(piece: Buffer): void {
-    for (const line of this.#lines.push(piece)) {
-      if (this.#closing === undefined) this.#events?.onMessage(line, undefined);
-    }
+    for (const line of this.#lines.push(piece)) this.#deliver(line, undefined);
+  }
+
+  #deliver(message: Received, answered: string | undefined): void {
+    if (this.#closing === undefined) this.#events?.onMessage(message, answered);
   }
 
   /** The reason for which the input broke. */

@@ -1,5 +1,7 @@
 /** Follows the event stream that answers one request, until the response has come, across connections that break off. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { JsonScanError } from '../../mcp/json-scanner.ts';
+import type { Received } from '../../mcp/large-message.ts';
 import { SseEventTooLargeError, type LongEvent } from '../../mcp/sse.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
 import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
@@ -10,7 +12,7 @@ import { AnswerRelay } from './answer-relay.ts';
 import { answers, splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
 import { peerError } from './http-errors.ts';
-import { readEvents, type StreamPosition } from './read-answer.ts';
+import { readEvents, readLongEvent, type StreamPosition } from './read-answer.ts';
 
 export interface FollowOptions {
   readonly server: string;
@@ -20,7 +22,7 @@ export interface FollowOptions {
   readonly signal: CancelSignal;
   /** As in SendOptions. */
   readonly onLargeAnswer?: SendOptions['onLargeAnswer'];
-  readonly deliver: (message: string) => void;
+  readonly deliver: (message: Received) => void;
   /** Asks for the rest of the stream after an event. Rejects with a GatewayError. */
   readonly resume: (lastEventId: string) => Promise<OutboundResponse>;
 }
@@ -73,7 +75,7 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
     cut?.end();
     // What the client has of an answer cannot be taken back, and another connection would begin the answer anew.
     if (isPassing) reject(cause ?? brokenOff(server, 'which was being passed on', undefined));
-    else if (cause instanceof SseEventTooLargeError) reject(cause);
+    else if (cause instanceof SseEventTooLargeError || cause instanceof JsonScanError) reject(cause);
     else resolve({ answered: false, gotEvents, position, cause });
   };
   const answered = (): void => {
@@ -82,7 +84,14 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
     cut = ENDINGS.begin(END_AFTER_RESPONSE_MS, { onLate: () => response.body.destroy() });
     resolve({ answered: true, gotEvents, position, cause: undefined });
   };
-  const onLongEvent = (beginning: Buffer): LongEvent | undefined => {
+  const deliver = (message: Received): void => {
+    gotEvents = true;
+    options.deliver(message);
+    if (answers(message, requestId)) answered();
+  };
+  const onLongEvent = (beginning: Buffer): LongEvent | undefined =>
+    passedOn(beginning) ?? readLongEvent(beginning, deliver);
+  const passedOn = (beginning: Buffer): LongEvent | undefined => {
     if (cut !== undefined || onLargeAnswer === undefined) return undefined;
     const { body } = response;
     // Before it has begun: when its beginning is refused, another connection would bring the same again.
@@ -98,11 +107,7 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
     onPosition: (at) => (position = at),
     onEvent: ({ event, data }) => {
       gotEvents = true;
-      if (event !== 'message') return;
-      for (const text of splitBatch(data)) {
-        options.deliver(text);
-        if (answers(text, requestId)) answered();
-      }
+      if (event === 'message') splitBatch(data).forEach(deliver);
     },
   }).then(() => end(undefined), end);
   return promise;

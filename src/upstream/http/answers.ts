@@ -1,5 +1,6 @@
 /** Finds out, without reading more than it must, whether what a server sent answers a request. */
-import { scanArray, scanObject, setMember, sliceSpan } from '../../mcp/json-text.ts';
+import { scanArray, scanObject, setMember, sliceSpan, type Span } from '../../mcp/json-text.ts';
+import type { Received } from '../../mcp/large-message.ts';
 import { isObject, sameId } from '../../mcp/message.ts';
 
 /**
@@ -16,10 +17,19 @@ export function splitBatch(text: string): readonly string[] {
  * True when the message is the response to the request whose id has this raw JSON text, or an error that names no
  * request. A response that breaks off in the middle counts: whoever parses it says what is wrong with it.
  */
-export function answers(text: string, requestId: string): boolean {
+export function answers(message: Received, requestId: string): boolean {
+  if (typeof message !== 'string')
+    return isResponse(
+      responseIn(message.members, (span) => message.cut(span)),
+      requestId,
+    );
+  const text = message;
   // What most servers write: nothing that follows can make it anything else than this response or no JSON-RPC at all.
   if (text.startsWith('{"jsonrpc":"2.0","id":') && text.startsWith(`${requestId},"result":`, 22)) return true;
-  const response = readResponse(text);
+  return isResponse(readResponse(text), requestId);
+}
+
+function isResponse(response: Response | undefined, requestId: string): boolean {
   if (response === undefined) return false;
   return response.id === undefined ? response.failed : sameId(response.id, requestId);
 }
@@ -34,16 +44,19 @@ function readResponse(text: string): Response | undefined {
   // Most messages on a stream are progress: they are told apart by a plain search.
   if (!text.includes('"result"') && !text.includes('"error"')) return undefined;
   try {
-    const members = scanObject(text);
-    const failed = members.has('error');
-    if (members.has('method') || failed === members.has('result')) return undefined;
-    const span = members.get('id');
-    const id = span && sliceSpan(text, span);
-    return { id: id === 'null' ? undefined : id, failed };
+    return responseIn(scanObject(text), (span) => sliceSpan(text, span));
   } catch {
     // Not JSON, or a member twice: the reader of the message will say so.
     return undefined;
   }
+}
+
+function responseIn(members: ReadonlyMap<string, Span>, cut: (span: Span) => string): Response | undefined {
+  const failed = members.has('error');
+  if (members.has('method') || failed === members.has('result')) return undefined;
+  const span = members.get('id');
+  const id = span && cut(span);
+  return { id: id === 'null' ? undefined : id, failed };
 }
 
 export interface ErrorAnswer {

@@ -1,6 +1,7 @@
 /** Keeps the standalone stream of a server open: the one on which it sends what belongs to no request. */
 import type { CancelSignal } from '../../shared/cancellation.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
+import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
 import { pause } from './answer-stream.ts';
 import { splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
@@ -9,7 +10,7 @@ import { readEvents, type StreamPosition } from './read-answer.ts';
 export interface ListenOptions {
   readonly maxEventBytes: number;
   readonly signal: CancelSignal;
-  readonly deliver: (message: string) => void;
+  readonly deliver: (message: Received) => void;
   /** Asks for the stream, or for the rest of it after an event. undefined = the server has none. Rejects when it may have one later. */
   readonly open: (lastEventId: string | undefined) => Promise<OutboundResponse | undefined>;
   /** Told each time that the stream was lost or could not be opened. */
@@ -23,7 +24,11 @@ const GOOD_AFTER_MS = 10_000;
 
 /** Resolves when the server has no such stream, or `signal` ends the listening. Never rejects. */
 export async function listenStream(options: ListenOptions): Promise<void> {
-  const { signal, maxEventBytes, deliver } = options;
+  const { signal, maxEventBytes } = options;
+  const deliver = (data: Received): void => {
+    failures = 0;
+    for (const message of typeof data === 'string' ? splitBatch(data) : [data]) options.deliver(message);
+  };
   let position: StreamPosition = { lastEventId: undefined, retry: undefined };
   let failures = 0;
   while (!signal.aborted) {
@@ -37,9 +42,14 @@ export async function listenStream(options: ListenOptions): Promise<void> {
         maxEventBytes,
         from: position,
         onPosition: (at) => (position = at),
+        onLongEvent: (beginning) => {
+          const reader = new SharedWireReader(deliver);
+          reader.push(beginning);
+          return reader;
+        },
         onEvent: ({ event, data }) => {
           failures = 0;
-          if (event === 'message') splitBatch(data).forEach(deliver);
+          if (event === 'message') deliver(data);
         },
       });
     } catch (error) {

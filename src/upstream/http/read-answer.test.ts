@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import type { BodySink } from './answer-body.ts';
 import type { OutboundResponse } from './connector.ts';
+import { JsonOutline } from '../../mcp/json-outline.ts';
+import type { Received } from '../../mcp/large-message.ts';
 import { readResponse, readText } from './read-answer.ts';
 
 /** A body that comes byte by byte, behind its first byte always in the same buffer: whoever keeps that keeps the last byte many times. */
@@ -26,9 +28,9 @@ const TEXT = JSON.stringify({ result: { list: Array.from({ length: 50_000 }, (_,
 
 it('an answer that comes byte by byte is not kept as that many buffers', async () => {
   expect((await readText(byteByByte(TEXT), TEXT.length)) === TEXT).toBe(true);
-  const text = await new Promise<string | undefined>((onText, onError) => {
+  const message = await new Promise<Received | undefined>((onMessage, onError) => {
     const options = { maxBytes: TEXT.length, requestId: '1', onLargeAnswer: () => undefined };
-    readResponse(byteByByte(TEXT), options, { onText, onError });
+    readResponse(byteByByte(TEXT), options, { onMessage, onError });
   });
-  expect(text === TEXT).toBe(true);
+  expect(message instanceof JsonOutline && message.text === TEXT).toBe(true);
 });

@@ -1,11 +1,11 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
 import { giveBack } from '../../shared/give-back.ts';
 import { Pieces } from '../../shared/pieces.ts';
-import { JsonScanner } from '../../mcp/json-scanner.ts';
-import { SERVER_LIMITS } from '../../mcp/shape.ts';
+import { LargeMessageReader, type Received } from '../../mcp/large-message.ts';
 import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
 import { LARGE_ANSWER_BYTES, type SendOptions } from '../transport.ts';
 import { AnswerRelay } from './answer-relay.ts';
+import { splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
 
@@ -49,10 +49,10 @@ export interface ReadResponseOptions {
   readonly onLargeAnswer: SendOptions['onLargeAnswer'];
 }
 
-/** Told one of the two, once. */
+/** Told one of the two, once. What is no single message is told as text. */
 export interface ResponseReader {
   /** undefined when it has been passed on. */
-  onText(text: string | undefined): void;
+  onMessage(message: Received | undefined): void;
   onError(error: unknown): void;
 }
 
@@ -67,8 +67,8 @@ export function readResponse(
   let relay: AnswerRelay | undefined;
   let mayRelay = onLargeAnswer !== undefined;
   let over = false;
-  /** Of an answer that is read whole, so that a hostile shape is refused before all of it has come. */
-  let scanner: JsonScanner | undefined;
+  /** Of an answer that is read whole. */
+  let large: LargeMessageReader | undefined;
   const fail = (error: unknown): void => {
     if (over) return;
     over = true;
@@ -78,6 +78,7 @@ export function readResponse(
     if (relay !== undefined) return relay.push(chunk);
     bytes += chunk.length;
     if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
+    if (large !== undefined) return large.push(chunk);
     chunks.add(chunk);
     if (bytes <= LARGE_ANSWER_BYTES) return;
     if (mayRelay && onLargeAnswer !== undefined) {
@@ -92,9 +93,9 @@ export function readResponse(
         return;
       }
     }
-    if (scanner !== undefined) return scanner.push(chunk);
-    scanner = new JsonScanner(SERVER_LIMITS);
-    for (const each of chunks.all) scanner.push(each);
+    large = new LargeMessageReader();
+    for (const each of chunks.all) large.push(each);
+    chunks = new Pieces();
   };
   body.read({
     onData(chunk) {
@@ -108,15 +109,17 @@ export function readResponse(
     },
     onEnd() {
       if (over) return;
+      let message: Received | undefined;
       try {
         relay?.end();
+        message = relay === undefined ? (large?.end() ?? textOf(chunks.all, bytes)) : undefined;
       } catch (error) {
         fail(error);
         body.destroy();
         return;
       }
       over = true;
-      reader.onText(relay === undefined ? textOf(chunks.all, bytes) : undefined);
+      reader.onMessage(message);
     },
     onError: fail,
   });
@@ -163,6 +166,20 @@ export function readEvents({ body }: OutboundResponse, options: ReadEventsOption
     onError: reject,
   });
   return promise;
+}
+
+/** Reads the message in a long event while it comes, and tells each message in it when all of it is there. */
+export function readLongEvent(beginning: Buffer, deliver: (message: Received) => void): LongEvent {
+  const reader = new LargeMessageReader();
+  reader.push(beginning);
+  return {
+    push: (data) => reader.push(data),
+    end: () => {
+      const message = reader.end();
+      if (typeof message === 'string') splitBatch(message).forEach(deliver);
+      else deliver(message);
+    },
+  };
 }
 
 /** The id if it can stand in a header: without control characters, and not so long that it would fill the head of a request. */

@@ -1,12 +1,7 @@
 /** The wire to a server over HTTP+SSE (protocol version 2024-11-05): one event stream for its messages, POST for ours. */
 import { GatewayError } from '../../shared/errors.ts';
-import {
-  textOfMessage,
-  type MessageText,
-  type SendOptions,
-  type Transport,
-  type TransportEvents,
-} from '../transport.ts';
+import type { MessageText, SendOptions, Transport, TransportEvents } from '../transport.ts';
+import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
 import { splitBatch } from './answers.ts';
 import { discard, type OutboundResponse } from './connector.ts';
 import { peerError, printable } from './http-errors.ts';
@@ -71,7 +66,7 @@ export class SseTransport implements Transport {
     this.#wire.signal.addEventListener('abort', onClose, { once: true });
     try {
       post.signal.throwIfAborted();
-      await this.#post(textOfMessage(text), this.#endpoint, post.signal, headers);
+      await this.#post(text, this.#endpoint, post.signal, headers);
     } catch (error) {
       throw this.#outbound.explain(post.signal.aborted ? post.signal.reason : error);
     } finally {
@@ -117,15 +112,26 @@ export class SseTransport implements Transport {
       maxEventBytes: this.#options.maxMessageBytes,
       from: { lastEventId: undefined, retry: undefined },
       onPosition: () => undefined,
+      // The wire lives on: what nobody can read is told as what it is.
+      onLongEvent: (beginning) => {
+        const reader = new SharedWireReader((message, answered) => this.#deliver(message, answered));
+        reader.push(beginning);
+        return reader;
+      },
       onEvent: ({ event, data }) => {
         if (event === 'endpoint' && this.#endpoint === undefined) {
           this.#endpoint = this.#checkEndpoint(data);
           onEndpoint();
         } else if (event === 'message' && this.#closed === undefined) {
-          for (const message of splitBatch(data)) this.#events?.onMessage(message, undefined);
+          this.#deliver(data, undefined);
         }
       },
     });
+  }
+
+  #deliver(received: Received, answered: string | undefined): void {
+    for (const message of typeof received === 'string' ? splitBatch(received) : [received])
+      this.#events?.onMessage(message, answered);
   }
 
   /** Messages carry our credentials: they go to the origin that the operator configured and to no other. */
@@ -139,7 +145,7 @@ export class SseTransport implements Transport {
     return endpoint;
   }
 
-  async #post(text: string, endpoint: URL, signal: AbortSignal, further: SendOptions['headers']): Promise<void> {
+  async #post(text: MessageText, endpoint: URL, signal: AbortSignal, further: SendOptions['headers']): Promise<void> {
     const headers: Record<string, string> = {
       ...further,
       'content-type': 'application/json',

@@ -12,6 +12,7 @@ import type { HttpTransportOptions } from './http-transport-options.ts';
 import { listenStream } from './listen-stream.ts';
 import type { Outbound, PeerRequest } from './outbound.ts';
 import { mediaType, readResponse, readText } from './read-answer.ts';
+import type { Received } from '../../mcp/large-message.ts';
 import { TurnoverSet } from '../../shared/turnover.ts';
 
 /** A notification or a response of a client is taken, not worked on: the server has nothing to wait for. */
@@ -127,9 +128,9 @@ export class StreamableHttpTransport implements Transport {
     }
     const options = { maxBytes: this.#options.maxMessageBytes, requestId, onLargeAnswer: way };
     readResponse(response, options, {
-      onText: (text) => {
+      onMessage: (message) => {
         try {
-          if (text !== undefined) this.#deliverAnswer(text, requestId);
+          if (message !== undefined) this.#deliverAnswer(message, requestId);
         } catch (error) {
           return over.onError(error);
         }
@@ -304,8 +305,8 @@ export class StreamableHttpTransport implements Transport {
     );
   }
 
-  #deliverAnswer(text: string, requestId: string): void {
-    const messages = splitBatch(text);
+  #deliverAnswer(received: Received, requestId: string): void {
+    const messages = typeof received === 'string' ? splitBatch(received) : [received];
     let answered = false;
     for (const message of messages) {
       this.#deliver(message, requestId);
@@ -374,8 +375,9 @@ export class StreamableHttpTransport implements Transport {
     return error;
   }
 
-  #deliver(text: string, requestId: string | undefined): void {
-    if (this.#closed === undefined || (this.#lost && requestId !== undefined)) this.#events?.onMessage(text, requestId);
+  #deliver(message: Received, requestId: string | undefined): void {
+    if (this.#closed === undefined || (this.#lost && requestId !== undefined))
+      this.#events?.onMessage(message, requestId);
   }
 
   #error(code: 'server_protocol_error' | 'server_session_lost', detail: string): GatewayError {

@@ -92,8 +92,8 @@ export function createWire(
   const open = (signal: AbortSignal = new AbortController().signal): Promise<void> =>
     transport.open(
       {
-        onMessage: (text, requestId) => {
-          messages.push({ text, requestId });
+        onMessage: (message, requestId) => {
+          messages.push({ text: typeof message === 'string' ? message : message.text, requestId });
           tell();
         },
         onClose: (reason) => {

@@ -100,7 +100,7 @@ describe('what goes over it', () => {
     expect(await sessions()).toBe(1);
     expect((await client.listTools()).tools.map(({ name }) => name)).toContain('echo');
     const progress: number[] = [];
-    await client.callTool({ name: 'slow', arguments: { ms: 300, steps: 3 } }, undefined, {
+    await client.callTool({ name: 'slow', arguments: { ms: 3_000, steps: 3 } }, undefined, {
       onprogress: (step) => progress.push(step.progress),
     });
     // The client drops the last step when the answer comes in the same moment.
@@ -133,12 +133,16 @@ describe('what goes over it', () => {
     await using client = await connectSocket(gateway.url(), gateway.authorization);
     const tools = (await client.request('tools/list')).result?.['tools'] as { name: string }[];
     const notify = tools.find(({ name }) => name.endsWith('notify'))?.name;
-    await client.request('tools/call', {
-      name: notify,
-      arguments: { method: 'notifications/tools/list_changed', params: { seq: 7 }, related: false },
-    });
-    const notice = await client.until(({ method }) => method === 'notifications/tools/list_changed');
-    expect(notice.params).toMatchObject({ seq: 7 });
+    // Again for as long as the gateway does not listen to the server yet.
+    await expect
+      .poll(async () => {
+        await client.request('tools/call', {
+          name: notify,
+          arguments: { method: 'notifications/tools/list_changed', params: { seq: 7 }, related: false },
+        });
+        return client.received.find(({ method }) => method === 'notifications/tools/list_changed')?.params;
+      })
+      .toMatchObject({ seq: 7 });
   });
 
   it('answers what is no JSON-RPC, goes on, and refuses a second handshake', async () => {

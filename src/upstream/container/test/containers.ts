@@ -99,8 +99,8 @@ export class Wire implements AsyncDisposable {
   open(signal: AbortSignal = new AbortController().signal): Promise<void> {
     return this.transport.open(
       {
-        onMessage: (text) => {
-          this.messages.push(text);
+        onMessage: (message) => {
+          this.messages.push(typeof message === 'string' ? message : message.text);
           for (const wake of this.#waiting.splice(0)) wake();
         },
         onDropped: () => (this.dropped += 1),

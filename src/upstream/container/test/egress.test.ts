@@ -108,12 +108,7 @@ describe.skipIf(dockerMissing())('a server with an allow-list of hosts', () => {
       const all = await engineSays(host.engine, 'ps', '--filter', filter, '--format', '{{.Names}} {{.Image}}');
       const proxy = /(\S+) \S*gatehouse-egress/.exec(all)?.[1] ?? '';
       await engineSays(host.engine, 'kill', proxy);
-      let answer = '';
-      for (let attempt = 0; attempt < 40 && !answer.includes('the site'); attempt += 1) {
-        answer = await two.ask(fetch(url));
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
-      expect(answer).toContain('the site');
+      await expect.poll(() => two.ask(fetch(url)), { interval: 250, timeout: 120_000 }).toContain('the site');
       await Promise.all([one.transport.close(), two.transport.close()]);
       expect(await left(host)).toEqual([]);
     },

@@ -67,7 +67,9 @@ describe.skipIf(dockerMissing())('secrets of a server', () => {
     const reason = await owner.closed;
     expect(reason.message).toMatch(/exited with status 3/);
     expect(reason.detail).not.toContain('token');
-    expect([...owner.stderr, ...owner.transport.lastWords()]).toEqual(['token [redacted]', 'token [redacted]']);
+    await expect
+      .poll(() => [...owner.stderr, ...owner.transport.lastWords()])
+      .toEqual(['token [redacted]', 'token [redacted]']);
   });
 
   const hostile = {

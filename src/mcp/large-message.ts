@@ -1,0 +1,86 @@
+/** Reads a large message that has to be there whole: scanned while it comes, so that nobody has to go through all of it at once. */
+import { isUtf8 } from 'node:buffer';
+import { Pieces } from '../shared/pieces.ts';
+import { isObjectText, JsonOutline, outlineScanner } from './json-outline.ts';
+import { JsonScanError } from './json-scanner.ts';
+import { SERVER_LIMITS } from './shape.ts';
+
+/** Several messages in one array are read as a text, which is no work for more than this. */
+const MAX_BATCH_BYTES = 1024 * 1024;
+
+/** Of what cannot be read, for the log. */
+const EXCERPT_BYTES = 200;
+
+/** What a server has sent: a small message as text, a large one as what it was scanned as. */
+export type Received = string | JsonOutline;
+
+export class LargeMessageReader {
+  readonly #scanner = outlineScanner(SERVER_LIMITS);
+  readonly #pieces = new Pieces();
+  #bytes = 0;
+
+  /** The bytes may be kept as they are. Throws a JsonScanError for what is not JSON, or of a shape that nobody should have to read. */
+  push(bytes: Buffer): void {
+    this.#bytes += bytes.length;
+    this.#pieces.add(bytes);
+    this.#scanner.push(bytes);
+  }
+
+  /** All of it has come: an outline of an object, the text of anything else. Throws as `push`. */
+  end(): Received {
+    this.#scanner.end();
+    const { all } = this.#pieces;
+    const [only] = all;
+    const bytes = only !== undefined && all.length === 1 ? only : Buffer.concat(all, this.#bytes);
+    if (!isUtf8(bytes)) throw new JsonScanError('syntax', 'it is not valid UTF-8', 0);
+    if (isObjectText(bytes)) return new JsonOutline(bytes, this.#scanner);
+    if (this.#bytes > MAX_BATCH_BYTES)
+      throw new JsonScanError('values', `it is no single message, and larger than ${MAX_BATCH_BYTES} bytes`, 0);
+    return bytes.toString('utf8');
+  }
+
+  /** The raw JSON text of the id of the request that it answers, as far as it has come. */
+  get answered(): string | undefined {
+    const { members } = this.#scanner;
+    const span = members.has('method') ? undefined : members.get('id');
+    return span && Buffer.concat(this.#pieces.all).toString('utf8', span.start, span.end);
+  }
+}
+
+/** One message on a wire that carries those of many: what cannot be read is no reason to give the wire up. */
+export class SharedWireReader {
+  readonly #deliver: (message: Received, answered: string | undefined) => void;
+  #reader = new LargeMessageReader();
+  #beginning: string | undefined;
+  #failed = false;
+  #answered: string | undefined;
+
+  /** `deliver` is told of what cannot be read as of a text that is no JSON, and which request it seems to answer. */
+  constructor(deliver: (message: Received, answered: string | undefined) => void) {
+    this.#deliver = deliver;
+  }
+
+  push(bytes: Buffer): void {
+    this.#beginning ??= bytes.toString('utf8', 0, EXCERPT_BYTES);
+    this.#try(() => this.#reader.push(bytes));
+  }
+
+  end(): void {
+    const message = this.#try(() => this.#reader.end());
+    this.#deliver(message ?? `${this.#beginning ?? ''}…`, this.#answered);
+  }
+
+  #try<T>(read: () => T): T | undefined {
+    if (this.#failed) return undefined;
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof JsonScanError)) throw error;
+      this.#failed = true;
+      this.#answered = this.#reader.answered;
+      // What it holds.
+      this.#reader = new LargeMessageReader();
+      return undefined;
+    }
+  }
+}
