@@ -21,7 +21,7 @@ import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/bu
 import { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused } from './runtime/reload.ts';
 import { GatewayError } from './shared/errors.ts';
-import { letYoungMemoryGrow } from './shared/young-memory.ts';
+import { letYoungMemoryGrow, YoungMemory } from './shared/young-memory.ts';
 import { openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
 import { configSecrets, environmentSecrets } from './telemetry/config-secrets.ts';
@@ -146,7 +146,7 @@ class Worker implements AsyncDisposable {
     const state: State = { config, reach: reachOf(config), draining: false };
     const front: Front = {
       runtime: () => current.runtime,
-      hold: () => current.hold(),
+      hold: (held) => current.hold(held),
       sessions: stack.use(new SessionStore({ idleTimeoutMs: () => 60_000, onEnd: async () => undefined })),
       heartbeat: stack.use(new Heartbeat(HEARTBEAT_MS, telemetry.log)),
       log: telemetry.log,
@@ -164,6 +164,7 @@ class Worker implements AsyncDisposable {
       bodies: new BodyBudget(),
       draining: () => state.draining,
     };
+    stack.use(new YoungMemory());
     const hosts = new HostChecks(start.address);
     const listener = stack.use(
       new WorkerListener(

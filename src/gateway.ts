@@ -170,7 +170,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const front: Front = {
     runtime: () => current.runtime,
-    hold: () => current.hold(),
+    hold: (held) => current.hold(held),
     sessions,
     heartbeat,
     log: telemetry.log,

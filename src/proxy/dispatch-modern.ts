@@ -67,7 +67,7 @@ async function dispatchOther(
     return found(responseText(id, await discover(exchange, pool, front.version)));
   }
   if (message.method === 'subscriptions/listen') {
-    return found(await listen(front.subscriptions, exchange));
+    return found(await listen(front.subscriptions, exchange, message));
   }
   if (route.kind !== 'server' && REMOVED.has(message.method ?? '')) {
     throw new GatewayError('method_not_found', `Modern clients have no "${message.method ?? ''}".`);

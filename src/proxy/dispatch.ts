@@ -151,7 +151,7 @@ async function subscribe(exchange: Exchange, wanted: boolean): Promise<string> {
   const { pool } = target;
   const uri = String(paramsOf(target.message)['uri']);
   const upstream = await pool.for(session);
-  const mine = session.subscriptions(pool.name);
+  const mine = session.ownSubscriptions(pool.name);
   if (wanted && mine.size >= MAX_SUBSCRIPTIONS) {
     throw new GatewayError('invalid_params', `A session may have ${MAX_SUBSCRIPTIONS} subscriptions to one server.`);
   }

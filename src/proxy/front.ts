@@ -18,8 +18,8 @@ import type { TurnoverSet } from '../shared/turnover.ts';
 export interface Front {
   /** The current Runtime, for a look at it. */
   readonly runtime: () => Runtime;
-  /** The current Runtime for as long as a request needs it; each request asks once. */
-  readonly hold: () => Hold;
+  /** The current Runtime for as long as a request needs it; each request asks once. Or once more one that is held. */
+  readonly hold: (held?: Runtime) => Hold;
   readonly sessions: SessionStore;
   readonly heartbeat: Heartbeat;
   readonly log: Logger;

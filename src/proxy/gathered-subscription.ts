@@ -26,6 +26,7 @@ import { solePool, type View } from './view/view.ts';
 
 const MAX_URIS = 1_000;
 const ASK_TIMEOUT_MS = 30_000;
+const NONE: ReadonlySet<string> = new Set();
 const LISTS = ['tools', 'prompts', 'resources'] as const;
 
 /** What of a subscription one server will deliver. */
@@ -50,24 +51,30 @@ export class GatheredSubscription implements Attachment, OpenSubscription {
   #pools: ReadonlyMap<string, UpstreamPool>;
   #view: View;
   readonly #filter: JsonObject;
-  readonly #uris = new Map<string, Set<string>>();
+  /** By server; there only once a resource was asked for. */
+  #uris: Map<string, Set<string>> | undefined;
   #early: string[] | undefined = [];
 
-  constructor(exchange: Exchange, end: () => void) {
+  /** `filter`: the parameter "notifications". Throws `invalid_params`. */
+  constructor(exchange: Exchange, filter: Json | undefined, end: () => void) {
     this.principal = exchange.principal.subject;
     this.exchange = exchange;
     this.end = end;
     this.#view = exchange.view;
     this.#pools = exchange.view.pools;
-    const { notifications } = paramsOf(exchange.message);
-    if (!isObject(notifications)) throw new GatewayError('invalid_params', 'The parameter "notifications" is missing.');
-    this.#filter = notifications;
+    if (!isObject(filter)) throw new GatewayError('invalid_params', 'The parameter "notifications" is missing.');
+    this.#filter = filter;
   }
 
-  subscriptions(server: string): Set<string> {
-    let uris = this.#uris.get(server);
-    if (uris === undefined) this.#uris.set(server, (uris = new Set()));
-    return uris;
+  subscriptions(server: string): ReadonlySet<string> {
+    return this.#uris?.get(server) ?? NONE;
+  }
+
+  #hears(server: string, uri: string): void {
+    this.#uris ??= new Map();
+    const uris = this.#uris.get(server);
+    if (uris === undefined) this.#uris.set(server, new Set([uri]));
+    else uris.add(uri);
   }
 
   /** Joins all servers and tells the client what they will deliver. */
@@ -101,7 +108,7 @@ export class GatheredSubscription implements Attachment, OpenSubscription {
     const exchange = { ...this.exchange, view: this.#view };
     for (const uri of this.subscriptions(pool.name)) {
       if (await isReadable(exchange, pool, uri)) continue;
-      this.subscriptions(pool.name).delete(uri);
+      this.#uris?.get(pool.name)?.delete(uri);
       await this.#unsubscribe(pool, [uri]);
     }
   }
@@ -140,7 +147,7 @@ export class GatheredSubscription implements Attachment, OpenSubscription {
     for (const { uri } of wanted) {
       const accepted = upstream.era === 'modern' || before.has(uri) || (await tell(pool, 'resources/subscribe', uri));
       if (!accepted) continue;
-      this.subscriptions(pool.name).add(uri);
+      this.#hears(pool.name, uri);
       uris.push(this.#shown(pool.name, uri));
     }
     if (upstream.era === 'modern') pool.syncWatch();

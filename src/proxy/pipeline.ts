@@ -10,7 +10,6 @@ import {
   type Message,
 } from '../mcp/message.ts';
 import type { JsonOutline } from '../mcp/json-outline.ts';
-import { statusOfCode } from '../mcp/modern/errors.ts';
 import { CLIENT_LIMITS } from '../mcp/shape.ts';
 import { unlessAborted } from '../shared/async.ts';
 import { Cancellation } from '../shared/cancellation.ts';
@@ -26,18 +25,17 @@ import { openReply, sessionIdOf, checkProtocolVersion } from './downstream/strea
 import type { ReplyChannel } from './downstream/reply.ts';
 import type { Admitted, Exchange, ExchangeNotes } from './exchange.ts';
 import type { Front } from './front.ts';
-import { recordDenial, type Denied } from './denial.ts';
+import { recordDenial } from './denial.ts';
 import { initialize } from './initialize.ts';
 import { checkPermission } from './permit.ts';
+import { answerFailure, deniedCall, logRequest } from './outcome.ts';
 import type { PostRequest } from './post-request.ts';
 import { readMessageBody, type LargeBody } from './message-body.ts';
 import { expected, respondError, rpcErrorOf } from './respond.ts';
-import { kindOf, routeKey } from './route.ts';
+import { routeKey } from './route.ts';
 import { moveToView } from './session-view.ts';
 import type { Session } from './session.ts';
-
-/** More of what was asked for is not written into the audit log. */
-const MAX_TARGET_LENGTH = 500;
+import { isSubscription, standBy } from './standing.ts';
 
 /**
  * Takes one message that a client posted and answers it; over `link` when the client has a stream for that. Rejects only in
@@ -59,6 +57,7 @@ export async function handlePost(
   let large: LargeBody | undefined;
   let outcome = 'ok';
   let left = false;
+  let stands = false;
   try {
     // 4. The wire becomes a message, the message finds its session.
     const reading = link?.text ?? readMessageBody(request, runtime.config.gateway, front.bodies);
@@ -113,10 +112,10 @@ export async function handlePost(
     if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
     checkPermission(exchange, request.url);
     // Without a session a cancellation cannot be sent, so leaving is the only way to cancel.
-    if (session === undefined && link === undefined) {
-      response.once('close', () => {
-        if (!response.writableEnded) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
-      });
+    if (session === undefined && link === undefined) abortWhenLeft(response, exchange.abort);
+    if (modern !== undefined && isSubscription(message) && link === undefined && large === undefined) {
+      stands = true;
+      return standBy(front, exchange, startedAt);
     }
     outcome = await answerRequest(front, exchange, (fresh) => {
       opened.setHeader('mcp-session-id', fresh.sessionId);
@@ -137,8 +136,15 @@ export async function handlePost(
   } finally {
     large?.hold[Symbol.dispose]();
     // 9. One line in the access log, whatever happened.
-    if (!left) logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
+    if (!left && !stands) logRequest(front, { requestId, principal, route, message, notes, outcome, startedAt });
   }
+}
+
+/** By itself: what a listener sees of its surroundings stays for as long as the connection has it. */
+function abortWhenLeft(response: ClientResponse, abort: Cancellation): void {
+  response.once('close', () => {
+    if (!response.writableEnded) abort.abort(new GatewayError('cancelled', 'The caller has left.'));
+  });
 }
 
 /** Works on all messages of a batch at once. */
@@ -160,23 +166,6 @@ async function handleBatch(
   const batch = new Batch(reply, session);
   await Promise.all(texts.map((text) => handlePost(front, request, response, admitted, batch.part(text))));
   batch.end();
-}
-
-export interface RequestRecord extends Pick<Exchange, 'requestId' | 'principal' | 'route' | 'notes'> {
-  /** undefined when it could not be read. */
-  readonly message: Message | undefined;
-  readonly outcome: string;
-  /** By the clock of `performance.now()`. */
-  readonly startedAt: number;
-}
-
-export function logRequest({ recordAccess, metrics }: Front, record: RequestRecord): void {
-  const { requestId, principal, route, message, notes, outcome, startedAt } = record;
-  const { server, target } = notes;
-  const ms = performance.now() - startedAt;
-  metrics.request(kindOf(route), server, message?.method, outcome, ms);
-  const method = message?.method ?? message?.kind;
-  recordAccess({ requestId, principal: principal.subject, method, server, target, outcome, ms });
 }
 
 /**
@@ -216,44 +205,12 @@ export async function answerRequest(
     return 'ok';
   } catch (error) {
     if (isLeft(front, exchange.notes)) throw error;
-    const failure = expected(error, exchange.requestId);
-    if (failure.code === 'cancelled') {
-      reply.drop(failure, id);
-      return failure.code;
-    }
-    // Clients retry a refused handshake by its HTTP status; a fault must be logged by the caller.
-    if (failure.code === 'internal' || (message.method === 'initialize' && exchange.modern === undefined)) throw error;
-    await recordDenial(front.recordDenial, failure, () => deniedCall(exchange));
-    const rpcError = rpcErrorOf(failure, exchange.requestId, exchange.modern === undefined ? 'legacy' : 'modern');
-    reply.answer(errorText(id, rpcError), exchange.modern === undefined ? 200 : statusOfCode(rpcError.code));
-    return failure.code;
+    return await answerFailure(front, exchange, error);
   } finally {
     session?.end(exchange);
     front.exchanges.delete(exchange);
   }
 }
-
-/** What the audit log says of a request that was denied. */
-export function deniedCall({
-  principal,
-  requestId,
-  address,
-  message,
-  notes,
-}: Omit<DeniedRequest, 'message'> & { readonly message: Message | undefined }): Omit<Denied, 'reason'> {
-  const { name, uri } = message?.kind === 'request' ? paramsOf(message) : {};
-  const asked = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
-  return {
-    principal,
-    requestId,
-    address,
-    action: message?.method ?? 'unknown',
-    server: notes.server,
-    target: notes.target ?? asked?.slice(0, MAX_TARGET_LENGTH),
-  };
-}
-
-type DeniedRequest = Pick<Exchange, 'principal' | 'requestId' | 'address' | 'message' | 'notes'>;
 
 /** A message from the outside: its shape and spelling are checked before anything looks into it. */
 export function readMessage(body: string | JsonOutline): Message {

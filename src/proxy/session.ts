@@ -48,6 +48,7 @@ const MAX_WAITING = 100;
 const MAX_WAITING_LENGTH = 1024 * 1024;
 const MAX_QUESTIONS = 1_000;
 const MAX_STREAMS = 8;
+const NO_URIS: ReadonlySet<string> = new Set();
 
 export class Session implements Attachment {
   readonly sessionId: string;
@@ -67,8 +68,9 @@ export class Session implements Attachment {
   closed = false;
   readonly unified: boolean;
   readonly #exchanges = new TurnoverMap<string, Exchange>();
-  readonly #questions = new Map<string, Question>();
-  readonly #subscriptions = new Map<string, Set<string>>();
+  /** Each of these is there only once there is something in it: most sessions have neither. */
+  #questions: Map<string, Question> | undefined;
+  #subscriptions: Map<string, Set<string>> | undefined;
   /** What its streams carried. */
   readonly log = new StreamLog();
   readonly #streams: StandingStream[] = [];
@@ -100,7 +102,13 @@ export class Session implements Attachment {
     return this.#exchanges.size > 0 || this.#streams.some((stream) => stream.open);
   }
 
-  subscriptions(server: string): Set<string> {
+  subscriptions(server: string): ReadonlySet<string> {
+    return this.#subscriptions?.get(server) ?? NO_URIS;
+  }
+
+  /** The same, to be changed. */
+  ownSubscriptions(server: string): Set<string> {
+    this.#subscriptions ??= new Map();
     let uris = this.#subscriptions.get(server);
     if (uris === undefined) this.#subscriptions.set(server, (uris = new Set()));
     return uris;
@@ -121,6 +129,7 @@ export class Session implements Attachment {
     const { id } = exchange.message;
     if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
     this.lastUsed = Date.now();
+    if (this.#questions === undefined) return;
     for (const [questionId, { call }] of this.#questions) {
       if (call?.owner === exchange) this.#questions.delete(questionId);
     }
@@ -145,14 +154,15 @@ export class Session implements Attachment {
   }
 
   onRequest(upstream: Asker, message: Message, call: PendingCall | undefined): void {
-    if (this.#questions.size >= MAX_QUESTIONS) {
+    const questions = (this.#questions ??= new Map<string, Question>());
+    if (questions.size >= MAX_QUESTIONS) {
       const text = `{"jsonrpc":"2.0","id":${message.id ?? 'null'},"error":{"code":-32000,"message":"The client has too many open questions."}}`;
       upstream.respond(text).catch(() => undefined);
       return;
     }
     const id = String(this.#nextQuestion++);
     const token = progressTokenOf(message);
-    this.#questions.set(id, { upstream, originalId: message.id ?? 'null', originalToken: token?.raw, call });
+    questions.set(id, { upstream, originalId: message.id ?? 'null', originalToken: token?.raw, call });
     const text = withId(message, id);
     this.#deliver(token === undefined ? text : withToken(message, id), call);
   }
@@ -170,9 +180,9 @@ export class Session implements Attachment {
 
   /** The client answers a question. Resolves when the server has it; answers to nothing are dropped. */
   async answer(message: Message): Promise<void> {
-    const question = message.id === undefined ? undefined : this.#questions.get(message.id);
+    const question = message.id === undefined ? undefined : this.#questions?.get(message.id);
     if (question === undefined || message.id === undefined) return;
-    this.#questions.delete(message.id);
+    this.#questions?.delete(message.id);
     // A server that is gone by now has no use for the answer.
     await question.upstream.respond(withId(message, question.originalId)).catch(() => undefined);
   }
@@ -180,7 +190,7 @@ export class Session implements Attachment {
   /** Progress that the client reports on a question. */
   async reportProgress(message: Message): Promise<void> {
     const span = spanIn(message, ['params', 'progressToken']);
-    const question = span && this.#questions.get(sliceSpan(message.text, span));
+    const question = span && this.#questions?.get(sliceSpan(message.text, span));
     if (span === undefined || question?.originalToken === undefined) return;
     await question.upstream.notify(splice(message.text, [{ span, text: question.originalToken }]));
   }
@@ -192,7 +202,7 @@ export class Session implements Attachment {
     for (const exchange of [...this.#exchanges.values()]) exchange.abort.abort(reason);
     for (const stream of this.#streams.splice(0)) stream.end();
     this.log.close();
-    this.#questions.clear();
+    this.#questions?.clear();
     this.#waiting.length = 0;
   }
 
@@ -224,9 +234,9 @@ export class Session implements Attachment {
   /** The server takes a question back: the client knows it by another id. */
   #withdrawQuestion(server: string, message: Message): void {
     const originalId = cancelledId(message);
-    for (const [id, question] of this.#questions) {
+    for (const [id, question] of this.#questions ?? []) {
       if (question.originalId !== originalId || question.upstream.server !== server) continue;
-      this.#questions.delete(id);
+      this.#questions?.delete(id);
       const span = spanIn(message, ['params', 'requestId']);
       if (span !== undefined) this.#deliver(splice(message.text, [{ span, text: id }]), question.call);
       return;

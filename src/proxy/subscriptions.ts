@@ -12,25 +12,43 @@ import { isReadable } from './resource-owner.ts';
 import { differ } from './session-view.ts';
 import { solePool } from './view/view.ts';
 
-/** Runs a subscription until the client or the gateway ends it; resolves with the final answer. Rejects with a GatewayError. */
-export async function listen(open: OpenSubscriptions, exchange: Exchange): Promise<string> {
-  if (!exchange.reply.open)
-    throw new GatewayError('not_acceptable', 'A subscription needs an Accept header with text/event-stream.');
-  const ended = Promise.withResolvers<void>();
-  exchange.abort.signal.addEventListener('abort', () => ended.resolve(), { once: true });
-  if (exchange.route.kind !== 'server') return gather(open, exchange, ended);
+/**
+ * Runs a subscription until the client or the gateway ends it; resolves with the final answer. Rejects with a
+ * GatewayError. `message` is the request: that of the exchange may be without its text.
+ */
+export function listen(open: OpenSubscriptions, exchange: Exchange, message: Message): Promise<string> {
+  // What is under way here may last for days: it keeps the filter, and not the message.
+  return exchange.route.kind === 'server'
+    ? listenToOne(open, exchange, message)
+    : gather(open, exchange, paramsOf(message)['notifications']);
+}
+
+async function listenToOne(open: OpenSubscriptions, exchange: Exchange, message: Message): Promise<string> {
+  const ended = endOf(exchange);
   const pool = solePool(exchange.view);
   const upstream = await pool.modern();
-  return upstream === undefined ? gather(open, exchange, ended) : relay(open, exchange, ended, { pool, upstream });
+  return upstream === undefined
+    ? gather(open, exchange, paramsOf(message)['notifications'], ended)
+    : relay(open, exchange, message, ended, { pool, upstream });
+}
+
+/** Resolves when the subscription is taken back, and whenever else it is told to. Throws `not_acceptable`. */
+function endOf({ reply, abort }: Exchange): PromiseWithResolvers<void> {
+  if (!reply.open)
+    throw new GatewayError('not_acceptable', 'A subscription needs an Accept header with text/event-stream.');
+  const ended = Promise.withResolvers<void>();
+  abort.signal.addEventListener('abort', () => ended.resolve(), { once: true });
+  return ended;
 }
 
 async function relay(
   open: OpenSubscriptions,
   exchange: Exchange,
+  message: Message,
   ended: PromiseWithResolvers<void>,
   { pool, upstream }: { readonly pool: UpstreamPool; readonly upstream: ModernUpstream },
 ): Promise<string> {
-  const { message, view, notes, principal } = exchange;
+  const { view, notes, principal } = exchange;
   const end = (): void => ended.resolve();
   let last = view;
   const wanted = paramsOf(message)['notifications'];
@@ -49,7 +67,7 @@ async function relay(
   });
   notes.server = pool.name;
   const leave = new AbortController();
-  const answer = upstream.call(await readableOnly(exchange, pool), {
+  const answer = upstream.call(await readableOnly(exchange, message, pool), {
     owner: exchange,
     principal: principal.subject,
     timeoutMs: undefined,
@@ -66,8 +84,8 @@ async function relay(
 }
 
 /** The request without the resources that the endpoint does not show. */
-async function readableOnly(exchange: Exchange, pool: UpstreamPool): Promise<Message> {
-  const { message, view } = exchange;
+async function readableOnly(exchange: Exchange, message: Message, pool: UpstreamPool): Promise<Message> {
+  const { view } = exchange;
   const { notifications } = paramsOf(message);
   const uris = isObject(notifications) ? notifications['resourceSubscriptions'] : undefined;
   const span = spanIn(message, ['params', 'notifications', 'resourceSubscriptions']);
@@ -79,8 +97,13 @@ async function readableOnly(exchange: Exchange, pool: UpstreamPool): Promise<Mes
   return parseMessage(splice(message.text, [{ span, text: JSON.stringify(kept) }]));
 }
 
-async function gather(open: OpenSubscriptions, exchange: Exchange, ended: PromiseWithResolvers<void>): Promise<string> {
-  const subscription = new GatheredSubscription(exchange, () => ended.resolve());
+async function gather(
+  open: OpenSubscriptions,
+  exchange: Exchange,
+  filter: Json | undefined,
+  ended = endOf(exchange),
+): Promise<string> {
+  const subscription = new GatheredSubscription(exchange, filter, () => ended.resolve());
   using _registered = open.add(subscription);
   try {
     await subscription.begin();

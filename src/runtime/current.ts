@@ -34,9 +34,15 @@ export class CurrentRuntime implements AsyncDisposable {
     return this.#draining.size;
   }
 
-  /** The current Runtime for as long as a request needs it: a reload never changes a request in flight. */
-  hold(): Hold {
-    return new GenerationHold(this.#current);
+  /**
+   * The current Runtime for as long as a request needs it: a reload never changes a request in flight. With `held`, that
+   * one once more: for what lasts longer than whoever holds it now.
+   */
+  hold(held?: Runtime): Hold {
+    if (held === undefined || held === this.#current.runtime) return new GenerationHold(this.#current);
+    const generation = [...this.#draining].find(({ runtime }) => runtime === held);
+    if (generation === undefined) throw new Error('nobody holds this Runtime');
+    return new GenerationHold(generation);
   }
 
   /** Makes `next` current at once. Resolves when the last request on the Runtime before has ended, and what it did not share has too. */

@@ -162,7 +162,12 @@ describe('with the fast path on and off, and with several processes', () => {
     await all([utf8(request + LAST)]);
   });
 
-  const stream = { 'Content-Type': undefined, 'Mcp-Method': undefined, 'Mcp-Name': undefined, 'Content-Length': undefined };
+  const stream = {
+    'Content-Type': undefined,
+    'Mcp-Method': undefined,
+    'Mcp-Name': undefined,
+    'Content-Length': undefined,
+  };
   const legacy = { ...stream, 'MCP-Protocol-Version': '2025-11-25', Connection: 'close' };
   const get = (change: Readonly<Record<string, string | undefined>>, path = '/mcp/one'): string =>
     post({ ...legacy, ...change }, '', `GET ${path} HTTP/1.1`);

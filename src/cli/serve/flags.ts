@@ -102,7 +102,8 @@ export const SERVE_FLAGS = [
     env: 'MCP_GATEWAY_FAST_PATH',
     group: 'Serving:',
     fallback: 'on',
-    description: 'read plain POST requests without node:http; with off every request takes the general, slower way',
+    description:
+      'read plain requests and write event streams without node:http; with off every request takes the general, slower way',
   },
   {
     flags: '--workers <n>',
