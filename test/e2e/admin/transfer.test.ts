@@ -61,7 +61,9 @@ describeOnBothStores('transfer', (open) => {
     const told = (await into('GET', '/audit?limit=500')).body['items'] as readonly (Json & {
       readonly action: string;
     })[];
-    const lines = told.slice(0, told.findIndex(({ action }) => action === 'config.import') + 1);
+    const since = told.slice(0, told.findIndex(({ action }) => action === 'config.import') + 1);
+    // The gateway may have looked at what was imported already.
+    const lines = since.filter(({ action }) => action !== 'gateway.activate');
     expect(lines.map(({ action }) => action).toReversed()).toEqual([
       'config.import',
       'role.create',
