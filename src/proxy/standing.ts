@@ -83,14 +83,13 @@ class Standing {
     const { abort, reply } = this.exchange;
     if (abort.aborted) this.handleEvent();
     else abort.addEventListener('abort', this);
-    answer.then(
-      (text) => {
+    void answer
+      .then((text) => {
         if (this.#over) return;
         reply.answer(text);
         this.#end('ok');
-      },
-      (error: unknown) => void this.#fail(error),
-    );
+      })
+      .catch((error: unknown) => this.#fail(error));
   }
 
   /** The request was taken back. */
@@ -120,7 +119,7 @@ class Standing {
     const { requestId, principal, route, message, notes } = this.exchange;
     this.#front.exchanges.delete(this.exchange);
     this.exchange.abort.removeEventListener('abort', this);
-    logRequest(this.#front, { requestId, principal, route, message, notes, outcome, startedAt: this.#startedAt });
     this.#hold[Symbol.dispose]();
+    logRequest(this.#front, { requestId, principal, route, message, notes, outcome, startedAt: this.#startedAt });
   }
 }

@@ -10,7 +10,7 @@ import { GatheredSubscription, listNotices, tagged } from './gathered-subscripti
 import type { OpenSubscriptions } from './open-subscriptions.ts';
 import { isReadable } from './resource-owner.ts';
 import { differ } from './session-view.ts';
-import { solePool } from './view/view.ts';
+import { solePool, type View } from './view/view.ts';
 
 /**
  * Runs a subscription until the client or the gateway ends it; resolves with the final answer. Rejects with a
@@ -26,10 +26,26 @@ export function listen(open: OpenSubscriptions, exchange: Exchange, message: Mes
 async function listenToOne(open: OpenSubscriptions, exchange: Exchange, message: Message): Promise<string> {
   const ended = endOf(exchange);
   const pool = solePool(exchange.view);
-  const upstream = await pool.modern();
+  const upstream = await openedMeanwhile(open, exchange, pool, ended);
+  if (upstream === OVER) return lastAnswer(exchange);
   return upstream === undefined
     ? gather(open, exchange, paramsOf(message)['notifications'], ended)
     : relay(open, exchange, message, ended, { pool, upstream });
+}
+
+const OVER: unique symbol = Symbol('over');
+
+/** Waits for the server. Whatever ends subscriptions finds this one meanwhile, and what changes its endpoint ends it: the client asks anew. */
+async function openedMeanwhile(
+  open: OpenSubscriptions,
+  exchange: Exchange,
+  pool: UpstreamPool,
+  ended: PromiseWithResolvers<void>,
+): Promise<ModernUpstream | undefined | typeof OVER> {
+  const end = (): void => ended.resolve();
+  const moveTo = (now: View): void => void (differ(exchange.view, now) && end());
+  using _registered = open.add({ exchange, end, moveTo });
+  return await Promise.race([pool.modern(), ended.promise.then((): typeof OVER => OVER)]);
 }
 
 /** Resolves when the subscription is taken back, and whenever else it is told to. Throws `not_acceptable`. */

@@ -66,6 +66,7 @@ export class Reply implements Late {
 
   /** From now on shows proxies in between that the connection lives, whenever the answer is long in coming. */
   keepAlive(heartbeat: Heartbeat): void {
+    if (this.#done) return;
     this.#heartbeat = heartbeat;
     heartbeat.add(this);
   }

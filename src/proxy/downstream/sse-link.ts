@@ -107,6 +107,7 @@ export class SseLinks {
 /** GET: opens the stream, and says first where the client is to post its messages. */
 export function openSse(front: Front, response: ServerResponse, admitted: Admitted): void {
   if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+  if (response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId });
   const link = new SseLink(stream, admitted);
   const id = front.links.add(link);

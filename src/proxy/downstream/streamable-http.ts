@@ -62,15 +62,20 @@ export function handleGet(front: Front, request: RequestHead, response: ClientRe
     throw new GatewayError('not_acceptable', 'The Accept header must allow text/event-stream.');
   }
   if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
+  // Its end has been told already: nothing would ever take the stream away, and what waits for the client would be lost.
+  if (response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
   const lastEventId = request.headers['last-event-id'];
   const resumed = lastEventId === undefined ? undefined : session.log.find(String(lastEventId));
   if (lastEventId !== undefined && resumed === undefined) {
     throw new GatewayError('invalid_request', 'The Last-Event-ID is unknown, or what followed it is no longer kept.');
   }
   const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
-  front.heartbeat.add(stream);
   const standing = resumed?.stream ?? resumption(session)?.open(true);
   standing?.attach(stream, resumed?.after ?? 0);
+  session.lastUsed = Date.now();
+  // It had ended before, and its rest is out.
+  if (!stream.open) return;
+  front.heartbeat.add(stream);
   // What is resumed may be the answer to a call, on which nothing else is sent.
   const mine = standing ?? stream;
   if (resumed === undefined || resumed.stream.standing) session.addStream(mine);

@@ -187,7 +187,7 @@ export class StreamableHttpTransport implements Transport {
   async #close(): Promise<void> {
     const mustSayGoodbye = this.#closed === undefined && this.#sessionId !== undefined;
     this.#closed ??= peerError('server_unavailable', 'the conversation was closed', this.#outbound);
-    for (const each of this.#open) each.abort(this.#closed);
+    for (const each of [...this.#open]) each.abort(this.#closed);
     if (mustSayGoodbye) await this.#deleteSession();
   }
 
