@@ -118,6 +118,8 @@ describe('an outline with other members', () => {
           const params = applied(inner, theirs);
           const expected = applied([...outer, ['params', params], ['end', 1]], ours);
           expect(JSON.parse(given.text)).toEqual(JSON.parse(JSON.stringify(expected)));
+          const part = Buffer.concat(outline.partOf('params', textsOf(theirs))).toString();
+          expect(JSON.parse(part)).toEqual(JSON.parse(JSON.stringify(params)));
           const again = outlined(given.text);
           expect([...given.members]).toEqual([...again.members]);
           expect([...given.inner]).toEqual([...again.inner]);

@@ -81,6 +81,17 @@ export class JsonOutline {
     return changedBytes(this.bytes, this.#objects(changes));
   }
 
+  /** The value of one of `members`, in pieces; where it is that of `innerOf`, with other members. */
+  partOf(name: string, inner: NonNullable<OutlineChanges['inner']>): readonly Buffer[] {
+    const span = this.members.get(name);
+    if (span === undefined) return [];
+    const { start, end } = span;
+    const objects = name === this.innerOf ? [{ start, members: this.inner, changes: inner }] : [];
+    // What changes stands behind its first byte.
+    const [first, ...rest] = changedBytes(this.bytes.subarray(0, end), objects);
+    return first === undefined ? [] : [first.subarray(start), ...rest];
+  }
+
   /** The same as an outline. */
   with(changes: OutlineChanges): JsonOutline {
     const { bytes, members, inner, innerOf } = this;

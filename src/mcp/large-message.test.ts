@@ -59,8 +59,28 @@ describe('SharedWireReader', () => {
 
   it('tells of what cannot be read as a text that is no JSON, and whom it seems to answer', () => {
     const [message, answered] = told(['{"jsonrpc":"2.0","id":7,"result":', '['.repeat(1_000), 'whatever follows']);
-    expect(message).toBe('{"jsonrpc":"2.0","id":7,"result":…');
+    expect(message).toBe('unreadable: {"jsonrpc":"2.0","id":7,"result":…');
     expect(answered).toBe('7');
+  });
+
+  it.each(['"jsonrpc":"2.0","id":7}', '"id":7,"jsonrpc":"2.0"}', '"id" : 7 } \r'])(
+    'finds the id behind what cannot be read, wherever it is cut: %s',
+    (end) => {
+      const rest = `${'['.repeat(1_000)}${']'.repeat(1_000)},${end}`;
+      for (let at = 0; at <= end.length; at++) {
+        const pieces = ['{"result":', rest.slice(0, rest.length - at), rest.slice(rest.length - at)];
+        expect([at, told(pieces)[1]]).toEqual([at, '7']);
+      }
+    },
+  );
+
+  it.each([
+    { what: 'deeper inside', end: ',{"x":1,"id":7}}' },
+    { what: 'of a batch', end: ',"id":7}]' },
+    { what: 'inside a string', end: String.raw`,"x":",\"id\":7}` },
+    { what: 'that nobody gives', end: ',"id":"7"}' },
+  ])('takes no id $what for that of the answer', ({ end }) => {
+    expect(told(['{"result":', '['.repeat(1_000), end])[1]).toBeUndefined();
   });
 
   it('never takes the beginning of it for all of it', () => {
@@ -70,5 +90,9 @@ describe('SharedWireReader', () => {
 
   it('takes a request of the server for no answer', () => {
     expect(told(['{"method":"ping","id":7,"params":', '['.repeat(1_000)])[1]).toBeUndefined();
+    const method = ',"method":"sampling/createMessage"';
+    expect(told(['{"jsonrpc":"2.0","id":7,"params":', '['.repeat(1_000), `${method}}`])[1]).toBeUndefined();
+    expect(told(['{"jsonrpc":"2.0","params":', '['.repeat(1_000), `${method},"id":7}`])[1]).toBeUndefined();
+    expect(told(['{"id":7,"params":{},"x":', '['.repeat(1_000), `${method}}`])[1]).toBeUndefined();
   });
 });

@@ -11,6 +11,14 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 /** Of what cannot be read, for the log. */
 const EXCERPT_BYTES = 200;
 
+const NONE = Buffer.alloc(0);
+
+/** Behind a fault, so much of the end of a message is kept: the id may stand there. */
+const END_BYTES = 256;
+
+/** An id as the last of the members, or in front of the version. */
+const LAST_ID = /,\s*"id"\s*:\s*(\d+)\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$/;
+
 /** What a server has sent: a small message as text, a large one as what it was scanned as. */
 export type Received = string | JsonOutline;
 
@@ -39,10 +47,15 @@ export class LargeMessageReader {
     return bytes.toString('utf8');
   }
 
-  /** The raw JSON text of the id of the request that it answers, as far as it has come. */
-  get answered(): string | undefined {
-    const { members } = this.#scanner;
-    const span = members.has('method') ? undefined : members.get('id');
+  /** True when nothing that has come shows a request or notification. */
+  get mayBeAnswer(): boolean {
+    const { members, current } = this.#scanner;
+    return !members.has('method') && !members.has('params') && current?.key !== 'params';
+  }
+
+  /** The raw JSON text of the id, as far as it has come. */
+  get id(): string | undefined {
+    const span = this.#scanner.members.get('id');
     return span && Buffer.concat(this.#pieces.all).toString('utf8', span.start, span.end);
   }
 }
@@ -53,9 +66,12 @@ export class SharedWireReader {
   #reader = new LargeMessageReader();
   #beginning: string | undefined;
   #failed = false;
-  #answered: string | undefined;
+  #mayBeAnswer = false;
+  #id: string | undefined;
+  /** Of a message that cannot be read. */
+  #end = NONE;
 
-  /** `deliver` is told of what cannot be read as of a text that is no JSON, and which request it seems to answer. */
+  /** `deliver` is told of what cannot be read as of a text that is no JSON and no batch, and which request it seems to answer. */
   constructor(deliver: (message: Received, answered: string | undefined) => void) {
     this.#deliver = deliver;
   }
@@ -63,11 +79,20 @@ export class SharedWireReader {
   push(bytes: Buffer): void {
     this.#beginning ??= bytes.toString('utf8', 0, EXCERPT_BYTES);
     this.#try(() => this.#reader.push(bytes));
+    if (this.#failed) this.#end = Buffer.concat([this.#end, bytes.subarray(-END_BYTES)]).subarray(-END_BYTES);
   }
 
   end(): void {
     const message = this.#try(() => this.#reader.end());
-    this.#deliver(message ?? `${this.#beginning ?? ''}…`, this.#answered);
+    if (message !== undefined) return this.#deliver(message, undefined);
+    const id = this.#id ?? LAST_ID.exec(this.#end.toString('latin1'))?.[1];
+    // With a word in front: of a batch that breaks off, nobody may believe the first messages.
+    this.#deliver(`unreadable: ${this.#beginning ?? ''}…`, this.#mayBeAnswer ? id : undefined);
+  }
+
+  /** It turned out to be no message. */
+  drop(): void {
+    this.#reader = new LargeMessageReader();
   }
 
   #try<T>(read: () => T): T | undefined {
@@ -77,7 +102,8 @@ export class SharedWireReader {
     } catch (error) {
       if (!(error instanceof JsonScanError)) throw error;
       this.#failed = true;
-      this.#answered = this.#reader.answered;
+      this.#mayBeAnswer = this.#reader.mayBeAnswer;
+      this.#id = this.#reader.id;
       // What it holds.
       this.#reader = new LargeMessageReader();
       return undefined;

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeEvent, SseEventTooLargeError, SseParser, type SseEvent, type SseEventFields } from './sse.ts';
+import {
+  encodeEvent,
+  SseEventTooLargeError,
+  SseParser,
+  SseTypeError,
+  type LongEvent,
+  type SseEvent,
+  type SseEventFields,
+} from './sse.ts';
 
 const MiB = 1024 * 1024;
 
@@ -223,5 +231,27 @@ describe('an event with long lines', () => {
     for (let at = 0; at <= STREAM.length; at++)
       expect([at, read([STREAM.slice(0, at), STREAM.slice(at)])]).toEqual([at, expected]);
     expect(read(STREAM.split(''))).toEqual(expected);
+  });
+
+  it('that names another type behind its data is dropped by who can, and what follows is read', () => {
+    const told: string[] = [];
+    const onLongEvent = (): LongEvent => ({
+      push: () => undefined,
+      end: () => told.push('end'),
+      drop: () => told.push('drop'),
+    });
+    const parser = new SseParser(({ data }) => told.push(data), {
+      maxEventBytes: 1_000,
+      long: { bytes: 20, onLongEvent },
+    });
+    // Only the last type counts.
+    const types = ['event: other', 'event: other\nevent: message', 'event: other\nevent:'];
+    const stream = types.map((type) => `data: ${LONG}\n${type}\ndata: more\n\ndata: short\n\n`).join('');
+    for (const byte of Buffer.from(stream)) parser.push(Buffer.of(byte));
+    expect(told).toEqual(['drop', 'short', 'end', 'short', 'end', 'short']);
+  });
+
+  it('ends the stream when it names another type and has been passed on', () => {
+    expect(() => read([`data: ${LONG}`, '\nevent: other\n\n'])).toThrow(SseTypeError);
   });
 });

@@ -26,6 +26,8 @@ export interface LongEvent {
   push(data: Buffer): void;
   /** All of it has come. */
   end(): void;
+  /** Told instead of `end` when the event names another type behind its data. Who has passed the data on cannot have it: the stream fails then. */
+  drop?(): void;
 }
 
 /** An event turned out to be of another type when its data had been passed on. */
@@ -169,7 +171,7 @@ export class SseParser {
 
   /** Offers the event, once; `rest` is the line that is being read. */
   #beginLong(onLongEvent: (data: Buffer) => LongEvent | undefined, rest?: Buffer): boolean {
-    if (!this.#mayBeLong || (this.#type !== '' && this.#type !== 'message')) return false;
+    if (!this.#mayBeLong || !isMessage(this.#type)) return false;
     this.#mayBeLong = false;
     const before = this.#data.map((line) => Buffer.from(line));
     const lines = rest === undefined ? before : [...before, rest];
@@ -262,7 +264,7 @@ export class SseParser {
     } else if (field === 'event') {
       this.#checkSize(bytes);
       this.#type = value;
-      if (this.#long !== undefined && value !== 'message' && value !== '') throw new SseTypeError();
+      if (this.#long !== undefined && this.#long.drop === undefined && !isMessage(value)) throw new SseTypeError();
     } else if (field === 'id') {
       this.#checkSize(bytes);
       if (!value.includes('\0')) this.#id = value;
@@ -279,7 +281,7 @@ export class SseParser {
       this.#flushLong();
       this.#long = undefined;
       this.#dataBytes = 0;
-      return long.end();
+      return long.drop === undefined || isMessage(type) ? long.end() : long.drop();
     }
     if (lines.length === 0) return;
     this.#data = [];
@@ -291,6 +293,11 @@ export class SseParser {
   #checkSize(bytes: number): void {
     if (bytes > this.#maxBytes) throw new SseEventTooLargeError(this.#maxBytes);
   }
+}
+
+/** True for the type of events that hold messages. */
+function isMessage(type: string): boolean {
+  return type === '' || type === 'message';
 }
 
 /** `data` as a number. */

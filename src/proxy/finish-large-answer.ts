@@ -1,6 +1,5 @@
 /** What becomes of a large answer that was read whole: guards look at it and names change, and yet it never becomes a text. */
 import type { LargeResult } from '../guards/guard.ts';
-import type { JsonOutline } from '../mcp/json-outline.ts';
 import type { Message } from '../mcp/message.ts';
 import { PassingEdits } from '../mcp/passing-edits.ts';
 import { inTurns } from '../shared/in-turns.ts';
@@ -8,7 +7,7 @@ import type { ModernBridge } from './bridge/modern-to-legacy.ts';
 import type { Exchange } from './exchange.ts';
 import { guardLargeResult, guardResponse, readersOf } from './guard-chain.ts';
 import type { LargeAnswer } from './large-answer.ts';
-import { changesOn } from './passed-answers.ts';
+import { changesOn, passingFault } from './passed-answers.ts';
 import type { Target } from './target.ts';
 
 /** Of a member of a result that a guard asks for. */
@@ -26,7 +25,7 @@ export async function guardedLargeAnswer(
   if (readers.length > 0) {
     const isForAll = !answer.failed && readers.every((guard) => guard.onLargeResult !== undefined);
     const replaced = isForAll
-      ? await guardLargeResult(exchange, target, resultOf(answer.outline))
+      ? await guardLargeResult(exchange, target, resultOf(answer))
       : await guardResponse(exchange, target, Buffer.concat(ownPieces(exchange, answer)).toString('utf8'));
     if (replaced !== undefined) return replaced;
   }
@@ -36,16 +35,20 @@ export async function guardedLargeAnswer(
 /** The bytes of the answer under the id of the client, with the names that its endpoint has. */
 export async function editedLargeAnswer(
   exchange: Exchange,
-  { pool }: Target,
+  target: Target,
   answer: LargeAnswer,
   bridge?: ModernBridge,
 ): Promise<readonly Buffer[]> {
   const pieces = ownPieces(exchange, answer);
-  const place = answer.failed ? undefined : changesOn(exchange, pool, bridge);
+  const place = answer.failed ? undefined : changesOn(exchange, target.pool, bridge);
   if (place === undefined) return pieces;
   const edits = new PassingEdits(place);
   const edited: Buffer[] = [];
-  for (const piece of pieces) await inTurns(piece, (part) => edited.push(...edits.push(part)));
+  try {
+    for (const piece of pieces) await inTurns(piece, (part) => edited.push(...edits.push(part)));
+  } catch (error) {
+    throw passingFault(target, error);
+  }
   return edited;
 }
 
@@ -53,17 +56,22 @@ function ownPieces({ message }: Exchange, { outline, inner }: LargeAnswer): read
   return outline.changed({ outer: { id: message.id ?? 'null' }, ...(inner && { inner }) });
 }
 
-function resultOf({ bytes, members, inner }: JsonOutline): LargeResult {
-  const { start, end } = members.get('result') ?? { start: 0, end: 0 };
+/** As its client would get it, whatever the eras of the two: what is stored is read by the client as well. */
+function resultOf({ outline, inner: changes = {} }: LargeAnswer): LargeResult {
+  const pieces = outline.partOf('result', changes);
+  const { bytes, inner } = outline;
+  const isChanged = (name: string): boolean => Object.hasOwn(changes, name);
   return {
-    pieces: [bytes.subarray(start, end)],
-    bytes: end - start,
+    pieces,
+    bytes: pieces.reduce((sum, piece) => sum + piece.length, 0),
     member(name) {
+      const change = changes[name];
+      if (isChanged(name)) return change === undefined || change.length > MAX_MEMBER_BYTES ? undefined : change;
       const at = inner.get(name);
-      const isShort = at !== undefined && at.end - at.start <= MAX_MEMBER_BYTES;
-      return isShort ? bytes.toString('utf8', at.start, at.end) : undefined;
+      return at === undefined || at.end - at.start > MAX_MEMBER_BYTES ? undefined : outline.cut(at);
     },
     isArray(name) {
+      if (isChanged(name)) return changes[name]?.startsWith('[') === true;
       const at = inner.get(name);
       return at !== undefined && bytes[at.start] === OPEN_ARRAY;
     },

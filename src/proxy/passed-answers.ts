@@ -1,4 +1,5 @@
 /** Which large answers go to their client while they come, and what of them changes on the way. */
+import { isUtf8 } from 'node:buffer';
 import { JsonScanError } from '../mcp/json-scanner.ts';
 import { requestsWithOrigin } from '../mcp/modern/origin.ts';
 import { PassingEdits, type Place } from '../mcp/passing-edits.ts';
@@ -36,19 +37,30 @@ export async function guardHeld(
   const replaced = await guardLargeResult(exchange, target, held.result);
   if (replaced !== undefined) return replaced;
   const sink = wayBack(exchange, target.pool, bridge).passOn?.();
-  if (sink === undefined) return outlinedMessage(held.outline);
+  if (sink === undefined) {
+    const { outline } = held;
+    // For a client that takes it whole, perhaps as a text: nobody has looked at that yet.
+    if (!isUtf8(outline.bytes)) throw unreadable(target, 'The answer is not valid UTF-8.');
+    return outlinedMessage(outline);
+  }
   try {
     for (const piece of held.pieces) sink.write(piece);
     sink.end('');
   } catch (error) {
     // The call has ended and the reply has given its way out: nobody else would tell the client.
     sink.cut();
-    if (!(error instanceof JsonScanError)) throw error;
-    const { message: detail } = error;
-    const server = target.pool.name;
-    throw new GatewayError('server_protocol_error', detail, { server, detail, cause: error });
+    throw passingFault(target, error);
   }
   return undefined;
+}
+
+/** What stands where nobody may have to read it is the fault of the server. Anything else is given back as it is. */
+export function passingFault(target: Target, error: unknown): unknown {
+  return error instanceof JsonScanError ? unreadable(target, error.message, error) : error;
+}
+
+function unreadable({ pool: { name: server } }: Target, detail: string, cause?: Error): GatewayError {
+  return new GatewayError('server_protocol_error', detail, { server, detail, cause });
 }
 
 function wayBack(exchange: Exchange, { name }: UpstreamPool, bridge: ModernBridge | undefined): AnswerTaker {

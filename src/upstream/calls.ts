@@ -149,7 +149,7 @@ export class Calls {
     const pending = this.get(message.id ?? requestId);
     if (pending === undefined) return;
     const { originalId } = pending;
-    if (message.outline !== undefined) return pending.resolve(new LargeAnswer(message, originalId));
+    if (message.outline !== undefined) return pending.resolve(new LargeAnswer(message, pending, rewrite));
     const text = message.members.has('id') ? withId(message, originalId) : setMember(message.text, 'id', originalId);
     pending.resolve({ text: rewrite(text, pending), message });
   }
@@ -184,16 +184,20 @@ function askedBy({ method, id }: Message, originalToken: string | undefined): As
 /** Whoever can do without its text, does: that of megabytes stalls everybody. */
 class LargeAnswer implements Answer {
   readonly message: Message;
-  readonly #id: string;
+  readonly #call: Pending;
+  readonly #rewrite: (text: string, call: Pending) => string;
 
-  constructor(message: Message, id: string) {
+  constructor(message: Message, call: Pending, rewrite: (text: string, call: Pending) => string) {
     this.message = message;
-    this.#id = id;
+    this.#call = call;
+    this.#rewrite = rewrite;
   }
 
   get text(): string {
     const { outline } = this.message;
-    return outline === undefined ? '' : textOfMessage(outline.changed({ outer: { id: this.#id } }));
+    if (outline === undefined) return '';
+    const call = this.#call;
+    return this.#rewrite(textOfMessage(outline.changed({ outer: { id: call.originalId } })), call);
   }
 }
 

@@ -29,7 +29,7 @@ const POLICY_VIOLATION = 1008;
 
 const NO_LONGER_VALID = 'The credentials of this connection are no longer valid.';
 
-/** A client that reads so slowly that more than this is waiting for it is cut off, in bytes. */
+/** A client that reads so slowly that more than this is already waiting for it is cut off, in bytes. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** While more than this waits for the client, nothing more is read from it, in bytes. */
 const PAUSE_ABOVE_BYTES = 1024 * 1024;
@@ -84,10 +84,14 @@ export class WebSocketConnection implements ClientStream, Beating {
   /** Sends one JSON-RPC message; false when the client is gone. */
   send(message: string | Buffer): boolean {
     if (!this.open) return false;
+    // Before this message is one of those that wait: it may be larger itself.
+    if (this.#webSocket.bufferedAmount > MAX_WAITING_BYTES) {
+      this.cutOff();
+      return false;
+    }
     // A failed write closes the connection, which is where it is dealt with.
     this.#webSocket.send(message, { binary: false }, () => this.#adjustReading());
-    if (this.#webSocket.bufferedAmount > MAX_WAITING_BYTES) this.cutOff();
-    else this.#adjustReading();
+    this.#adjustReading();
     return this.open;
   }
 
@@ -167,6 +171,8 @@ export class WebSocketConnection implements ClientStream, Beating {
       const now = current instanceof Promise ? await current : current;
       if (now === undefined) return this.close(POLICY_VIOLATION, NO_LONGER_VALID);
       message = readMessage(typeof body === 'string' ? body : body.outline);
+      // While it was read: what is not in flight yet is not cancelled when the connection ends.
+      if (typeof reading !== 'string' && !this.open) throw new GatewayError('cancelled', 'The caller has left.');
       const view = viewsOf(held.runtime).view(now, this.#admitted.route);
       if (this.#session !== undefined && this.#session.view !== view) moveToView(this.#session, view);
       const exchange: Exchange = {

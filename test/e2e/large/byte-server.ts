@@ -1,4 +1,4 @@
-/** A server of the modern era over HTTP with one tool, whose every answer the test writes byte by byte. */
+/** A server over HTTP with one tool, of either era, whose every answer the test writes byte by byte. */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -23,7 +23,19 @@ const LIST = '"resultType":"complete","ttlMs":60000,"cacheScope":"public"';
 const DISCOVERED = `{${LIST},"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}`;
 const TOOLS = `{${LIST},"tools":[{"name":"tool","inputSchema":{"type":"object"}}]}`;
 
-export async function startByteServer(answer: (call: ByteCall) => void): Promise<ByteServer> {
+const GREETED =
+  '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bytes","version":"1"}}';
+
+/** What each answers whatever the test wants. */
+const USUAL = {
+  modern: { 'server/discover': DISCOVERED, 'tools/list': TOOLS },
+  legacy: { initialize: GREETED, 'tools/list': TOOLS },
+} as const;
+
+export async function startByteServer(
+  answer: (call: ByteCall) => void,
+  era: keyof typeof USUAL = 'modern',
+): Promise<ByteServer> {
   let open = 0;
   let connections = 0;
   let others = 0;
@@ -33,14 +45,16 @@ export async function startByteServer(answer: (call: ByteCall) => void): Promise
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString();
       const id = /"id":([^,}]+)/.exec(body.slice(0, 200))?.[1] ?? 'null';
-      const usual = body.includes('"server/discover"') ? DISCOVERED : body.includes('"tools/list"') ? TOOLS : undefined;
+      const usual = Object.entries(USUAL[era]).find(([method]) => body.includes(`"method":"${method}"`))?.[1];
       open++;
       response.once('close', () => open--);
       response.on('error', () => undefined);
       if (request.method !== 'POST') {
         others++;
         response.writeHead(405).end();
-      } else if (usual === undefined) answer({ id, body, response });
+      } else if (era === 'legacy' && body.includes('"notifications/')) response.writeHead(202).end();
+      else if (era === 'legacy' && body.includes('"server/discover"')) response.writeHead(400).end();
+      else if (usual === undefined) answer({ id, body, response });
       else
         response
           .writeHead(200, { 'content-type': 'application/json' })

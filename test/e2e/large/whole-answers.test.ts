@@ -1,4 +1,6 @@
 /** Large messages on the ways on which nothing is passed on while it comes: every byte of them arrives, in its order, and hostile ones harm nobody else. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -107,6 +109,43 @@ describe('a call with large arguments and a large answer', () => {
   });
 });
 
+it('an answer of more than 16 MiB reaches a WebSocket client that reads', async () => {
+  await using socket = await connectSocket(gateway.url('legacy'), gateway.authorization);
+  const { result } = await socket.request('tools/call', { name: 'big', arguments: { bytes: 17 * MIB } });
+  const [block] = (result as { readonly content: readonly { readonly text: string }[] }).content;
+  expect(block?.text.length).toBe(17 * MIB);
+});
+
+it.each([true, false])(
+  'what a WebSocket client asked that left while it was scanned is not sent; session: %s',
+  async (session) => {
+    const { hostname, port } = new URL(gateway.origin);
+    const raw = connect({ host: hostname, port: Number(port) });
+    await using client = await connectSocket(gateway.url('legacy'), gateway.authorization, {
+      session,
+      client: { createConnection: () => raw },
+    });
+    const outcomes = (): unknown[] =>
+      gateway.logs().flatMap(({ method, outcome }) => (method === 'tools/call' ? outcome : []));
+    const [before, calls] = [outcomes().length, legacy.state.stats.calls];
+    const params = {
+      name: 'echo',
+      arguments: { list: Array.from({ length: 90_000 }, (_, index) => index), pad: 'x'.repeat(8 * MIB) },
+    };
+    const text = JSON.stringify({ jsonrpc: '2.0', id: 'large', method: 'tools/call', params });
+    client.socket.send(text.slice(0, -1), { fin: false });
+    client.socket.ping();
+    await once(client.socket, 'pong');
+    // All but the end has been read: that comes with the farewell, so that both are seen at once.
+    raw.cork();
+    client.socket.send('}');
+    client.socket.close();
+    raw.uncork();
+    await expect.poll(() => outcomes().slice(before)).toEqual(['cancelled']);
+    expect(legacy.state.stats.calls).toBe(calls);
+  },
+);
+
 it('what follows a large message on a WebSocket does not overtake it', async () => {
   await using socket = await connectSocket(gateway.url('legacy'), gateway.authorization);
   const params = { name: 'slow', arguments: { ms: 60_000, pad: 'x'.repeat(4 * MIB) } };
@@ -156,6 +195,7 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
         case "$line" in
           *'"initialize"'*) echo "$begin"'{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}}' ;;
           *'"notifications/'*) ;;
+          *'"late"'*) echo '{"result":'"$(head -c 200000 /dev/zero | tr '\\0' '[')"',"jsonrpc":"2.0","id":'$id'}' ;;
           *'"hostile"'*) echo "$begin$(head -c 200000 /dev/zero | tr '\\0' '[')" ;;
           *) echo "$begin{}}" ;;
         esac
@@ -171,8 +211,10 @@ describe.skipIf(dockerMissing())('a server in a container', () => {
     };
     await using contained = await startGateway({ config });
     const client = await rawClient(contained.url('box'), contained.authorization);
-    const { answer } = await client.request('tools/call', { name: 'hostile' });
-    expect(answer.error?.data).toMatchObject({ error: 'server_protocol_error' });
+    for (const name of ['hostile', 'late']) {
+      const { answer } = await client.request('tools/call', { name });
+      expect(answer.error?.data).toMatchObject({ error: 'server_protocol_error' });
+    }
     expect((await client.request('tools/call', { name: 'usual' })).answer.error).toBeUndefined();
   });
 });

@@ -101,6 +101,28 @@ describe('HTTP+SSE (2024-11-05)', () => {
     ]);
   });
 
+  it('a long event that names another type behind its data is nobody’s, and the wire lives on', async () => {
+    await using server = await serveOld('event: endpoint\ndata: /m\n\n');
+    await using wire = await open(server);
+    const long = `data: {"jsonrpc":"2.0","id":1,"result":"${'x'.repeat(100_000)}"}`;
+    server.streams[0]?.write(`${long}\nevent: other\n\ndata: ${PING}\n\n`);
+    await wire.received(1);
+    expect(wire.closed).toEqual([]);
+    expect(wire.messages).toEqual([{ text: PING, requestId: undefined }]);
+  });
+
+  it('of a batch that cannot be read no message is believed', async () => {
+    await using server = await serveOld('event: endpoint\ndata: /m\n\n');
+    await using wire = await open(server);
+    const batch = `[{"jsonrpc":"2.0","id":1,"result":{}},${'['.repeat(100_000)}`;
+    server.streams[0]?.write(`data: ${batch}\n\ndata: ${PING}\n\n`);
+    await wire.received(2);
+    expect(wire.messages).toEqual([
+      { text: expect.stringMatching(/^unreadable: \[.*…$/) as unknown, requestId: undefined },
+      { text: PING, requestId: undefined },
+    ]);
+  });
+
   it.each([
     [404, 'server_unavailable', 1],
     [401, 'server_auth_required', 0],

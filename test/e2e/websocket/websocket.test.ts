@@ -191,6 +191,19 @@ describe('limits', () => {
     client.socket.resume();
     await vi.waitFor(() => expect(client.received.filter(({ id }) => Number(id) >= 1_000)).toHaveLength(sent), 30_000);
   });
+
+  it('cuts off a client that takes nothing of the many megabytes that it asked for', async () => {
+    await using client = await connectSocket(gateway.url('web'), gateway.authorization);
+    const cut = (): number =>
+      gateway.logs().filter(({ msg, code }) => msg === 'websocket closed' && code === 1006).length;
+    const before = cut();
+    client.socket.pause();
+    for (let id = 0; id < 60; id++)
+      client.send({ id: `big-${id}`, method: 'tools/call', params: { name: 'big', arguments: { bytes: 1_000_000 } } });
+    await vi.waitFor(() => expect(cut()).toBe(before + 1), 20_000);
+    client.socket.resume();
+    expect(await client.closed).toBe(1006);
+  });
 });
 
 describe('how it ends', () => {
