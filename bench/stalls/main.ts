@@ -17,7 +17,7 @@ const PAGE: ProofPage = {
   file: 'stall-proofs.md',
   title: 'Measured: hostile JSON and the event loop',
   introduction:
-    'Each way through the gateway carries each shape three times, as the arguments of a call and in its answer. A cell is the longest stall of the event loop of the gateway in ms, of the best round: what its thread has spent at once, and in brackets what the clock says, which on a machine that others use counts their work as well (the load of two processors was 10 to 20 here). The target is 50. `node bench/stalls/main.ts` measures all of it again and writes this page; `node bench/stalls/main.ts NAME` one way.',
+    'Each way through the gateway carries each shape three times, as the arguments of a call and in its answer. A cell is the longest stall of the event loop of the gateway in ms, of the best round: what its thread has spent at once, and in brackets what the clock says, which on a machine that others use counts their work as well. The target is 50. `node bench/stalls/main.ts` measures all of it again and writes this page; `node bench/stalls/main.ts NAME` one way.',
   results: new URL('./results.json', import.meta.url),
 };
 const MIB = 1024 * 1024;
