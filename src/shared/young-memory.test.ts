@@ -4,14 +4,16 @@ import { letYoungMemoryGrow, roomForYoung, YoungMemory } from './young-memory.ts
 
 const MANY = 8 * 1024 * 1024;
 
-/** What survives makes V8 take more room. */
-function fill(): readonly object[] {
-  return Array.from({ length: 500_000 }, (_, index) => ({ index, text: `${index}` }));
+/** What survives makes V8 take more room, sooner or later. */
+function fill(kept: object[][]): void {
+  for (let times = 0; times < 30 && roomForYoung() <= MANY; times++)
+    kept.push(Array.from({ length: 200_000 }, (_, index) => ({ index, text: `${index}` })));
 }
 
 test('the room that young objects took is given back once the process is idle, and not before', async () => {
   letYoungMemoryGrow();
-  let kept = fill();
+  const kept: object[][] = [];
+  fill(kept);
   expect(roomForYoung()).toBeGreaterThan(MANY);
   {
     using _later = new YoungMemory({ lookMs: 10, quietMs: 60_000 });
@@ -20,6 +22,5 @@ test('the room that young objects took is given back once the process is idle, a
   }
   using _young = new YoungMemory({ lookMs: 2_000, quietMs: 4_000 });
   await expect.poll(roomForYoung, { timeout: 30_000, interval: 500 }).toBeLessThan(MANY);
-  kept = [];
-  expect(kept).toEqual([]);
+  expect(kept.length).toBeGreaterThan(0);
 });
