@@ -31,33 +31,14 @@ const MODERN: ModernRequest = {
 };
 
 /** The exchange without the texts that only its beginning needs: they are most of it, and there may be thousands. */
-function lean({
-  requestId,
-  runtime,
-  principal,
-  route,
-  view,
-  address,
-  message,
-  reply,
-  abort,
-  notes,
-}: Exchange): Exchange {
-  const { kind, id, method } = message;
+function lean(exchange: Exchange): Exchange {
+  const { kind, id, method } = exchange.message;
   return {
-    requestId,
-    runtime,
-    principal,
-    route,
-    view,
-    address,
+    ...exchange,
     headers: {},
     session: undefined,
     modern: MODERN,
     message: { kind, text: '', id, method, failed: false, value: {}, members: NOTHING, params: NOTHING },
-    reply,
-    abort,
-    notes,
   };
 }
 
