@@ -46,11 +46,12 @@ function nginxWith(name: string, does: string, workers: number): Contender {
 
 function clientTls({ ca, cert, key }: { readonly ca: string; readonly cert: string; readonly key: string }): string {
   return `proxy_ssl_certificate ${cert}; proxy_ssl_certificate_key ${key}; proxy_ssl_trusted_certificate ${ca};
-    proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_session_reuse on;`;
+    proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_session_reuse on;
+    proxy_ssl_protocols TLSv1.3;`;
 }
 
 /** In the foreground, with these contents of its `http` block. */
-export function startNginx(
+function startNginx(
   { cpu, pinning, label, files }: Pick<Setting, 'cpu' | 'pinning' | 'label' | 'files'>,
   http: string,
   workers = 1,

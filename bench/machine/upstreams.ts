@@ -1,7 +1,6 @@
 /** The servers behind the contenders, each started when it is first wanted: by era, by number of tools, or behind mutual TLS. */
 import { createPki, type Pki } from '../../test/rig/pki.ts';
 import type { Upstream } from '../contender.ts';
-import { startNginx } from '../contenders/nginx.ts';
 import { native } from './native.ts';
 import { pinned, type Pinning } from './pinning.ts';
 import { freePort, start } from './processes.ts';
@@ -32,57 +31,43 @@ export function openUpstreams(pinning: Pinning | undefined): Upstreams {
   let pki: Pki | undefined;
   const thePki = (): Pki => (pki ??= owned.use(createPki()));
 
-  const plain = async (era: string, tools: number): Promise<Upstream> => {
-    const port = await freePort();
-    const command = [native('upstream'), 'http', String(port), era, String(tools)];
-    const program = start(command, { name: `upstream-${era}-${tools}`, pinned: pinned(pinning?.rest, pinning) });
+  const serve = async (name: string, command: readonly string[]): Promise<void> => {
+    const program = start(command, { name: `upstream-${name}`, pinned: pinned(pinning?.rest, pinning) });
     owned.use(program);
     await program.line(/ready/);
     pids.push(program.pid);
+  };
+
+  const plain = async ({ era, tools }: UpstreamWish): Promise<Upstream> => {
+    const port = await freePort();
+    await serve(`${era}-${tools}`, [native('upstream'), 'http', String(port), era, String(tools)]);
     return { port };
   };
 
-  /** What demands a certificate stands in front of the plain one, on the processor of the load. */
-  const behindTls = async (era: string, server: Upstream): Promise<Upstream> => {
+  /** The same program: a proxy in front of it would cost the load's processor more than the server does. */
+  const behindTls = async ({ era, tools }: UpstreamWish): Promise<Upstream> => {
     const { ca } = thePki();
+    const label = `mtls-${era}-${tools}`;
     const [identity, client] = [
-      thePki().issue('localhost', { ...NAMES, file: `mtls-${era}` }),
-      thePki().issue('Gateway', { file: `client-${era}` }),
+      thePki().issue('localhost', { ...NAMES, file: label }),
+      thePki().issue('Gateway', { file: `client-${label}` }),
     ];
     const port = await freePort();
-    const terminator = startNginx(
-      { cpu: pinning?.rest, pinning, label: `terminator-${era}` },
-      `
-      upstream server { server 127.0.0.1:${server.port}; keepalive 512; }
-      server {
-        listen 127.0.0.1:${port} ssl backlog=4096;
-        ssl_certificate ${identity.cert}; ssl_certificate_key ${identity.key};
-        ssl_client_certificate ${ca.cert}; ssl_verify_client on; ssl_session_cache shared:x:1m;
-        keepalive_timeout 3600s;
-        location / { proxy_pass http://server; proxy_http_version 1.1; proxy_set_header Connection ""; }
-      }`,
-    );
-    owned.use(terminator);
-    pids.push(terminator.pid);
+    const files = [identity.cert, identity.key, ca.cert];
+    await serve(label, [native('upstream-tls'), 'http', String(port), era, String(tools), ...files]);
     return { port, tls: { ca: ca.cert, cert: client.cert, key: client.key } };
   };
-
-  const wanted = (key: string, make: () => Promise<Upstream>): Promise<Upstream> => {
-    const found = started.get(key) ?? make();
-    started.set(key, found);
-    return found;
-  };
-  const plainFor = (era: string, tools: number): Promise<Upstream> =>
-    wanted(`${era} ${tools}`, () => plain(era, tools));
 
   return {
     pids: () => pids,
     get pki() {
       return thePki();
     },
-    for: async ({ era, wire, tools }) => {
-      const server = await plainFor(era, tools);
-      return wire === 'http' ? server : wanted(`mtls ${era} ${tools}`, () => behindTls(era, server));
+    for(wish) {
+      const key = `${wish.wire} ${wish.era} ${wish.tools}`;
+      const found = started.get(key) ?? (wish.wire === 'http' ? plain(wish) : behindTls(wish));
+      started.set(key, found);
+      return found;
     },
     certificate(kind) {
       const found =

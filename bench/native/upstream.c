@@ -1,8 +1,10 @@
 /*
  * The MCP server behind every contender: one thread, one epoll, and answers that the load generator can check.
  *
- *   upstream http PORT legacy|modern TOOLS    streamable HTTP without sessions on 127.0.0.1:PORT
- *   upstream stdio [modern]                   the same answers on stdin and stdout, a message per line
+ *   upstream http PORT legacy|modern TOOLS [CERTIFICATE KEY AUTHORITY]
+ *                              streamable HTTP without sessions on 127.0.0.1:PORT; when compiled WITH_TLS behind TLS,
+ *                              with these files, for clients that have a certificate of the authority
+ *   upstream stdio [modern]    the same answers on stdin and stdout, a message per line
  *
  * tools/call echoes arguments.nonce (16 characters), followed by arguments.size characters of a fixed pattern;
  * with arguments.events = N over HTTP the answer is an event stream with N log messages before it.
@@ -10,9 +12,6 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include "link.h"
 
 #define MAX_SIZE (64 << 20)
 #define MAX_HEAD 16384
@@ -32,7 +31,8 @@ struct buffer {
 };
 
 struct connection {
-  int fd, closing;
+  struct link link;
+  int closing;
   struct buffer in, out;
   size_t sent;
 };
@@ -288,9 +288,9 @@ static int requests(struct connection *c) {
 
 static int flush(struct connection *c, int ep) {
   while (c->sent < c->out.length) {
-    ssize_t n = write(c->fd, c->out.bytes + c->sent, c->out.length - c->sent);
-    if (n < 0 && errno == EAGAIN) break;
+    ssize_t n = transmit(&c->link, c->out.bytes + c->sent, c->out.length - c->sent);
     if (n < 0) return 0;
+    if (n == 0) break;
     c->sent += n;
   }
   int done = c->sent == c->out.length;
@@ -300,7 +300,7 @@ static int flush(struct connection *c, int ep) {
   e.data.ptr = c;
   if (c->closing != !done) {
     c->closing = !done;
-    epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e);
+    epoll_ctl(ep, EPOLL_CTL_MOD, c->link.fd, &e);
   }
   return 1;
 }
@@ -310,11 +310,11 @@ static int serve(struct connection *c, int ep, int events) {
     for (;;) {
       reserve(&c->in, 65536);
       size_t room = c->in.capacity - c->in.length;
-      ssize_t n = read(c->fd, c->in.bytes + c->in.length, room);
-      if (n == 0 || (n < 0 && errno != EAGAIN)) return 0;
-      if (n < 0) break;
+      ssize_t n = receive(&c->link, c->in.bytes + c->in.length, room);
+      if (n < 0) return 0;
+      if (n == 0) break;
       c->in.length += n;
-      if ((size_t)n < room) break;
+      if (!hasMore(&c->link, n, room)) break;
     }
     if (!requests(c)) return 0;
   }
@@ -342,12 +342,12 @@ static void http(int port) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         c = calloc(1, sizeof *c);
         if (!c) fail("calloc");
-        c->fd = fd;
+        if (!openLink(&c->link, fd)) fail("openLink");
         e.events = EPOLLIN;
         e.data.ptr = c;
         epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
       } else if (!serve(c, ep, ready[i].events)) {
-        close(c->fd);
+        closeLink(&c->link);
         free(c->in.bytes);
         free(c->out.bytes);
         free(c);
@@ -391,7 +391,12 @@ int main(int argc, char **argv) {
     stdio();
     return 0;
   }
+#ifdef WITH_TLS
+  if (argc != 8) return 2;
+  prepareLinks(argv[5], argv[6], argv[7]);
+#else
   if (argc != 5) return 2;
+#endif
   modern = !strcmp(argv[3], "modern");
   prepareTools(atoi(argv[4]));
   http(atoi(argv[2]));
