@@ -132,13 +132,16 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
   // While the others had their turn its memory was given back and the processor forgot it.
   if (loading.plan.leadInSeconds > 0) await applyLoad(requests, { ...options, seconds: loading.plan.leadInSeconds });
   const { command = [], server = [] } = running.parts ?? {};
-  const all = [running.pids, running.helpers ?? [], loading.upstreamPids, [process.pid], command, server];
+  const helperPids = running.helpers ?? [];
+  // Below this process is most of it: counted once, so that the rest is what others used.
+  const ours = [process.pid, ...running.pids, ...helperPids, ...loading.upstreamPids];
+  const all = [running.pids, helperPids, loading.upstreamPids, ours, command, server];
   const before = all.map(processorTime);
   const machineBefore = machineSeconds();
   const result = await applyLoad(requests, options);
   const machine = machineSeconds() - machineBefore;
   const spent = all.map((pids, index) => difference(before[index] ?? NOTHING, processorTime(pids)));
-  const [tested = NOTHING, helpers = NOTHING, upstream = NOTHING, bench = NOTHING, ...parts] = spent;
+  const [tested = NOTHING, helpers = NOTHING, upstream = NOTHING, accounted = NOTHING, ...parts] = spent;
   for (const fault of faultsOf(result, tested, upstream, loading, running)) faults.add(withoutPaths(fault));
   const per = (us: number): number => us / Math.max(1, result.requests);
   const share = (us: number): number => us / 1e6 / result.seconds;
@@ -161,19 +164,12 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
     generatorShare: result.cpu / result.seconds,
     otherShare: result.cpu / result.seconds + share(upstream.total),
     upstreamShare: share(upstream.total),
-    foreign: Math.max(
-      0,
-      machine / result.seconds - share(sumOf([tested, helpers, upstream, bench])) - result.cpu / result.seconds,
-    ),
+    foreign: Math.max(0, (machine - result.cpu) / result.seconds - share(accounted.total)),
   };
   for (const [key, value] of Object.entries(figure)) if (value !== undefined) (figures[key] ??= []).push(value);
 }
 
 const NOTHING: ProcessorTime = { total: 0, user: 0, system: 0, memory: 0 };
-
-function sumOf(times: readonly ProcessorTime[]): number {
-  return times.reduce((sum, { total }) => sum + total, 0);
-}
 
 function faultsOf(
   result: LoadResult,
