@@ -51,6 +51,8 @@ export interface Running extends AsyncDisposable {
   readonly helpers?: readonly number[];
   /** Of those to count: what stands in a column of its own. */
   readonly parts?: { readonly command: readonly number[]; readonly server: readonly number[] };
+  /** Servers that it has started itself, as they are now. They are not counted, as no server behind a contender is. */
+  behind?(): readonly number[];
   readonly host: string;
   readonly port: number;
   readonly path: string;

@@ -8,6 +8,7 @@ import { native } from '../machine/native.ts';
 import { PATHS } from '../machine/paths.ts';
 import { pinned } from '../machine/pinning.ts';
 import { freePort, run, start, untilAnswers } from '../machine/processes.ts';
+import { processTree } from '../machine/processor-time.ts';
 
 const SDK_PROXY = fileURLToPath(new URL('sdk-proxy-program.ts', import.meta.url));
 
@@ -62,7 +63,7 @@ async function startNode(
     await program[Symbol.asyncDispose]();
     throw error;
   }
-  return listening(program, port, { sessions: true });
+  return listening(program, port, { sessions: true, behind: () => processTree(program.pid).slice(1) });
 }
 
 /** A gateway that somebody else has started; its processor time is unknown. */

@@ -133,15 +133,18 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
   if (loading.plan.leadInSeconds > 0) await applyLoad(requests, { ...options, seconds: loading.plan.leadInSeconds });
   const { command = [], server = [] } = running.parts ?? {};
   const helperPids = running.helpers ?? [];
+  const behindPids = running.behind?.() ?? [];
   // Below this process is most of it: counted once, so that the rest is what others used.
   const ours = [process.pid, ...running.pids, ...helperPids, ...loading.upstreamPids];
-  const all = [running.pids, helperPids, loading.upstreamPids, ours, command, server];
+  const all = [running.pids, helperPids, loading.upstreamPids, ours, behindPids, command, server];
   const before = all.map(processorTime);
   const machineBefore = machineSeconds();
   const result = await applyLoad(requests, options);
   const machine = machineSeconds() - machineBefore;
   const spent = all.map((pids, index) => difference(before[index] ?? NOTHING, processorTime(pids)));
-  const [tested = NOTHING, helpers = NOTHING, upstream = NOTHING, accounted = NOTHING, ...parts] = spent;
+  const [tested = NOTHING, helpers = NOTHING, upstream = NOTHING, accounted = NOTHING, behind = NOTHING, ...parts] =
+    spent;
+  const counted = difference(behind, tested);
   for (const fault of faultsOf(result, tested, upstream, loading, running)) faults.add(withoutPaths(fault));
   const per = (us: number): number => us / Math.max(1, result.requests);
   const share = (us: number): number => us / 1e6 / result.seconds;
@@ -149,11 +152,12 @@ async function oneRound({ live, figures, faults }: Entry, loading: Loading): Pro
   // For a handshake a client pays more than nginx: rates would be those of the load, and only processor time is told.
   const free = loading.workload.handshake === undefined || !heldBack(result, tested, upstream, loading, running);
   const figure: Readonly<Record<string, number | undefined>> = {
-    cpu: known ? per(tested.total) : undefined,
-    user: known ? per(tested.user) : undefined,
-    system: known ? per(tested.system) : undefined,
+    cpu: known ? per(counted.total) : undefined,
+    user: known ? per(counted.user) : undefined,
+    system: known ? per(counted.system) : undefined,
     helpers: running.helpers === undefined ? undefined : per(helpers.total),
     command: running.parts === undefined ? undefined : per(parts[0]?.total ?? 0),
+    behind: behindPids.length === 0 ? undefined : per(behind.total),
     server: running.parts === undefined ? undefined : per(parts[1]?.total ?? 0),
     rate: free ? result.requests / result.seconds : undefined,
     p50: free ? result.p50 : undefined,
@@ -227,6 +231,7 @@ function columnsOf({ handshake, unpinned }: LoadWorkload): readonly Column[] {
     { key: 'command', title: 'of it command' },
     { key: 'server', title: 'of it server' },
     { key: 'helpers', title: 'engine µs' },
+    { key: 'behind', title: 'own server µs' },
     { key: 'rate', title: `${one}s/s` },
     ...(unpinned === true
       ? [
