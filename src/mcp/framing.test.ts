@@ -58,7 +58,8 @@ describe('LineReader', () => {
         const found: string[] = [];
         const begin = (): LongLine => {
           let line = '';
-          return { push: (bytes) => void (line += bytes.toString()), end: () => void found.push(line) };
+          const push = (bytes: Buffer): void => void (line += bytes.toString());
+          return { push, end: () => void found.push(line), drop: () => undefined };
         };
         const reader = new LineReader({ maxBytes: 50, long: { bytes: 20, begin } });
         for (const piece of cut(Buffer.from(lines.map((line) => `${line}\n`).join('')), places))

@@ -13,6 +13,8 @@ export interface LineReaderOptions {
 export interface LongLine {
   push(bytes: Buffer): void;
   end(): void;
+  /** It is too long after all, or the stream breaks it off. */
+  drop(): void;
 }
 
 const LF = 0x0a;
@@ -56,6 +58,12 @@ export class LineReader {
     return lines;
   }
 
+  /** Nothing will follow. */
+  close(): void {
+    this.#long?.drop();
+    this.#long = undefined;
+  }
+
   /** The line that ends at `end`; undefined when it was too long. */
   #endLine(piece: Buffer, start: number, end: number): string | undefined {
     if (!this.#dropping && this.#heldBytes === 0 && end - start <= this.#shortBytes) return text(piece, start, end);
@@ -74,7 +82,7 @@ export class LineReader {
     const size = this.#heldBytes + end - start;
     if (size > this.#maxBytes) {
       this.#dropping = true;
-      this.#long = undefined;
+      this.close();
       this.#release();
       this.#onDropped();
       return;

@@ -1,5 +1,6 @@
 /** A large JSON object that was scanned and not parsed: its bytes, where its members stand, and its values for those who look. */
 import { isAscii } from 'node:buffer';
+import type { HeldAnswerBytes } from '../shared/answer-budget.ts';
 import { JsonScanner, type JsonLimits } from './json-scanner.ts';
 import { scanObject, type Span } from './json-text.ts';
 import { changedBytes, changedSpans, type Change, type ChangedObject } from './outline-changes.ts';
@@ -28,6 +29,8 @@ export class JsonOutline {
   /** The same for the members of `params`, `result` or `error`; empty when that is no object. */
   readonly inner: ReadonlyMap<string, Span>;
   readonly innerOf: string | undefined;
+  /** What its bytes take of what may be held: given back when it has been told, unless somebody takes it out to hold on to them. */
+  held: HeldAnswerBytes | undefined;
   #text: string | undefined;
   #isOneByte: boolean | undefined;
   #inText: ((span: Span) => Span) | undefined;

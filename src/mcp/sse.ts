@@ -26,7 +26,7 @@ export interface LongEvent {
   push(data: Buffer): void;
   /** All of it has come. */
   end(): void;
-  /** Told instead of `end` when the event names another type behind its data. Who has passed the data on cannot have it: the stream fails then. */
+  /** Told instead of `end` when the event names another type behind its data, or breaks off. Who has passed the data on cannot have it: the stream fails then. */
   drop?(): void;
 }
 
@@ -124,6 +124,12 @@ export class SseParser {
     }
     if (at < bytes.length) this.#keep(bytes.subarray(at));
     if (this.#long !== undefined) this.#flushLong();
+  }
+
+  /** Nothing will follow. */
+  close(): void {
+    this.#long?.drop?.();
+    this.#long = undefined;
   }
 
   /** A byte order mark at the very beginning is no part of the first line, however the pieces are cut. */

@@ -275,6 +275,7 @@ function callOptions(
     principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
     signal: exchange.abort,
+    keeper: exchange.reply,
     onMessage: (text) => void exchange.reply.send(text),
     logLevel: exchange.modern?.envelope.logLevel,
     passTo,

@@ -102,6 +102,7 @@ function callOptions(exchange: Exchange, pool: UpstreamPool): CallOptions {
     principal: exchange.principal.subject,
     timeoutMs: pool.config.toolTimeoutMs,
     signal: exchange.abort,
+    keeper: exchange.reply,
     onMessage: (text) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
     ...(headers && { headers }),

@@ -22,7 +22,7 @@ export function takerOf(exchange: Exchange, pool: UpstreamPool, bridge?: ModernB
   if (exchange.runtime.guards.length > 0) {
     const readers = readersOf(exchange);
     if (readers.some((guard) => guard.onLargeResult === undefined)) return undefined;
-    if (readers.length > 0) return new HeldAnswer();
+    if (readers.length > 0) return new HeldAnswer(exchange.reply);
   }
   return wayBack(exchange, pool, bridge);
 }

@@ -155,6 +155,13 @@ export const ERRORS = {
     -32000,
     'The bodies of large requests together hold as much memory as they may (`maxHeldBodyBytes`); try again later.',
   ),
+  too_many_answers: row(
+    'gateway',
+    true,
+    503,
+    -32000,
+    'Large answers that wait for their clients together hold as much memory as they may. The server has done what was asked; try again later.',
+  ),
   server_unavailable: row(
     'upstream',
     true,

@@ -25,6 +25,7 @@ export interface Pending extends PendingCall {
   /** Raw JSON text of the id that the caller gave. */
   readonly originalId: string;
   readonly originalToken: string | undefined;
+  readonly keeper: CallOptions['keeper'];
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
 }
@@ -149,7 +150,15 @@ export class Calls {
     const pending = this.get(message.id ?? requestId);
     if (pending === undefined) return;
     const { originalId } = pending;
-    if (message.outline !== undefined) return pending.resolve(new LargeAnswer(message, pending, rewrite));
+    const { outline } = message;
+    if (outline !== undefined) {
+      const { held } = outline;
+      if (held !== undefined && pending.keeper !== undefined) {
+        outline.held = undefined;
+        pending.keeper.hold(held);
+      }
+      return pending.resolve(new LargeAnswer(message, pending, rewrite));
+    }
     const text = message.members.has('id') ? withId(message, originalId) : setMember(message.text, 'id', originalId);
     pending.resolve({ text: rewrite(text, pending), message });
   }
@@ -226,6 +235,7 @@ class OpenCall extends Cancellation implements Pending, Late {
   readonly onMessage: PendingCall['onMessage'];
   readonly onRequest: PendingCall['onRequest'];
   readonly logLevel: string | undefined;
+  readonly keeper: CallOptions['keeper'];
   readonly timeoutMs: number | undefined;
   deadline: Deadline | undefined;
   ended = false;
@@ -248,6 +258,7 @@ class OpenCall extends Cancellation implements Pending, Late {
     this.onMessage = options.onMessage;
     this.onRequest = options.onRequest;
     this.logLevel = options.logLevel;
+    this.keeper = options.keeper;
     this.timeoutMs = options.timeoutMs;
     this.#watcher = watcher;
     this.#signal = options.signal;
@@ -310,10 +321,8 @@ class OpenCall extends Cancellation implements Pending, Late {
     if (sink === undefined) return undefined;
     this.#way = sink;
     this.#watcher.onPassing();
-    sink.onGone = () => {
-      const gone = new GatewayError('cancelled', 'The caller has left.');
-      this.#giveUp(gone, gone.message);
-    };
+    sink.onGone = (reason = new GatewayError('cancelled', 'The caller has left.')) =>
+      this.#giveUp(reason, reason.message);
     // From here on the deadline is for each piece: how long all of them take is up to the client as well.
     this.#extend();
     const following: AnswerSink = {

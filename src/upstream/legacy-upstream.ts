@@ -103,6 +103,7 @@ export class LegacyUpstream implements Upstream {
         {
           onMessage: (message, requestId) => this.#receive(message, requestId),
           onDropped: () => this.#failDropped(),
+          onRefused: (requestId, error) => this.#calls.get(requestId)?.reject(error),
           onClose: (reason) => this.#fail(reason),
         },
         signal,

@@ -136,6 +136,7 @@ export class ModernUpstream implements Upstream {
       await transport.open(
         {
           onMessage: (message, requestId) => this.#receive(message, requestId),
+          onRefused: (requestId, error) => this.#calls.get(requestId)?.reject(error),
           onClose: (reason) => this.#fail(reason),
         },
         signal,

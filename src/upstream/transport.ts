@@ -20,6 +20,8 @@ export interface TransportEvents {
   onMessage(message: Received, requestId: string | undefined): void;
   /** A message was longer than `MAX_MESSAGE_BYTES` and is lost; on this wire nobody can tell what it answered. */
   onDropped?(): void;
+  /** There was no room for what seems to be the response to the request with this id, and it is lost. For wires that carry the answers of many. */
+  onRefused?(requestId: string, error: GatewayError): void;
   /** The wire is gone for good; every request in flight has failed for this reason. Called once, never after `close()`. */
   onClose(reason: GatewayError): void;
 }

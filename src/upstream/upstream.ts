@@ -2,7 +2,9 @@
 import type { Listing, ListingRow } from '../mcp/listing.ts';
 import type { JsonObject, Message } from '../mcp/message.ts';
 import type { Era } from '../mcp/versions.ts';
+import type { HeldAnswerBytes } from '../shared/answer-budget.ts';
 import type { CancelSignal } from '../shared/cancellation.ts';
+import type { GatewayError } from '../shared/errors.ts';
 
 /** Who is told of the messages that a server sends on its own account. */
 export interface UpstreamEvents {
@@ -50,6 +52,13 @@ export interface CallOptions {
   readonly principal?: string;
   /** Who may be given a large answer while it comes; undefined = the answer must be read whole. */
   readonly passTo?: AnswerTaker | undefined;
+  /** Who holds on to a large answer that was read whole. */
+  readonly keeper?: AnswerKeeper | undefined;
+}
+
+export interface AnswerKeeper {
+  /** Takes over what the bytes of a large answer take of what may be held, to give it back when the client has the answer, or cannot get it any more. */
+  hold(held: HeldAnswerBytes): void;
 }
 
 /** Whoever can pass a large answer on, piece by piece. */
@@ -68,8 +77,8 @@ export interface AnswerSink {
   cut(): void;
   /** Told each time that more can be taken after `write` has said no. */
   onReady: () => void;
-  /** Told once when the client has left. */
-  onGone: () => void;
+  /** Told once when the client has left, or, with a reason, when there is another one for not taking more. */
+  onGone: (reason?: GatewayError) => void;
 }
 
 /** The answer to a call, whether result or error. */

@@ -14,8 +14,9 @@ import {
 } from '../../mcp/message.ts';
 import { stripEnvelope, without } from '../../mcp/modern/envelope.ts';
 import { capabilityFor, missingCapabilities } from '../../mcp/modern/results.ts';
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import { GatewayError } from '../../shared/errors.ts';
-import type { Answer, Asker, Upstream } from '../../upstream/upstream.ts';
+import type { Answer, AnswerKeeper, Asker, Upstream } from '../../upstream/upstream.ts';
 import type { Exchange } from '../exchange.ts';
 import { PARKED_MS, type Parkable } from './parked-calls.ts';
 
@@ -50,13 +51,15 @@ export type Progress =
   /** By key, raw JSON text of `{method, params}`. */
   | { readonly kind: 'asked'; readonly requests: ReadonlyMap<string, string> };
 
-export class HeldCall implements Parkable {
+export class HeldCall implements Parkable, AnswerKeeper {
   readonly principal: string;
   readonly #options: HeldCallOptions;
   readonly #questions = new Map<string, Question>();
   readonly #abort = new AbortController();
   readonly #answer: Promise<Answer>;
   #exchange: Exchange | undefined;
+  /** Of an answer that came while nobody was there to take it. */
+  #held: HeldAnswerBytes | undefined;
   #asked = Promise.withResolvers<void>();
   #nextKey = 1;
   #deadline: NodeJS.Timeout | undefined;
@@ -71,6 +74,7 @@ export class HeldCall implements Parkable {
       timeoutMs: undefined,
       signal: this.#abort.signal,
       logLevel: logLevel ?? NO_LOG,
+      keeper: this,
       ...(headers && { headers }),
       onMessage: (text) => this.#forward(text),
       onRequest: (asker, question) => this.#ask(asker, question),
@@ -98,6 +102,8 @@ export class HeldCall implements Parkable {
     exchange.abort.signal.addEventListener('abort', onAbort, { once: true });
     if (exchange.abort.signal.aborted) onAbort();
     this.#exchange = exchange;
+    if (this.#held !== undefined) exchange.reply.hold(this.#held);
+    this.#held = undefined;
     this.#startClock();
     try {
       const answered = this.#answer.then((answer): Progress => ({ kind: 'answered', answer }));
@@ -125,6 +131,12 @@ export class HeldCall implements Parkable {
     if (this.#questions.size > 0) this.#asked.resolve();
   }
 
+  /** The answer has come: it belongs to the request that waits now. */
+  hold(held: HeldAnswerBytes): void {
+    if (this.#exchange === undefined) this.#held = held;
+    else this.#exchange.reply.hold(held);
+  }
+
   expire(): void {
     const minutes = PARKED_MS / 60_000;
     this.end(new GatewayError('cancelled', `The client did not come back within ${minutes} minutes.`));
@@ -132,6 +144,7 @@ export class HeldCall implements Parkable {
 
   /** Ends the call at the server too. */
   end(reason: GatewayError): void {
+    this.#held?.[Symbol.dispose]();
     this.#abort.abort(reason);
   }
 

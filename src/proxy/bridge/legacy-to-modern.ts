@@ -77,6 +77,7 @@ async function send(
     principal: exchange.principal.subject,
     timeoutMs: target.pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
+    keeper: exchange.reply,
     onMessage: (text: string) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
     ...(headers && { headers }),

@@ -28,6 +28,7 @@ describe('Batch', () => {
     return {
       open: true,
       setHeader: vi.fn(),
+      hold: vi.fn(),
       send: vi.fn(() => true),
       answerPieces: vi.fn(),
       answer: vi.fn(),

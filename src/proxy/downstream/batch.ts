@@ -57,6 +57,7 @@ export class Batch {
           return reply.open;
         },
         setHeader: () => undefined,
+        hold: (held) => reply.hold(held),
         send: (message) => reply.send(message),
         answer: (answer) => void answers.push(answer),
         answerPieces: (pieces) => void answers.push(Buffer.concat(pieces).toString('utf8')),

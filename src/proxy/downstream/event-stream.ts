@@ -1,12 +1,16 @@
 /** A Server-Sent-Events answer to one client, with a beat that keeps idle ones open and a limit for slow readers. */
 import { bytesInLine } from '../../mcp/framing.ts';
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import type { AnswerSink } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
+import { holdUntilOut } from './held-on-way.ts';
 import { passAsEvent } from './passed-answer.ts';
 import { cutWhenStalled } from './stalled-reader.ts';
 
 /** A client that reads so slowly that more than this is already waiting for it is cut off. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+
+const END_OF_EVENT = Buffer.from('\n\n');
 
 const HEADERS = {
   'content-type': 'text/event-stream',
@@ -44,8 +48,11 @@ export class EventStream {
     return true;
   }
 
-  /** The same for a message that is there as pieces of UTF-8, which are not to be changed. */
-  sendPieces(pieces: readonly Buffer[]): void {
+  /**
+   * The same for a message that is there as pieces of UTF-8, which are not to be changed. `onSent` is told when it is
+   * out, and not when the connection is lost.
+   */
+  sendPieces(pieces: readonly Buffer[], onSent?: () => void): void {
     if (!this.open) return;
     if (this.#response.writableLength > MAX_WAITING_BYTES) {
       this.#response.destroy();
@@ -53,13 +60,18 @@ export class EventStream {
     }
     this.#response.write('event: message\ndata: ');
     for (const piece of pieces) this.#response.write(bytesInLine(piece));
-    this.#response.write('\n\n');
+    this.#response.write(END_OF_EVENT, onSent);
     cutWhenStalled(this.#response);
   }
 
   /** The way for a last message that is large; undefined when the client is gone. */
   passOn(id?: string): AnswerSink | undefined {
     return this.open ? passAsEvent(this.#response, id) : undefined;
+  }
+
+  /** Until the last message is out, or cannot get out any more. */
+  hold(held: HeldAnswerBytes): void {
+    holdUntilOut(this.#response, held);
   }
 
   /** A comment, which clients skip. */

@@ -6,7 +6,7 @@ const RESULT = `{"resultType":"complete","content":${CONTENT},"isError":true}`;
 
 /** What comes of an answer in pieces of this size. */
 function held(text: string, size: number): HeldAnswer {
-  const answer = new HeldAnswer();
+  const answer = new HeldAnswer({ hold: (given) => given.sent() });
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += size) answer.write(bytes.subarray(at, at + size));
   answer.end('}');

@@ -4,8 +4,9 @@ import { JsonOutline } from '../../mcp/json-outline.ts';
 import { JsonScanner } from '../../mcp/json-scanner.ts';
 import type { Span } from '../../mcp/json-text.ts';
 import { SERVER_LIMITS } from '../../mcp/shape.ts';
+import { AnswerHold, heldAnswers } from '../../shared/answer-budget.ts';
 import { Pieces } from '../../shared/pieces.ts';
-import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
+import type { AnswerKeeper, AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 
 const MAX_MEMBER_BYTES = 1_024;
 const OPEN_ARRAY = 0x5b;
@@ -17,10 +18,27 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   /** Joined, because each is written to the disk for itself. */
   #pieces = new Pieces();
   #whole = false;
-  onReady: () => void = () => undefined;
-  onGone: () => void = () => undefined;
+  readonly #keeper: AnswerKeeper;
+  #hold: AnswerHold | undefined;
+  #mayGoOn = true;
+  onReady: AnswerSink['onReady'] = () => undefined;
+  onGone: AnswerSink['onGone'] = () => undefined;
+
+  /** `keeper` holds on to it when all of it has come. */
+  constructor(keeper: AnswerKeeper) {
+    this.#keeper = keeper;
+  }
 
   passOn(): AnswerSink {
+    this.#hold = new AnswerHold(heldAnswers, {
+      isShared: false,
+      pause: () => (this.#mayGoOn = false),
+      resume: () => {
+        this.#mayGoOn = true;
+        this.onReady();
+      },
+      refuse: (error) => this.onGone(error),
+    });
     return this;
   }
 
@@ -28,17 +46,22 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   write(bytes: Buffer): boolean {
     this.#scanner.push(bytes);
     this.#pieces.add(bytes);
-    return true;
+    this.#hold?.grow(bytes.length);
+    return this.#mayGoOn;
   }
 
   end(last: string): void {
     this.write(Buffer.from(last));
     this.#scanner.end();
     this.#whole = true;
+    this.#hold?.complete();
+    if (this.#hold !== undefined) this.#keeper.hold(this.#hold);
   }
 
   cut(): void {
-    if (!this.#whole) this.#pieces = new Pieces();
+    if (this.#whole) return;
+    this.#pieces = new Pieces();
+    this.#hold?.[Symbol.dispose]();
   }
 
   /** All of it, under the id of the client. */

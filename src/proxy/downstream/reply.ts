@@ -1,12 +1,14 @@
 /** The answer to one POST: plain JSON when the answer is all there is to say, an event stream as soon as something precedes it. */
 import { errorText } from '../../mcp/message.ts';
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import { Deadlines, type Deadline, type Late } from '../../shared/deadlines.ts';
 import type { GatewayError } from '../../shared/errors.ts';
-import type { AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
+import type { AnswerKeeper, AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 import type { ClientResponse } from '../client-response.ts';
 import { answerJson, respondError, respondJson, respondPieces, rpcErrorOf } from '../respond.ts';
 import { EventStream } from './event-stream.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import { holdUntilOut } from './held-on-way.ts';
 import { passAsBody } from './passed-answer.ts';
 import type { LoggedStream, StreamLog } from './stream-log.ts';
 
@@ -27,11 +29,11 @@ export interface ReplyOptions {
 /** The way back to a client for one of its messages. */
 export type ReplyChannel = Pick<
   Reply,
-  'open' | 'setHeader' | 'keepAlive' | 'send' | 'answer' | 'answerPieces' | 'fail' | 'drop' | 'accept'
+  'open' | 'setHeader' | 'keepAlive' | 'hold' | 'send' | 'answer' | 'answerPieces' | 'fail' | 'drop' | 'accept'
 > &
   AnswerTaker;
 
-export class Reply implements Late {
+export class Reply implements Late, AnswerKeeper {
   readonly #response: ClientResponse;
   readonly #options: ReplyOptions;
   /** Beside the id of the request. */
@@ -69,6 +71,13 @@ export class Reply implements Late {
     if (this.#done) return;
     this.#heartbeat = heartbeat;
     heartbeat.add(this);
+  }
+
+  /** Its client has the answer, or cannot have it any more, when the connection that carries it now is done with it. */
+  hold(held: HeldAnswerBytes): void {
+    if (this.#done) held[Symbol.dispose]();
+    else if (this.#stream !== undefined) this.#stream.hold(held);
+    else holdUntilOut(this.#response, held);
   }
 
   /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */

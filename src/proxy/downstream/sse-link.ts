@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { errorText } from '../../mcp/message.ts';
 import { encodeEvent } from '../../mcp/sse.ts';
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { RequestHead } from '../../shared/request-head.ts';
 import type { ClientResponse } from '../client-response.ts';
@@ -14,6 +15,7 @@ import { routeKey, type Route } from '../route.ts';
 import type { Session } from '../session.ts';
 import type { ClientLink } from './client-link.ts';
 import { EventStream } from './event-stream.ts';
+import { HeldOnWay } from './held-on-way.ts';
 import type { ReplyChannel } from './reply.ts';
 import { TurnoverMap } from '../../shared/turnover.ts';
 
@@ -24,6 +26,7 @@ export class SseLink implements ClientLink {
   readonly principal: string;
   readonly routeKey: string;
   readonly #stream: EventStream;
+  readonly #onWay = new HeldOnWay();
   #session: Session | undefined;
 
   constructor(stream: EventStream, { principal, route }: Admitted) {
@@ -43,6 +46,11 @@ export class SseLink implements ClientLink {
     session.addStream(this.#stream);
   }
 
+  /** The stream is gone. */
+  lost(): void {
+    this.#onWay[Symbol.dispose]();
+  }
+
   /** What could not be read is the fault of the POST. */
   fail(): boolean {
     return false;
@@ -57,17 +65,31 @@ export class SseLink implements ClientLink {
     };
     accept();
     const stream = this.#stream;
+    const onWay = this.#onWay;
+    let held: HeldAnswerBytes | undefined;
+    const sent = (): void => onWay.sent(held);
+    const send = (text: string): void => {
+      if (held === undefined) stream.send(text);
+      else stream.sendPieces([Buffer.from(text)], sent);
+    };
     return {
       get open() {
         return stream.open;
       },
       setHeader: () => undefined,
+      hold: (given) => {
+        held = given;
+        onWay.add(given);
+      },
       send: (text) => stream.send(text),
-      answer: (text) => void stream.send(text),
-      answerPieces: (pieces) => stream.sendPieces(pieces),
-      fail: (error, id) => void stream.send(errorText(id, rpcErrorOf(error, requestId))),
+      answer: send,
+      answerPieces: (pieces) => stream.sendPieces(pieces, sent),
+      fail: (error, id) => send(errorText(id, rpcErrorOf(error, requestId))),
       keepAlive: () => undefined,
-      drop: accept,
+      drop: () => {
+        onWay.drop(held);
+        accept();
+      },
       accept,
     };
   }
@@ -116,6 +138,7 @@ export function openSse(front: Front, response: ServerResponse, admitted: Admitt
   response.once('close', () => {
     front.heartbeat.remove(stream);
     front.links.delete(id);
+    link.lost();
     // The session is the stream: without it nothing can reach the client any more.
     if (link.session !== undefined) void front.sessions.end(link.session);
   });

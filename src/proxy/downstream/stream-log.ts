@@ -1,4 +1,5 @@
 /** What the event streams of one session carried, for a client that loses one and comes back for the rest (2025-11-25, basic/transports, "Resumability and Redelivery"). */
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import type { AnswerSink } from '../../upstream/upstream.ts';
 import { EventRing, MAX_EVENT_BYTES, type KeptEvent } from './event-ring.ts';
 import type { EventStream } from './event-stream.ts';
@@ -50,6 +51,12 @@ export class LoggedStream {
     const number = this.#next++;
     this.#log.keep(this.#number, number, text);
     return this.#sink?.send(text, this.#idOf(number)) === true;
+  }
+
+  /** Until the connection of now has carried the last message. */
+  hold(held: HeldAnswerBytes): void {
+    if (this.#sink === undefined) held[Symbol.dispose]();
+    else this.#sink.hold(held);
   }
 
   beat(): void {

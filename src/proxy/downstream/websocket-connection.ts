@@ -6,6 +6,7 @@ import type { Principal } from '../../auth/authenticator.ts';
 import { errorText, type Message } from '../../mcp/message.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { LARGE_TEXT } from '../../mcp/shape.ts';
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import { Cancellation } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { Admitted, Exchange, ExchangeNotes } from '../exchange.ts';
@@ -20,6 +21,7 @@ import { moveToView } from '../session-view.ts';
 import type { ClientStream, Session } from '../session.ts';
 import { viewsOf } from '../view/views.ts';
 import type { Beating } from './heartbeat.ts';
+import { HeldOnWay } from './held-on-way.ts';
 import { TurnoverSet } from '../../shared/turnover.ts';
 
 /** Close codes (RFC 6455, section 7.4.1). */
@@ -33,6 +35,8 @@ const NO_LONGER_VALID = 'The credentials of this connection are no longer valid.
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** While more than this waits for the client, nothing more is read from it, in bytes. */
 const PAUSE_ABOVE_BYTES = 1024 * 1024;
+/** A client that reads nothing for so long is cut off then. */
+const STALLED_AFTER_MS = 30_000;
 /** While so many requests of a client are being worked on, no more are read. */
 const MAX_IN_FLIGHT = 1_000;
 
@@ -47,8 +51,13 @@ export class WebSocketConnection implements ClientStream, Beating {
   readonly #inFlight = new TurnoverSet<Exchange>();
   /** Settles when the message that came last has been read; undefined when all are. */
   #reading: Promise<unknown> | undefined;
+  /** What its large answers hold. */
+  readonly #onWay = new HeldOnWay();
+  readonly #onSent = (): void => this.#adjustReading();
   #session: Session | undefined;
   #answersPings = true;
+  /** So much waits for the client that it is watched whether it reads at all. */
+  #isBehind = false;
   #leaving = false;
 
   constructor(
@@ -65,6 +74,9 @@ export class WebSocketConnection implements ClientStream, Beating {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     webSocket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    opening.socket.on('timeout', () => {
+      if (this.#isBehind) this.cutOff();
+    });
     webSocket.on('pong', () => (this.#answersPings = true));
     // A frame that breaks the protocol or a limit; the library closes with the code that says so.
     webSocket.on('error', (error) => front.log.info({ err: error }, 'a WebSocket client broke the protocol'));
@@ -82,17 +94,33 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   /** Sends one JSON-RPC message; false when the client is gone. */
-  send(message: string | Buffer): boolean {
-    if (!this.open) return false;
-    // Before this message is one of those that wait: it may be larger itself.
-    if (this.#webSocket.bufferedAmount > MAX_WAITING_BYTES) {
-      this.cutOff();
-      return false;
-    }
+  send(message: string): boolean {
+    if (!this.#mayMoreWait()) return false;
     // A failed write closes the connection, which is where it is dealt with.
-    this.#webSocket.send(message, { binary: false }, () => this.#adjustReading());
+    this.#webSocket.send(message, { binary: false }, this.#onSent);
     this.#adjustReading();
     return this.open;
+  }
+
+  /** The same for one that is there as pieces of UTF-8: each is a fragment of it. `onSent` is told when it is out, and not when the connection is lost. */
+  #sendPieces(pieces: readonly Buffer[], onSent: () => void): void {
+    if (!this.#mayMoreWait()) return;
+    for (const [index, piece] of pieces.entries()) {
+      const fin = index === pieces.length - 1;
+      this.#webSocket.send(piece, { binary: false, fin }, (error) => {
+        this.#adjustReading();
+        if (fin && !error) onSent();
+      });
+    }
+    this.#adjustReading();
+  }
+
+  /** False when the client is gone, or reads too slowly. Asked before a message is one of those that wait: it may be larger itself. */
+  #mayMoreWait(): boolean {
+    if (!this.open) return false;
+    if (this.#webSocket.bufferedAmount <= MAX_WAITING_BYTES) return true;
+    this.cutOff();
+    return false;
   }
 
   /** The session is over: client, server or configuration has ended it. */
@@ -239,16 +267,26 @@ export class WebSocketConnection implements ClientStream, Beating {
   }
 
   #reply(): Exchange['reply'] {
+    let held: HeldAnswerBytes | undefined;
+    const sent = (): void => this.#onWay.sent(held);
+    const send = (text: string): void => {
+      if (held === undefined) this.send(text);
+      else this.#sendPieces([Buffer.from(text)], sent);
+    };
     return {
       open: this.open,
       setHeader: () => undefined,
+      hold: (given) => {
+        held = given;
+        this.#onWay.add(given);
+      },
       accept: () => undefined,
-      fail: (error, rpcId) => void this.send(errorText(rpcId, rpcErrorOf(error, ''))),
+      fail: (error, rpcId) => send(errorText(rpcId, rpcErrorOf(error, ''))),
       send: (text) => this.send(text),
-      answer: (text) => void this.send(text),
-      answerPieces: (pieces) => void this.send(Buffer.concat(pieces)),
+      answer: send,
+      answerPieces: (pieces) => this.#sendPieces(pieces, sent),
       // The client took its request back: there is nothing to say.
-      drop: () => undefined,
+      drop: () => this.#onWay.drop(held),
       // The connection has pings of its own.
       keepAlive: () => undefined,
     };
@@ -263,6 +301,7 @@ export class WebSocketConnection implements ClientStream, Beating {
   #ended(code: number): void {
     const { log, heartbeat, sessions } = this.#front;
     heartbeat.remove(this);
+    this.#onWay[Symbol.dispose]();
     for (const exchange of this.#inFlight) exchange.abort.abort(new GatewayError('cancelled', 'The caller has left.'));
     if (this.#session !== undefined) {
       this.#session.removeStream(this);
@@ -274,12 +313,17 @@ export class WebSocketConnection implements ClientStream, Beating {
   /** Back-pressure: who does not take answers, or asks without end, is not listened to for the moment. */
   #adjustReading(): void {
     if (!this.open) return;
-    const full =
-      this.#reading !== undefined ||
-      this.#inFlight.size >= MAX_IN_FLIGHT ||
-      this.#webSocket.bufferedAmount > PAUSE_ABOVE_BYTES;
+    const isBehind = this.#webSocket.bufferedAmount > PAUSE_ABOVE_BYTES;
+    if (isBehind !== this.#isBehind) this.#watchReader(isBehind);
+    const full = this.#reading !== undefined || this.#inFlight.size >= MAX_IN_FLIGHT || isBehind;
     if (full && !this.#webSocket.isPaused) this.#webSocket.pause();
     else if (!full && this.#webSocket.isPaused) this.#webSocket.resume();
+  }
+
+  /** While the connection is paused no pong can come: who reads nothing is told by the socket alone. */
+  #watchReader(isBehind: boolean): void {
+    this.#isBehind = isBehind;
+    this.#opening.socket.setTimeout(isBehind ? STALLED_AFTER_MS : 0);
   }
 }
 

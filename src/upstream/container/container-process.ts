@@ -92,6 +92,15 @@ export class ContainerProcess {
     return this.#taken.promise;
   }
 
+  /** Reads no more of its output for now. */
+  pause(): void {
+    this.#child.stdout.pause();
+  }
+
+  resume(): void {
+    this.#child.stdout.resume();
+  }
+
   /** Closes stdin: the way in which MCP asks a server to end. */
   endInput(): void {
     this.#flush();

@@ -1,7 +1,7 @@
 /** The wire to a server in a container: newline-delimited JSON over the streams of `docker run` or `podman run`. */
 import type { ContainerServerConfig, Mount } from '../../config/config.ts';
 import { LineReader } from '../../mcp/framing.ts';
-import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
+import { SharedWireReader, type Received, type SharedWire } from '../../mcp/large-message.ts';
 import { LARGE_TEXT } from '../../mcp/shape.ts';
 import { within } from '../../shared/async.ts';
 import type { CancelSignal } from '../../shared/cancellation.ts';
@@ -74,6 +74,12 @@ class ContainerTransport implements Transport {
   #process: ContainerProcess | undefined;
   #network: NetworkLease | undefined;
   #watched: WatchedContainer | undefined;
+  /** All calls share it. */
+  readonly #wire: SharedWire = {
+    pause: () => this.#process?.pause(),
+    resume: () => this.#process?.resume(),
+    refuse: (answered, error) => this.#events?.onRefused?.(answered, error),
+  };
   /** Resolves when the process has ended and nothing of it is left on the engine. */
   #tidied: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -89,7 +95,7 @@ class ContainerTransport implements Transport {
       onDropped: () => this.#events?.onDropped?.(),
       long: {
         bytes: LARGE_TEXT,
-        begin: () => new SharedWireReader((message, answered) => this.#deliver(message, answered)),
+        begin: () => new SharedWireReader((message, answered) => this.#deliver(message, answered), this.#wire),
       },
     });
   }
@@ -219,6 +225,7 @@ class ContainerTransport implements Transport {
   /** The process has ended, on its own account or because of `close`. Never rejects. */
   async #ended(end: ProcessEnd): Promise<void> {
     this.#words.end();
+    this.#lines.close();
     if (this.#closing === undefined && this.#reason === undefined) this.#lose(await this.#explain(end));
     this.#watched?.release();
     const inGoodOrder = end.status !== undefined && !engineFailed(end.status);

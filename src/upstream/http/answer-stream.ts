@@ -90,7 +90,7 @@ function readRound(response: OutboundResponse, from: StreamPosition, options: Fo
     if (answers(message, requestId)) answered();
   };
   const onLongEvent = (beginning: Buffer): LongEvent | undefined =>
-    passedOn(beginning) ?? readLongEvent(beginning, deliver);
+    passedOn(beginning) ?? readLongEvent(beginning, response, deliver, reject);
   const passedOn = (beginning: Buffer): LongEvent | undefined => {
     if (cut !== undefined || onLargeAnswer === undefined) return undefined;
     const { body } = response;

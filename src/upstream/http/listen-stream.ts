@@ -43,7 +43,12 @@ export async function listenStream(options: ListenOptions): Promise<void> {
         from: position,
         onPosition: (at) => (position = at),
         onLongEvent: (beginning) => {
-          const reader = new SharedWireReader(deliver);
+          const reader = new SharedWireReader(deliver, {
+            pause: () => response.body.pause(),
+            resume: () => response.body.resume(),
+            // What comes here answers nothing.
+            refuse: () => undefined,
+          });
           reader.push(beginning);
           return reader;
         },

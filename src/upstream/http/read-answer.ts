@@ -1,9 +1,11 @@
 /** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
 import { giveBack } from '../../shared/give-back.ts';
+import type { AnswerSource } from '../../shared/answer-budget.ts';
 import { Pieces } from '../../shared/pieces.ts';
-import { LargeMessageReader, type Received } from '../../mcp/large-message.ts';
+import { LargeMessageReader, wasTold, type Received } from '../../mcp/large-message.ts';
 import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
 import { LARGE_ANSWER_BYTES, type SendOptions } from '../transport.ts';
+import type { AnswerBody } from './answer-body.ts';
 import { AnswerRelay } from './answer-relay.ts';
 import { splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
@@ -72,6 +74,7 @@ export function readResponse(
   const fail = (error: unknown): void => {
     if (over) return;
     over = true;
+    large?.drop();
     reader.onError(error);
   };
   const take = (chunk: Buffer): void => {
@@ -93,7 +96,7 @@ export function readResponse(
         return;
       }
     }
-    large = new LargeMessageReader();
+    large = new LargeMessageReader(roomIn(body, fail));
     for (const each of chunks.all) large.push(each);
     chunks = new Pieces();
   };
@@ -120,6 +123,7 @@ export function readResponse(
       }
       over = true;
       reader.onMessage(message);
+      if (message !== undefined) wasTold(message);
     },
     onError: fail,
   });
@@ -162,15 +166,39 @@ export function readEvents({ body }: OutboundResponse, options: ReadEventsOption
         body.destroy();
       }
     },
-    onEnd: resolve,
-    onError: reject,
+    onEnd() {
+      parser.close();
+      resolve();
+    },
+    onError(error) {
+      parser.close();
+      reject(error);
+    },
   });
   return promise;
 }
 
+/** What is paused while there is no room for more of a message; `fail` is told when that lasts too long. */
+function roomIn(body: AnswerBody, fail: (error: unknown) => void): AnswerSource {
+  return {
+    isShared: false,
+    pause: () => body.pause(),
+    resume: () => body.resume(),
+    refuse(error) {
+      fail(error);
+      body.destroy();
+    },
+  };
+}
+
 /** Reads the message in a long event while it comes, and tells each message in it when all of it is there. */
-export function readLongEvent(beginning: Buffer, deliver: (message: Received) => void): LongEvent {
-  const reader = new LargeMessageReader();
+export function readLongEvent(
+  beginning: Buffer,
+  { body }: OutboundResponse,
+  deliver: (message: Received) => void,
+  fail: (error: unknown) => void,
+): LongEvent {
+  const reader = new LargeMessageReader(roomIn(body, fail));
   reader.push(beginning);
   return {
     push: (data) => reader.push(data),
@@ -178,7 +206,9 @@ export function readLongEvent(beginning: Buffer, deliver: (message: Received) =>
       const message = reader.end();
       if (typeof message === 'string') splitBatch(message).forEach(deliver);
       else deliver(message);
+      wasTold(message);
     },
+    drop: () => reader.drop(),
   };
 }
 

@@ -114,7 +114,11 @@ export class SseTransport implements Transport {
       onPosition: () => undefined,
       // The wire lives on: what nobody can read is told as what it is.
       onLongEvent: (beginning) => {
-        const reader = new SharedWireReader((message, answered) => this.#deliver(message, answered));
+        const reader = new SharedWireReader((message, answered) => this.#deliver(message, answered), {
+          pause: () => response.body.pause(),
+          resume: () => response.body.resume(),
+          refuse: (answered, error) => this.#events?.onRefused?.(answered, error),
+        });
         reader.push(beginning);
         return reader;
       },
