@@ -14,6 +14,8 @@ export interface Place {
   readonly edit?: Edit;
   /** The edit does not ask for the kind. */
   readonly always?: true;
+  /** Of an object: the JSON text of members that are added at its end, without a brace; empty = none. `seen`: those of `members` that it has. */
+  readonly atEnd?: (seen: readonly string[]) => string;
 }
 
 /** Gives the JSON text that takes the place of this one. `kind` is undefined when there is none, or it is no string. */
@@ -25,6 +27,7 @@ interface Frame {
   readonly isObject: boolean;
   /** The names that are looked at and have come. */
   readonly seen: string[];
+  isEmpty: boolean;
   kind: string | undefined;
   hasKind: boolean;
 }
@@ -157,7 +160,11 @@ export class PassingEdits {
           this.#mode = IN_KEY;
           this.#inString = true;
           this.#tokenStart = at;
-        } else if (byte === CLOSE_OBJECT) this.#close();
+          this.#top.isEmpty = false;
+        } else if (byte === CLOSE_OBJECT) {
+          this.#addMembers(bytes, at);
+          this.#close();
+        }
         break;
       case COLON_OR_VALUE:
         if (byte !== COLON && !isBetween) this.#begin(bytes, at);
@@ -220,7 +227,7 @@ export class PassingEdits {
     }
     if (byte === QUOTE) this.#inString = true;
     else if (isObject || byte === OPEN_ARRAY) {
-      const isLookedAt = (isObject ? (place?.members ?? place?.kind) : place?.each) !== undefined;
+      const isLookedAt = (isObject ? (place?.members ?? place?.kind ?? place?.atEnd) : place?.each) !== undefined;
       if (this.#isKind || place === undefined || !isLookedAt || this.#captured !== undefined) this.#depth = 1;
       else {
         this.#frames.push(frameOf(place, isObject));
@@ -248,6 +255,15 @@ export class PassingEdits {
     const frame = always === true ? undefined : this.#frames.findLast(({ place }) => place.kind !== undefined);
     if (frame !== undefined && !frame.hasKind) this.#undecided.push({ raw, edit, frame, after: new Pieces() });
     else this.#give(Buffer.from(edit(raw, frame?.kind)));
+  }
+
+  /** Before the end of the object, which stands at `at`. */
+  #addMembers(bytes: Buffer, at: number): void {
+    const { place, seen, isEmpty } = this.#top;
+    const added = place.atEnd?.(seen) ?? '';
+    if (added === '') return;
+    this.#pass(bytes, at);
+    this.#give(Buffer.from(isEmpty ? added : `,${added}`));
   }
 
   #close(): void {
@@ -288,5 +304,5 @@ export class PassingEdits {
 }
 
 function frameOf(place: Place, isObject: boolean): Frame {
-  return { place, isObject, seen: [], kind: undefined, hasKind: place.kind === undefined };
+  return { place, isObject, seen: [], isEmpty: true, kind: undefined, hasKind: place.kind === undefined };
 }

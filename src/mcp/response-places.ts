@@ -21,6 +21,13 @@ export function responsePlaces(method: string, { uri, task, questions }: Respons
   return objectOf('result', questions === undefined ? { members } : { members, kind: 'resultType' });
 }
 
+/** The same, and what else is looked at in the result. */
+export function withResult(places: Place, further: Place): Place {
+  const result = places.members?.get('result');
+  const members = new Map([...(result?.members ?? []), ...(further.members ?? [])]);
+  return objectOf('result', { ...result, ...further, members });
+}
+
 function uriPlaces(method: string, uri: (raw: string) => string): readonly (readonly [string, Place])[] {
   const edit = ofString(uri);
   const block: Place = {

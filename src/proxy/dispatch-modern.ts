@@ -190,6 +190,7 @@ async function forward(
   let read: Message | undefined;
   if (upstream === undefined) {
     const given = await callLegacy(front.bridge, exchange, modern, target);
+    if (given === undefined) return undefined;
     if (typeof given !== 'string') return largeAnswer(front, exchange, target, given);
     text = given;
   } else {

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { JsonScanError } from '../mcp/json-scanner.ts';
 import { requestsWithOrigin } from '../mcp/modern/origin.ts';
 import { PassingEdits, type Place } from '../mcp/passing-edits.ts';
-import { responsePlaces } from '../mcp/response-places.ts';
+import { responsePlaces, withResult } from '../mcp/response-places.ts';
 import { GatewayError } from '../shared/errors.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { AnswerSink, AnswerTaker } from '../upstream/upstream.ts';
@@ -25,6 +25,23 @@ export function takerOf(exchange: Exchange, pool: UpstreamPool, bridge?: ModernB
     if (readers.length > 0) return new HeldAnswer(exchange.reply);
   }
   return wayBack(exchange, pool, bridge);
+}
+
+/** The same for a legacy server and a modern client: `added` is what the client expects in a result beyond what the server says. */
+export function bridgedTakerOf(
+  exchange: Exchange,
+  pool: UpstreamPool,
+  bridge: ModernBridge,
+  added: () => Place,
+): AnswerTaker | undefined {
+  if (pool.isRecorded || (exchange.runtime.guards.length > 0 && readersOf(exchange).length > 0)) return undefined;
+  return {
+    passOn: () => {
+      const sink = exchange.reply.passOn?.();
+      const place = isAsItIs(exchange, bridge) ? {} : placesIn(exchange, pool.name, bridge);
+      return sink && new EditedAnswer(sink, new PassingEdits(withResult(place, added())));
+    },
+  };
 }
 
 /** What the guards leave of an answer that was held: undefined when it has gone to the client, as it came. */

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 /** What modern results carry: merged to the safe side, added for modern clients, hidden from legacy ones. */
 import { describe, expect, it } from 'vitest';
+import { PassingEdits } from '../passing-edits.ts';
+import { SERVER_INFO_KEY } from './envelope.ts';
 import { modernCode, modernGatewayCode, statusOfCode } from './errors.ts';
 import {
   inputRequiredText,
   legacyResult,
   mergeCacheHints,
   missingCapabilities,
+  modernPlace,
   modernResult,
   readCacheHint,
   readInputRequired,
@@ -111,5 +114,39 @@ describe('error codes', () => {
     expect(modernCode(-32002, 'resources/read')).toBe(-32602);
     expect(modernCode(-32002, 'tools/call')).toBe(-32002);
     expect([statusOfCode(-32601), statusOfCode(-32020), statusOfCode(-32602)]).toEqual([404, 400, 200]);
+  });
+});
+
+describe('a result that passes while it comes', () => {
+  const INFO = '{"name":"srv","version":"1"}';
+  it.each([
+    '{}',
+    ' { } ',
+    '{"content":[]}',
+    '{"content":[],"resultType":"complete"}',
+    '{"resultType":7,"_meta":{"a":1},"content":[{"resultType":"x"}]}',
+    `{"_meta":{"${SERVER_INFO_KEY}":{"name":"own"}},"ttlMs":5}`,
+    '{"_meta":{},"cacheScope":"public"}',
+    '{"_meta":null,"contents":[]}',
+    '{"_meta":"text"}',
+    '{"content":[],"_meta":{"nested":{"a":{}}},"z":1 }',
+  ])('has what one has that was read whole: %s', (result) => {
+    for (const method of ['tools/call', 'resources/read'])
+      for (const info of [INFO, undefined])
+        for (const size of [1, 3, 7, 1_000]) {
+          const edits = new PassingEdits({ members: new Map([['result', modernPlace(method, info)]]) });
+          const bytes = Buffer.from(`{"id":1,"result":${result},"jsonrpc":"2.0"}`);
+          const out: Buffer[] = [];
+          for (let at = 0; at < bytes.length; at += size)
+            out.push(...edits.push(Buffer.from(bytes.subarray(at, at + size))));
+          const whole = `{"id":1,"result":${modernResult(method, result, info)},"jsonrpc":"2.0"}`;
+          expect(JSON.parse(Buffer.concat(out).toString())).toEqual(JSON.parse(whole));
+        }
+  });
+
+  it.each(['[1,{"a":2}]', '"text"', 'null'])('that is no object stays what it is: %s', (result) => {
+    const edits = new PassingEdits({ members: new Map([['result', modernPlace('tools/call', INFO)]]) });
+    const text = `{"result":${result}}`;
+    expect(Buffer.concat([...edits.push(Buffer.from(text))]).toString()).toBe(text);
   });
 });

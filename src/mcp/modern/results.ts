@@ -1,6 +1,7 @@
 /** What the results of the modern era carry beside their content, and what the legacy era must not see of it. */
 import { findSpan, scanObject, setMember, sliceSpan } from '../json-text.ts';
 import type { JsonOutline, OutlineChanges } from '../json-outline.ts';
+import type { Place } from '../passing-edits.ts';
 import { isObject, type Json, type JsonObject } from '../message.ts';
 import { SERVER_INFO_KEY, without } from './envelope.ts';
 
@@ -78,6 +79,26 @@ export function modernChanges(method: string, result: JsonOutline, serverInfo: s
   if (CACHEABLE.has(method) && !inner.has('cacheScope')) changes['cacheScope'] = JSON.stringify(UNCACHED.cacheScope);
   if (CACHEABLE.has(method) && !inner.has('ttlMs')) changes['ttlMs'] = String(UNCACHED.ttlMs);
   return { inner: inner.has('resultType') ? changes : { ...changes, resultType: '"complete"' } };
+}
+
+/** The same for one that passes while it comes: what is looked at in the result, and what is added at its end. */
+export function modernPlace(method: string, serverInfo: string | undefined): Place {
+  const stamp = serverInfo === undefined ? undefined : `${JSON.stringify(SERVER_INFO_KEY)}:${serverInfo}`;
+  const wanted = new Map([['resultType', '"complete"']]);
+  if (CACHEABLE.has(method)) {
+    wanted.set('cacheScope', JSON.stringify(UNCACHED.cacheScope));
+    wanted.set('ttlMs', String(UNCACHED.ttlMs));
+  }
+  if (stamp !== undefined) wanted.set('_meta', `{${stamp}}`);
+  const members = new Map<string, Place>([...wanted.keys()].map((name) => [name, {}]));
+  if (stamp !== undefined)
+    members.set('_meta', {
+      members: new Map([[SERVER_INFO_KEY, {}]]),
+      atEnd: (seen) => (seen.length === 0 ? stamp : ''),
+    });
+  const atEnd = (seen: readonly string[]): string =>
+    [...wanted].flatMap(([name, value]) => (seen.includes(name) ? [] : [`"${name}":${value}`])).join(',');
+  return { members, atEnd };
 }
 
 /** Says who answered, unless the result does. */

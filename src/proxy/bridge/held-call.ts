@@ -16,9 +16,10 @@ import { stripEnvelope, without } from '../../mcp/modern/envelope.ts';
 import { capabilityFor, missingCapabilities } from '../../mcp/modern/results.ts';
 import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import { GatewayError } from '../../shared/errors.ts';
-import type { Answer, AnswerKeeper, Asker, Upstream } from '../../upstream/upstream.ts';
+import type { Answer, AnswerKeeper, AnswerSink, AnswerTaker, Asker, Upstream } from '../../upstream/upstream.ts';
 import type { Exchange } from '../exchange.ts';
 import { PARKED_MS, type Parkable } from './parked-calls.ts';
+import { TimedAnswer } from './timed-answer.ts';
 
 interface Question {
   readonly asker: Asker;
@@ -51,13 +52,16 @@ export type Progress =
   /** By key, raw JSON text of `{method, params}`. */
   | { readonly kind: 'asked'; readonly requests: ReadonlyMap<string, string> };
 
-export class HeldCall implements Parkable, AnswerKeeper {
+export class HeldCall implements Parkable, AnswerKeeper, AnswerTaker {
   readonly principal: string;
   readonly #options: HeldCallOptions;
   readonly #questions = new Map<string, Question>();
   readonly #abort = new AbortController();
   readonly #answer: Promise<Answer>;
   #exchange: Exchange | undefined;
+  /** Who takes a large answer for the request that waits now. */
+  #taker: AnswerTaker | undefined;
+  #isPassing = false;
   /** Of an answer that came while nobody was there to take it. */
   #held: HeldAnswerBytes | undefined;
   #asked = Promise.withResolvers<void>();
@@ -75,6 +79,7 @@ export class HeldCall implements Parkable, AnswerKeeper {
       signal: this.#abort.signal,
       logLevel: logLevel ?? NO_LOG,
       keeper: this,
+      passTo: this,
       ...(headers && { headers }),
       onMessage: (text) => this.#forward(text),
       onRequest: (asker, question) => this.#ask(asker, question),
@@ -96,12 +101,16 @@ export class HeldCall implements Parkable, AnswerKeeper {
     return span && sliceSpan(initializeResult, span);
   }
 
-  /** Waits on behalf of this request until the server answers or asks. Rejects with a GatewayError. */
-  async next(exchange: Exchange): Promise<Progress> {
+  /**
+   * Waits on behalf of this request until the server answers or asks. `taker` is who takes a large answer of it while it
+   * comes; undefined = it has to be read whole. Rejects with a GatewayError.
+   */
+  async next(exchange: Exchange, taker: AnswerTaker | undefined): Promise<Progress> {
     const onAbort = (): void => this.#abort.abort(exchange.abort.signal.reason);
     exchange.abort.signal.addEventListener('abort', onAbort, { once: true });
     if (exchange.abort.signal.aborted) onAbort();
     this.#exchange = exchange;
+    this.#taker = taker;
     if (this.#held !== undefined) exchange.reply.hold(this.#held);
     this.#held = undefined;
     this.#startClock();
@@ -116,7 +125,19 @@ export class HeldCall implements Parkable, AnswerKeeper {
       clearTimeout(this.#deadline);
       exchange.abort.signal.removeEventListener('abort', onAbort);
       this.#exchange = undefined;
+      this.#taker = undefined;
     }
+  }
+
+  /** What is about to be asked is the answer to the request. */
+  passOn(): AnswerSink | undefined {
+    const sink = this.#questions.size > 0 ? undefined : this.#taker?.passOn?.();
+    if (sink === undefined) return undefined;
+    this.#isPassing = true;
+    return new TimedAnswer(sink, {
+      start: () => this.#startClock(),
+      stop: () => clearTimeout(this.#deadline),
+    });
   }
 
   /** Hands the client's answers, raw JSON text by key, to the server. What was not answered is asked again. */
@@ -170,7 +191,8 @@ export class HeldCall implements Parkable, AnswerKeeper {
   #ask(asker: Asker, message: Message): void {
     const method = message.method ?? '';
     const kind = capabilityFor(method);
-    if (kind === undefined || this.#questions.size >= MAX_QUESTIONS) {
+    // Whose answer is on its way has nothing to ask any more.
+    if (kind === undefined || this.#isPassing || this.#questions.size >= MAX_QUESTIONS) {
       this.#refuse(asker, message, `The client cannot be asked "${method}".`);
       return;
     }

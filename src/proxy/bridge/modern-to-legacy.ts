@@ -13,13 +13,22 @@ import {
   type Message,
 } from '../../mcp/message.ts';
 import { LEGACY_URL_ELICITATION, modernCode } from '../../mcp/modern/errors.ts';
-import { inputRequiredText, missingCapabilities, modernChanges, modernResult } from '../../mcp/modern/results.ts';
+import {
+  inputRequiredText,
+  missingCapabilities,
+  modernChanges,
+  modernPlace,
+  modernResult,
+} from '../../mcp/modern/results.ts';
 import { Sealer } from '../../mcp/sealed.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { UpstreamPool } from '../../upstream/pool.ts';
+import type { AnswerTaker } from '../../upstream/upstream.ts';
 import type { Exchange, ModernRequest } from '../exchange.ts';
 import { largeAnswerIn, type LargeAnswer } from '../large-answer.ts';
+import { bridgedTakerOf } from '../passed-answers.ts';
 import { passedHeaders } from '../passed-headers.ts';
+import { dependsOnCaller } from '../permit.ts';
 import type { Target } from '../target.ts';
 import { isTaskMethod, requireTasks } from '../task-ids.ts';
 import { Callers, type Lease } from './callers.ts';
@@ -50,13 +59,13 @@ export class ModernBridge implements AsyncDisposable {
   }
 }
 
-/** The answer for the client, under its own id. Rejects with a GatewayError. */
+/** The answer for the client, under its own id; undefined when it has been passed on. Rejects with a GatewayError. */
 export async function callLegacy(
   bridge: ModernBridge,
   exchange: Exchange,
   modern: ModernRequest,
   target: Target,
-): Promise<string | LargeAnswer> {
+): Promise<string | LargeAnswer | undefined> {
   const { message } = target;
   if (isTaskMethod(message.method)) {
     // Legacy servers know no tasks of this kind, so there is none by any id.
@@ -72,7 +81,7 @@ export async function callLegacy(
   const resumedCall = await resumed(bridge, exchange, target);
   const begin = async (): Promise<readonly [HeldCall, Progress]> => {
     const call = resumedCall ?? (await started(bridge, exchange, modern, target));
-    return [call, await call.next(exchange)];
+    return [call, await call.next(exchange, takerFor(bridge, exchange, target, call))];
   };
   const [held, progress] = await begin().catch((error: unknown) => {
     // The server refused the call because it has forgotten our session: it did nothing, so a second try is safe.
@@ -83,6 +92,17 @@ export async function callLegacy(
   return progress.kind === 'asked'
     ? park(bridge, exchange, target, held, progress.requests)
     : answered(bridge, exchange, modern, target, progress, held.serverInfo);
+}
+
+/** What depends on the caller has to be looked at; calls of tools do not say so in their results. */
+function takerFor(
+  bridge: ModernBridge,
+  exchange: Exchange,
+  { pool, message: { method = '' } }: Target,
+  call: HeldCall,
+): AnswerTaker | undefined {
+  if (method !== 'tools/call' && dependsOnCaller(exchange)) return undefined;
+  return bridgedTakerOf(exchange, pool, bridge, () => modernPlace(method, call.serverInfo));
 }
 
 async function started(
@@ -204,7 +224,8 @@ function answered(
   target: Target,
   { answer }: Extract<Progress, { kind: 'answered' }>,
   serverInfo: string | undefined,
-): string | LargeAnswer {
+): string | LargeAnswer | undefined {
+  if (answer.passedOn === true) return undefined;
   const id = exchange.message.id ?? 'null';
   const method = target.message.method ?? '';
   const large = largeAnswerIn(answer.message);

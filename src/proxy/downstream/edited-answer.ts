@@ -6,13 +6,13 @@ export class EditedAnswer implements AnswerSink {
   readonly #sink: AnswerSink;
   readonly #edits: PassingEdits;
   onReady: () => void = () => undefined;
-  onGone: () => void = () => undefined;
+  onGone: AnswerSink['onGone'] = () => undefined;
 
   constructor(sink: AnswerSink, edits: PassingEdits) {
     this.#sink = sink;
     this.#edits = edits;
     sink.onReady = () => this.onReady();
-    sink.onGone = () => this.onGone();
+    sink.onGone = (reason) => this.onGone(reason);
   }
 
   write(bytes: Buffer): boolean {

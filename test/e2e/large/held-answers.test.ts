@@ -45,7 +45,6 @@ function peak({ pid }: RunningGateway): number {
 }
 
 const WAYS: readonly { way: string; server: 'modern' | 'legacy'; client: ClientKind; guarded?: true }[] = [
-  { way: 'a legacy server to modern clients', server: 'legacy', client: 'modern' },
   { way: 'a modern server to legacy clients', server: 'modern', client: 'legacy' },
   { way: 'a server to WebSocket clients', server: 'legacy', client: 'websocket' },
   { way: 'a server to HTTP+SSE clients', server: 'legacy', client: 'sse' },
