@@ -120,6 +120,11 @@ export class JsonScanner {
       : { key, start: this.#outerStart };
   }
 
+  /** The member inside of it whose value is being read, where these are known. */
+  get currentInner(): string | undefined {
+    return this.#innerKey;
+  }
+
   /** True when the text is complete. */
   get complete(): boolean {
     return this.#state === NOTHING;

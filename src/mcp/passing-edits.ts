@@ -14,6 +14,10 @@ export interface Place {
   readonly edit?: Edit;
   /** The edit does not ask for the kind. */
   readonly always?: true;
+  /** Of a member: it is taken out, and its edit only sees it. Its object must say so with `drops`. */
+  readonly drop?: true;
+  /** Of an object: some of its members are taken out. */
+  readonly drops?: true;
   /** Of an object: the JSON text of members that are added at its end, without a brace; empty = none. `seen`: those of `members` that it has. */
   readonly atEnd?: (seen: readonly string[]) => string;
 }
@@ -27,6 +31,7 @@ interface Frame {
   readonly isObject: boolean;
   /** The names that are looked at and have come. */
   readonly seen: string[];
+  /** Of an object: no member of it has gone on. */
   isEmpty: boolean;
   kind: string | undefined;
   hasKind: boolean;
@@ -47,6 +52,7 @@ const MAX_TOKEN_BYTES = 256;
 /** More pieces are put together: each costs its way to the client. */
 const MAX_PIECES = 8;
 const NONE = Buffer.alloc(0);
+const SEPARATOR = Buffer.from(',');
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -160,7 +166,12 @@ export class PassingEdits {
           this.#mode = IN_KEY;
           this.#inString = true;
           this.#tokenStart = at;
-          this.#top.isEmpty = false;
+          if (this.#top.place.drops === true) this.#capture(bytes, at);
+          else this.#top.isEmpty = false;
+        } else if (byte === COMMA && this.#top.place.drops === true) {
+          // It comes back before the next member that goes on.
+          this.#pass(bytes, at);
+          this.#from = at + 1;
         } else if (byte === CLOSE_OBJECT) {
           this.#addMembers(bytes, at);
           this.#close();
@@ -198,10 +209,32 @@ export class PassingEdits {
     this.#mode = COLON_OR_VALUE;
     this.#place = name === undefined ? undefined : place.members?.get(name);
     this.#isKind = name !== undefined && name === place.kind;
+    if (place.drops === true) this.#keepOrDrop(end);
     if (name === undefined || (this.#place === undefined && !this.#isKind)) return;
     if (seen.includes(name))
       throw new JsonScanError('duplicate', `The member "${name}" stands twice in one object.`, this.#before + end);
     seen.push(name);
+  }
+
+  /** The name of a member was captured up to `end`: it goes on, or nothing of the member does. */
+  #keepOrDrop(end: number): void {
+    const top = this.#top;
+    const name = this.#captured?.all ?? [];
+    if (this.#place?.drop === true) {
+      this.#captured = new Pieces();
+      this.#from = end;
+      return;
+    }
+    this.#captured = undefined;
+    if (!top.isEmpty) this.#give(SEPARATOR);
+    top.isEmpty = false;
+    for (const piece of name) this.#give(piece);
+  }
+
+  /** What stands from `at` on is held back. */
+  #capture(bytes: Buffer, at: number): void {
+    this.#pass(bytes, at);
+    this.#captured = new Pieces();
   }
 
   /** The string that ends before `end`; undefined when it is no string, or longer than any that is looked for. */
@@ -221,10 +254,7 @@ export class PassingEdits {
     const isObject = byte === OPEN_OBJECT;
     this.#mode = IN_VALUE;
     if (this.#isKind) this.#tokenStart = at;
-    else if (place?.edit !== undefined) {
-      this.#pass(bytes, at);
-      this.#captured = new Pieces();
-    }
+    else if (place?.edit !== undefined && place.drop === undefined) this.#capture(bytes, at);
     if (byte === QUOTE) this.#inString = true;
     else if (isObject || byte === OPEN_ARRAY) {
       const isLookedAt = (isObject ? (place?.members ?? place?.kind ?? place?.atEnd) : place?.each) !== undefined;
@@ -250,7 +280,9 @@ export class PassingEdits {
     const value = Buffer.concat([...captured.all, bytes.subarray(this.#from, at)]);
     this.#from = at;
     const raw = value.toString('utf8');
-    const { edit, always } = this.#place ?? {};
+    const { edit, always, drop } = this.#place ?? {};
+    // With the colon in front of it.
+    if (drop === true) return void edit?.(raw.slice(raw.indexOf(':') + 1).trim(), undefined);
     if (edit === undefined) return this.#give(value);
     const frame = always === true ? undefined : this.#frames.findLast(({ place }) => place.kind !== undefined);
     if (frame !== undefined && !frame.hasKind) this.#undecided.push({ raw, edit, frame, after: new Pieces() });

@@ -84,7 +84,7 @@ async function callOnce(exchange: Exchange, target: Target): Promise<AnswerText 
     (await (session === undefined ? pool.shared() : pool.for(session)));
   if (upstream.era === 'modern') {
     const given = await callModern(exchange, target, upstream);
-    return typeof given === 'string' ? given : guardedLargeAnswer(exchange, target, given);
+    return given === undefined || typeof given === 'string' ? given : guardedLargeAnswer(exchange, target, given);
   }
   const passTo = takerOf(exchange, pool);
   exchange.notes.sent = true;

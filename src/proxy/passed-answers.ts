@@ -27,19 +27,26 @@ export function takerOf(exchange: Exchange, pool: UpstreamPool, bridge?: ModernB
   return wayBack(exchange, pool, bridge);
 }
 
-/** The same for a legacy server and a modern client: `added` is what the client expects in a result beyond what the server says. */
+/** What the result of one era becomes in the other, while it passes. */
+export interface Translation {
+  readonly result: () => Place;
+  /** False when it has to be read whole, by its beginning; default always. */
+  readonly mayPass?: (beginning: Buffer) => boolean;
+}
+
+/** The same between the eras. */
 export function bridgedTakerOf(
   exchange: Exchange,
   pool: UpstreamPool,
-  bridge: ModernBridge,
-  added: () => Place,
+  bridge: ModernBridge | undefined,
+  { result, mayPass }: Translation,
 ): AnswerTaker | undefined {
   if (pool.isRecorded || (exchange.runtime.guards.length > 0 && readersOf(exchange).length > 0)) return undefined;
   return {
-    passOn: () => {
-      const sink = exchange.reply.passOn?.();
+    passOn(beginning) {
+      const sink = mayPass?.(beginning) === false ? undefined : exchange.reply.passOn?.(beginning);
       const place = isAsItIs(exchange, bridge) ? {} : placesIn(exchange, pool.name, bridge);
-      return sink && new EditedAnswer(sink, new PassingEdits(withResult(place, added())));
+      return sink && new EditedAnswer(sink, new PassingEdits(withResult(place, result())));
     },
   };
 }
@@ -53,7 +60,7 @@ export async function guardHeld(
 ): Promise<Message | undefined> {
   const replaced = await guardLargeResult(exchange, target, held.result);
   if (replaced !== undefined) return replaced;
-  const sink = wayBack(exchange, target.pool, bridge).passOn?.();
+  const sink = wayBack(exchange, target.pool, bridge).passOn?.(held.beginning);
   if (sink === undefined) {
     const { outline } = held;
     // For a client that takes it whole, perhaps as a text: nobody has looked at that yet.
@@ -96,8 +103,8 @@ class SharedTaker implements AnswerTaker {
     this.#bridge = bridge;
   }
 
-  passOn(): AnswerSink | undefined {
-    const sink = this.#exchange.reply.passOn?.();
+  passOn(beginning: Buffer): AnswerSink | undefined {
+    const sink = this.#exchange.reply.passOn?.(beginning);
     return sink && new EditedAnswer(sink, new PassingEdits(placesIn(this.#exchange, this.#server, this.#bridge)));
   }
 }

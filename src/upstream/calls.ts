@@ -129,7 +129,7 @@ export class Calls {
         requestId: upstreamId,
         signal: call,
         ...(headers && { headers }),
-        ...(passTo && { onLargeAnswer: () => call.passTo(passTo) }),
+        ...(passTo && { onLargeAnswer: (beginning: Buffer) => call.passTo(passTo, beginning) }),
       })
       .catch((error: unknown) => this.#undelivered(call, error));
     return call.answered;
@@ -316,8 +316,8 @@ class OpenCall extends Cancellation implements Pending, Late {
   }
 
   /** The way for an answer that is passed on while it comes; undefined = it must be read whole. */
-  passTo(taker: NonNullable<CallOptions['passTo']>): LargeAnswerWay | undefined {
-    const sink = this.ended ? undefined : taker.passOn?.();
+  passTo(taker: NonNullable<CallOptions['passTo']>, beginning: Buffer): LargeAnswerWay | undefined {
+    const sink = this.ended ? undefined : taker.passOn?.(beginning);
     if (sink === undefined) return undefined;
     this.#way = sink;
     this.#watcher.onPassing();

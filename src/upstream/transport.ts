@@ -35,9 +35,9 @@ export interface SendOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /**
    * For wires that can pass on an answer of more than `LARGE_ANSWER_BYTES` while it comes: asked once at most, when it
-   * has begun. It is not told to `onMessage` then. undefined = it has to be.
+   * has begun, with its beginning. It is not told to `onMessage` then. undefined = it has to be.
    */
-  readonly onLargeAnswer?: () => LargeAnswerWay | undefined;
+  readonly onLargeAnswer?: (beginning: Buffer) => LargeAnswerWay | undefined;
 }
 
 /** A message as it is sent: as text, or as pieces of its UTF-8, cut between characters. */

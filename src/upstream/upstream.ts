@@ -63,8 +63,11 @@ export interface AnswerKeeper {
 
 /** Whoever can pass a large answer on, piece by piece. */
 export interface AnswerTaker {
-  /** Called once at most, when there is such an answer. undefined = it has to be read whole after all. */
-  passOn?(): AnswerSink | undefined;
+  /**
+   * Called once at most, when there is such an answer, with its beginning as the server sent it. undefined = it has to be
+   * read whole after all.
+   */
+  passOn?(beginning: Buffer): AnswerSink | undefined;
 }
 
 /** The way of one answer to its client. */

@@ -6,11 +6,13 @@ import { SERVER_INFO_KEY } from './envelope.ts';
 import { modernCode, modernGatewayCode, statusOfCode } from './errors.ts';
 import {
   inputRequiredText,
+  legacyPlace,
   legacyResult,
   mergeCacheHints,
   missingCapabilities,
   modernPlace,
   modernResult,
+  passesAsComplete,
   readCacheHint,
   readInputRequired,
 } from './results.ts';
@@ -148,5 +150,67 @@ describe('a result that passes while it comes', () => {
     const edits = new PassingEdits({ members: new Map([['result', modernPlace('tools/call', INFO)]]) });
     const text = `{"result":${result}}`;
     expect(Buffer.concat([...edits.push(Buffer.from(text))]).toString()).toBe(text);
+  });
+});
+
+describe('a modern result that passes to a legacy client', () => {
+  const passed = (text: string, size: number): string => {
+    const edits = new PassingEdits({ members: new Map([['result', legacyPlace()]]) });
+    const bytes = Buffer.from(text);
+    const out: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += size) out.push(...edits.push(Buffer.from(bytes.subarray(at, at + size))));
+    return Buffer.concat(out).toString();
+  };
+
+  it.each([
+    '{}',
+    '{"resultType":"complete"}',
+    '{"resultType":"complete","ttlMs":1,"cacheScope":"private"}',
+    '{"resultType":"complete","content":[{"resultType":"x","ttlMs":[1,{}]}],"ttlMs":1.5e3}',
+    '{"content":[1,2],"a":{"b":1},"ttlMs":0 , "z" : "," ,"cacheScope" : "private" }',
+    ' { "a" : 1 , "resultType" : "complete" } ',
+    String.raw`{"r\u0065sultType":"complete","\u0061":"\"}","ttlMs":{"a":[",","}"]},"b":"ttlMs"}`,
+    `{"${'n'.repeat(1_000)}":1,"ttlMs":1,"${'m'.repeat(300)}":2}`,
+  ])('is what one is that was read whole: %s', (result) => {
+    for (const size of [1, 2, 3, 7, 1_000])
+      expect(JSON.parse(passed(`{"id":1,"result":${result},"jsonrpc":"2.0"}`, size))).toEqual(
+        JSON.parse(`{"id":1,"result":${legacyResult(result)},"jsonrpc":"2.0"}`),
+      );
+  });
+
+  it('is, whatever it holds', () => {
+    const names = fc.constantFrom('resultType', 'ttlMs', 'cacheScope', 'content', 'a');
+    const space = fc.constantFrom('', ' ', '\n ');
+    fc.assert(
+      fc.property(fc.dictionary(names, JSON_VALUE), space, fc.integer({ min: 1, max: 20 }), (value, gap, size) => {
+        const given = { ...value, ...(typeof value['resultType'] === 'string' && { resultType: 'complete' }) };
+        const members = Object.entries(given).map(
+          ([name, each]) => `${gap}${JSON.stringify(name)}${gap}:${gap}${JSON.stringify(each)}${gap}`,
+        );
+        const result = `{${members.join(',')}${gap}}`;
+        expect(JSON.parse(passed(`{"result":${result}}`, size))).toEqual({
+          result: JSON.parse(legacyResult(result)) as unknown,
+        });
+      }),
+    );
+  });
+
+  it('breaks off when it turns out to be of another type', () => {
+    expect(() => passed('{"result":{"content":[],"resultType":"input_required"}}', 5)).toThrow('type behind');
+  });
+
+  it.each([
+    [true, '{"result":{"resultType":"complete","x":"'],
+    [true, '{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"'],
+    [true, '{"result":{"_meta":{},"structuredContent":{"a":"'],
+    [false, '{"result":{"resultType":"input_required","content":["'],
+    [false, '{"result":{"resultType":"task","x":"'],
+    [false, '{"result":{"inputRequests":{"a":{"params":{"messages":["'],
+    [false, '{"result":{"content":[],"inputRequests":{"a":"'],
+    [false, '{"result":{"unknown":"'],
+    [false, '{"result":["'],
+    [false, '{"result":{"content":nonsense'],
+  ])('%s: whether it passes shows in %s', (passes, beginning) => {
+    expect(passesAsComplete(Buffer.from(beginning))).toBe(passes);
   });
 });

@@ -1,7 +1,9 @@
 /** What the results of the modern era carry beside their content, and what the legacy era must not see of it. */
 import { findSpan, scanObject, setMember, sliceSpan } from '../json-text.ts';
 import type { JsonOutline, OutlineChanges } from '../json-outline.ts';
+import { JsonScanError, JsonScanner } from '../json-scanner.ts';
 import type { Place } from '../passing-edits.ts';
+import { SERVER_LIMITS } from '../shape.ts';
 import { isObject, type Json, type JsonObject } from '../message.ts';
 import { SERVER_INFO_KEY, without } from './envelope.ts';
 
@@ -116,6 +118,40 @@ export function legacyResult(result: string): string {
 
 /** The same as changes of a result that was scanned. */
 export const NOT_LEGACY = { resultType: undefined, ttlMs: undefined, cacheScope: undefined } as const;
+
+/**
+ * The same for one that passes while it comes. Throws a JsonScanError when it says behind its content that it is of
+ * another type: whoever lets it pass has seen no sign of that (`passesAsComplete`).
+ */
+export function legacyPlace(): Place {
+  const members = new Map<string, Place>(Object.keys(NOT_LEGACY).map((name) => [name, { drop: true }]));
+  members.set('resultType', {
+    drop: true,
+    edit(raw) {
+      if (raw.startsWith('"') && JSON.parse(raw) !== 'complete')
+        throw new JsonScanError('syntax', 'it names its type behind its content', 0);
+      return raw;
+    },
+  });
+  return { members, drops: true };
+}
+
+/** Members that results have which are complete, and no others. */
+const OF_COMPLETE = new Set(['content', 'structuredContent', 'contents', 'messages']);
+
+/** True when the beginning of a response (UTF-8) shows that its result asks for nothing. */
+export function passesAsComplete(beginning: Buffer): boolean {
+  const scanner = new JsonScanner(SERVER_LIMITS, ['result']);
+  try {
+    scanner.push(beginning);
+  } catch {
+    return false;
+  }
+  const type = scanner.inner.get('resultType');
+  if (type !== undefined) return beginning.toString('utf8', type.start, type.end) === '"complete"';
+  const names = [...scanner.inner.keys(), scanner.currentInner];
+  return !names.includes('inputRequests') && names.some((name) => name !== undefined && OF_COMPLETE.has(name));
+}
 
 /** A result that is kept for its own client only, if it may be kept at all. */
 export function privateResult(result: string): string {

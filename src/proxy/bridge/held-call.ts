@@ -130,8 +130,8 @@ export class HeldCall implements Parkable, AnswerKeeper, AnswerTaker {
   }
 
   /** What is about to be asked is the answer to the request. */
-  passOn(): AnswerSink | undefined {
-    const sink = this.#questions.size > 0 ? undefined : this.#taker?.passOn?.();
+  passOn(beginning: Buffer): AnswerSink | undefined {
+    const sink = this.#questions.size > 0 ? undefined : this.#taker?.passOn?.(beginning);
     if (sink === undefined) return undefined;
     this.#isPassing = true;
     return new TimedAnswer(sink, {

@@ -17,9 +17,11 @@ import { stampEnvelope } from '../../mcp/modern/envelope.ts';
 import { HEADER_MISMATCH } from '../../mcp/modern/errors.ts';
 import { withOrigin } from '../../mcp/modern/origin.ts';
 import {
+  legacyPlace,
   legacyResult,
   missingCapabilities,
   NOT_LEGACY,
+  passesAsComplete,
   readInputRequired,
   resultTypeOf,
   type InputRequest,
@@ -31,6 +33,7 @@ import type { ModernUpstream } from '../../upstream/modern-upstream.ts';
 import type { Answer } from '../../upstream/upstream.ts';
 import type { Exchange } from '../exchange.ts';
 import { largeAnswerIn, type LargeAnswer } from '../large-answer.ts';
+import { bridgedTakerOf, type Translation } from '../passed-answers.ts';
 import { passedHeaders } from '../passed-headers.ts';
 import type { Target } from '../target.ts';
 
@@ -39,16 +42,19 @@ const MAX_QUESTIONS = 64;
 /** People answer. */
 const ANSWER_MS = 10 * 60_000;
 
-/** The answer for the client, under its own id. Rejects with a GatewayError. */
+const TO_LEGACY: Translation = { result: legacyPlace, mayPass: passesAsComplete };
+
+/** The answer for the client, under its own id; undefined when it has been passed on. Rejects with a GatewayError. */
 export async function callModern(
   exchange: Exchange,
   target: Target,
   upstream: ModernUpstream,
-): Promise<string | LargeAnswer> {
+): Promise<string | LargeAnswer | undefined> {
   const id = exchange.message.id ?? 'null';
   let input: { readonly responses: string; readonly asked: InputRequired } | undefined;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const answer = await send(exchange, target, upstream, input);
+    if (answer.passedOn === true) return undefined;
     const large = largeAnswerIn(answer.message);
     const value = answer.message.value['result'];
     if (!isObject(value)) return large ?? answer.text;
@@ -80,6 +86,7 @@ async function send(
     keeper: exchange.reply,
     onMessage: (text: string) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
+    passTo: bridgedTakerOf(exchange, target.pool, undefined, TO_LEGACY),
     ...(headers && { headers }),
   };
   const answer = await upstream.call(message, options);

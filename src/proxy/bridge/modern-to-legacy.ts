@@ -102,7 +102,7 @@ function takerFor(
   call: HeldCall,
 ): AnswerTaker | undefined {
   if (method !== 'tools/call' && dependsOnCaller(exchange)) return undefined;
-  return bridgedTakerOf(exchange, pool, bridge, () => modernPlace(method, call.serverInfo));
+  return bridgedTakerOf(exchange, pool, bridge, { result: () => modernPlace(method, call.serverInfo) });
 }
 
 async function started(

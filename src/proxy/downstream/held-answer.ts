@@ -8,6 +8,7 @@ import { AnswerHold, heldAnswers } from '../../shared/answer-budget.ts';
 import { Pieces } from '../../shared/pieces.ts';
 import type { AnswerKeeper, AnswerSink, AnswerTaker } from '../../upstream/upstream.ts';
 
+const NONE = Buffer.alloc(0);
 const MAX_MEMBER_BYTES = 1_024;
 const OPEN_ARRAY = 0x5b;
 
@@ -67,6 +68,11 @@ export class HeldAnswer implements AnswerTaker, AnswerSink {
   /** All of it, under the id of the client. */
   get pieces(): readonly Buffer[] {
     return this.#pieces.all;
+  }
+
+  /** What came first. */
+  get beginning(): Buffer {
+    return this.pieces[0] ?? NONE;
   }
 
   /** The same for those who need it in one piece. */

@@ -9,7 +9,7 @@ export interface RelayOptions {
   /** Raw JSON text of the id that the request had upstream. */
   readonly requestId: string;
   readonly maxBytes: number;
-  readonly onLargeAnswer: () => LargeAnswerWay | undefined;
+  readonly onLargeAnswer: (beginning: Buffer) => LargeAnswerWay | undefined;
   /** What is paused while the client does not read. */
   readonly body: AnswerBody;
 }
@@ -32,7 +32,7 @@ export class AnswerRelay {
   /** From the beginning of an answer; undefined when it must be read whole. */
   static begin(held: Buffer, options: RelayOptions): AnswerRelay | undefined {
     const response = LargeResponse.begin(held, options.requestId);
-    const way = response === undefined ? undefined : options.onLargeAnswer();
+    const way = response === undefined ? undefined : options.onLargeAnswer(held);
     return response === undefined || way === undefined
       ? undefined
       : new AnswerRelay(response, way, held.length, options);
