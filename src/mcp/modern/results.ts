@@ -99,7 +99,7 @@ export function modernPlace(method: string, serverInfo: string | undefined): Pla
       atEnd: (seen) => (seen.length === 0 ? stamp : ''),
     });
   const atEnd = (seen: readonly string[]): string =>
-    [...wanted].flatMap(([name, value]) => (seen.includes(name) ? [] : [`"${name}":${value}`])).join(',');
+    [...wanted].flatMap(([name, text]) => (seen.includes(name) ? [] : [`"${name}":${text}`])).join(',');
   return { members, atEnd };
 }
 

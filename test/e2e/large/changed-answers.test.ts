@@ -83,19 +83,38 @@ it('what payload storage has let pass and is not UTF-8 is refused before a WebSo
 
 describe('a name that stands twice in a block is the fault of its server', () => {
   const fault = (server: string): object => ({ data: { error: 'server_protocol_error', server } });
-  beforeAll(() => void (result = `{"content":[{"type":"resource_link","uri":"a","uri":"b"},${TEXT}]}`));
+  const content = `"content":[{"type":"resource_link","uri":"a","uri":"b"},${TEXT}]`;
+  // Payload storage has to see the whole of it, and lets the error of a tool pass.
+  beforeAll(() => void (result = `{"isError":true,${content}}`));
 
   it('for a modern client of a legacy one', async () => {
-    const call = modernClient(`${gateway.origin}/mcp`, gateway.authorization);
+    const call = modernClient(`${storing.origin}/mcp`, storing.authorization);
     const { answer } = await call('tools/call', { name: 'legacy___tool' });
     expect(answer.error).toMatchObject(fault('legacy'));
   });
 
   it('for a legacy client of a modern one', async () => {
-    const client = await rawClient(`${gateway.origin}/mcp`, gateway.authorization);
+    const client = await rawClient(`${storing.origin}/mcp`, storing.authorization);
     const { answer } = await client.request('tools/call', { name: 'modern___tool' });
     expect(answer.error).toMatchObject(fault('modern'));
   });
+
+  it.each(['legacy', 'modern'])(
+    'where nobody has to see the whole, for a client of the other era than a %s one',
+    async (server) => {
+      const client = await rawClient(`${gateway.origin}/mcp`, gateway.authorization);
+      const modern = modernClient(`${gateway.origin}/mcp`, gateway.authorization);
+      const params = { name: `${server}___tool` };
+      const call = server === 'legacy' ? modern('tools/call', params) : client.request('tools/call', params);
+      // It is on its way when the fault is found: it breaks off.
+      await expect(call).rejects.toThrow(/terminated|fetch failed/);
+      const outcomes = (): unknown[] =>
+        gateway
+          .logs()
+          .flatMap((line) => (line['server'] === server && line['method'] === 'tools/call' ? line['outcome'] : []));
+      await expect.poll(outcomes).toContain('server_protocol_error');
+    },
+  );
 });
 
 it('the final answer of a subscription names it by the id of the client, however large it is', async () => {
