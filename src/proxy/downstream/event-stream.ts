@@ -60,7 +60,9 @@ export class EventStream {
     }
     this.#response.write('event: message\ndata: ');
     for (const piece of pieces) this.#response.write(bytesInLine(piece));
-    this.#response.write(END_OF_EVENT, onSent);
+    this.#response.write(END_OF_EVENT, (error?: Error | null) => {
+      if (!error) onSent?.();
+    });
     cutWhenStalled(this.#response);
   }
 
@@ -70,8 +72,8 @@ export class EventStream {
   }
 
   /** Until the last message is out, or cannot get out any more. */
-  hold(held: HeldAnswerBytes): void {
-    holdUntilOut(this.#response, held);
+  hold(held: HeldAnswerBytes, isGiven: () => boolean): void {
+    holdUntilOut(this.#response, held, isGiven);
   }
 
   /** A comment, which clients skip. */

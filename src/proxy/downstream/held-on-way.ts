@@ -3,12 +3,12 @@ import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import { TurnoverSet } from '../../shared/turnover.ts';
 import type { ClientResponse } from '../client-response.ts';
 
-/** Of the answer with which this response ends. */
-export function holdUntilOut(response: ClientResponse, held: HeldAnswerBytes): void {
+/** Of the answer with which this response ends. `isGiven`: those bytes were what it ended with. */
+export function holdUntilOut(response: ClientResponse, held: HeldAnswerBytes, isGiven: () => boolean): void {
   if (response.destroyed || response.writableEnded) return held[Symbol.dispose]();
   response.once('close', () => {
-    // Until it was ended somebody may still be at work on the answer.
-    if (response.writableEnded) held.sent();
+    // Where something else was said, somebody may still be at work on the answer.
+    if (isGiven()) held.sent();
     else held[Symbol.dispose]();
   });
 }
@@ -23,13 +23,13 @@ export class HeldOnWay implements Disposable {
     else this.#all.add(held);
   }
 
-  /** The client has the answer that holds this. */
+  /** The client has the very bytes that are held, and nobody else looks at them. */
   sent(held: HeldAnswerBytes | undefined): void {
     if (held === undefined || !this.#all.delete(held)) return;
     held.sent();
   }
 
-  /** The client will not get it. */
+  /** The client will not get it, or has got something else. */
   drop(held: HeldAnswerBytes | undefined): void {
     if (held === undefined || !this.#all.delete(held)) return;
     held[Symbol.dispose]();

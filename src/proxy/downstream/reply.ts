@@ -44,6 +44,7 @@ export class Reply implements Late, AnswerKeeper {
   #stream: EventStream | LoggedStream | undefined;
   #opening: Deadline | undefined;
   #done = false;
+  #gavePieces = false;
 
   constructor(response: ClientResponse, options: ReplyOptions) {
     this.#response = response;
@@ -76,8 +77,8 @@ export class Reply implements Late, AnswerKeeper {
   /** Its client has the answer, or cannot have it any more, when the connection that carries it now is done with it. */
   hold(held: HeldAnswerBytes): void {
     if (this.#done) held[Symbol.dispose]();
-    else if (this.#stream !== undefined) this.#stream.hold(held);
-    else holdUntilOut(this.#response, held);
+    else if (this.#stream !== undefined) this.#stream.hold(held, () => this.#gavePieces);
+    else holdUntilOut(this.#response, held, () => this.#gavePieces);
   }
 
   /** Sends a message that precedes the answer; false when it cannot reach the client on this way. */
@@ -98,6 +99,7 @@ export class Reply implements Late, AnswerKeeper {
   /** The same for an answer that is there as pieces of UTF-8, which are not to be changed. */
   answerPieces(pieces: readonly Buffer[], status = 200): void {
     if (this.#done) return;
+    this.#gavePieces = true;
     const sink = status === 200 || this.#stream !== undefined ? this.passOn() : undefined;
     if (sink !== undefined) {
       for (const piece of pieces) sink.write(piece);

@@ -67,10 +67,9 @@ export class SseLink implements ClientLink {
     const stream = this.#stream;
     const onWay = this.#onWay;
     let held: HeldAnswerBytes | undefined;
-    const sent = (): void => onWay.sent(held);
     const send = (text: string): void => {
       if (held === undefined) stream.send(text);
-      else stream.sendPieces([Buffer.from(text)], sent);
+      else stream.sendPieces([Buffer.from(text)], () => onWay.drop(held));
     };
     return {
       get open() {
@@ -83,7 +82,7 @@ export class SseLink implements ClientLink {
       },
       send: (text) => stream.send(text),
       answer: send,
-      answerPieces: (pieces) => stream.sendPieces(pieces, sent),
+      answerPieces: (pieces) => stream.sendPieces(pieces, () => onWay.sent(held)),
       fail: (error, id) => send(errorText(id, rpcErrorOf(error, requestId))),
       keepAlive: () => undefined,
       drop: () => {

@@ -54,9 +54,9 @@ export class LoggedStream {
   }
 
   /** Until the connection of now has carried the last message. */
-  hold(held: HeldAnswerBytes): void {
+  hold(held: HeldAnswerBytes, isGiven: () => boolean): void {
     if (this.#sink === undefined) held[Symbol.dispose]();
-    else this.#sink.hold(held);
+    else this.#sink.hold(held, isGiven);
   }
 
   beat(): void {

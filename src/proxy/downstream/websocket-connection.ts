@@ -268,10 +268,9 @@ export class WebSocketConnection implements ClientStream, Beating {
 
   #reply(): Exchange['reply'] {
     let held: HeldAnswerBytes | undefined;
-    const sent = (): void => this.#onWay.sent(held);
     const send = (text: string): void => {
       if (held === undefined) this.send(text);
-      else this.#sendPieces([Buffer.from(text)], sent);
+      else this.#sendPieces([Buffer.from(text)], () => this.#onWay.drop(held));
     };
     return {
       open: this.open,
@@ -284,7 +283,7 @@ export class WebSocketConnection implements ClientStream, Beating {
       fail: (error, rpcId) => send(errorText(rpcId, rpcErrorOf(error, ''))),
       send: (text) => this.send(text),
       answer: send,
-      answerPieces: (pieces) => this.#sendPieces(pieces, sent),
+      answerPieces: (pieces) => this.#sendPieces(pieces, () => this.#onWay.sent(held)),
       // The client took its request back: there is nothing to say.
       drop: () => this.#onWay.drop(held),
       // The connection has pings of its own.
