@@ -141,7 +141,7 @@ function largeResult(message: Message, context: GuardContext, threshold: number)
 }
 
 function withResult(message: Message, answer: object): string {
-  const span = message.members.get('result');
+  const span = message.member('result');
   if (span === undefined) return message.text;
   const type = findSpan(message.text, ['resultType'], span.start);
   return splice(message.text, [{ span, text: resultOf(answer, type && sliceSpan(message.text, type)) }]);

@@ -2,7 +2,9 @@
 import { GatewayError } from '../shared/errors.ts';
 import { outlineOf, type JsonOutline } from './json-outline.ts';
 import { JsonScanError, type JsonLimits } from './json-scanner.ts';
+import { LargeMessage, ParsedMessage, type Described } from './parsed-message.ts';
 import { LARGE_TEXT, SERVER_LIMITS } from './shape.ts';
+import { readSmall } from './small-message.ts';
 import { findSpan, refuseLookalikes, scanWithParams, sliceSpan, splice, type Edit, type Span } from './json-text.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -23,15 +25,23 @@ export interface Message {
   readonly failed: boolean;
   /** The parsed message, for reading only: numbers beyond 2^53 are inexact here, and exact in `text`. */
   readonly value: JsonObject;
-  /** Where the values of the outermost members stand in `text`. */
+  /** Where the values of the outermost members stand in `text`. Whoever wants one of them asks `member`. */
   readonly members: ReadonlyMap<string, Span>;
   /** The same for the members of `params`; empty when there are none. */
   readonly params: ReadonlyMap<string, Span>;
+  /** True when no two names of members can be spellings of one: they are lower-case letters and underscores. */
+  readonly isPlain?: boolean;
   /**
    * Of large messages: what they were scanned as. Whoever can do with it should not ask for `text`, nor for the places
    * in that: making a text of megabytes stalls everybody.
    */
   readonly outline?: JsonOutline | undefined;
+  /** Where the value of an outermost member stands in `text`. */
+  member(name: string): Span | undefined;
+  /** The same for a member of `params`. */
+  param(name: string): Span | undefined;
+  /** One of the params, for reading only; undefined when there is none. Of a small message nothing else is parsed. */
+  parameter(name: string): Json | undefined;
 }
 
 /**
@@ -39,6 +49,8 @@ export interface Message {
  * or names a member of the message or of its params twice (the value that is checked must be the value that is used).
  */
 export function parseMessage(text: string, limits: JsonLimits = SERVER_LIMITS): Message {
+  const small = readSmall(text);
+  if (small !== undefined) return small;
   if (text.length > LARGE_TEXT) return parseLarge(text, limits);
   let value: unknown;
   try {
@@ -151,44 +163,13 @@ function cut(source: string | JsonOutline, span: Span): string {
   return typeof source === 'string' ? sliceSpan(source, span) : source.cut(span);
 }
 
-function messageOf(source: string | JsonOutline, rest: Omit<Message, 'text' | 'outline'>): Message {
-  const { kind, id, method, failed, value, members, params } = rest;
-  if (typeof source === 'string') return { kind, text: source, id, method, failed, value, members, params };
-  return new LargeMessage(source, rest);
-}
-
-class LargeMessage implements Message {
-  readonly kind: MessageKind;
-  readonly id: string | undefined;
-  readonly method: string | undefined;
-  readonly failed: boolean;
-  readonly value: JsonObject;
-  readonly outline: JsonOutline;
-  readonly #params: ReadonlyMap<string, Span>;
-
-  constructor(outline: JsonOutline, { kind, id, method, failed, value, params }: Omit<Message, 'text' | 'outline'>) {
-    this.kind = kind;
-    this.id = id;
-    this.method = method;
-    this.failed = failed;
-    this.value = value;
-    this.outline = outline;
-    this.#params = params;
-  }
-
-  get text(): string {
-    return this.outline.text;
-  }
-  get members(): ReadonlyMap<string, Span> {
-    return this.outline.spansInText(this.outline.members);
-  }
-  get params(): ReadonlyMap<string, Span> {
-    return this.outline.spansInText(this.#params);
-  }
+function messageOf(source: string | JsonOutline, described: Described): Message {
+  return typeof source === 'string' ? new ParsedMessage(source, described) : new LargeMessage(source, described);
 }
 
 /** What holds for messages of clients beside `parseMessage`: no two spellings of one member. Throws `invalid_request`. */
 export function checkSpelling(message: Message): void {
+  if (message.isPlain === true) return;
   const { outline } = message;
   refuseLookalikes(outline?.members ?? message.members);
   if (outline === undefined) refuseLookalikes(message.params);
@@ -207,14 +188,14 @@ export function paramsOf(message: Message): JsonObject {
 
 /** A parameter that must be a string. Throws `invalid_params` naming it. */
 export function stringParam(message: Message, name: string): string {
-  const value = paramsOf(message)[name];
+  const value = message.parameter(name);
   if (typeof value === 'string') return value;
   throw new GatewayError('invalid_params', `${message.method ?? 'The request'} needs the string parameter "${name}".`);
 }
 
 /** The raw JSON text of `params._meta.progressToken`, and where it stands. */
 export function progressTokenOf(message: Message): { readonly raw: string; readonly span: Span } | undefined {
-  const meta = paramsOf(message)['_meta'];
+  const meta = message.parameter('_meta');
   if (!isObject(meta) || meta['progressToken'] === undefined) return undefined;
   const span = spanIn(message, ['params', '_meta', 'progressToken']);
   return span && { raw: sliceSpan(message.text, span), span };
@@ -237,10 +218,10 @@ export function renumbered(
 export function spanIn(message: Message, path: readonly [string, ...string[]]): Span | undefined {
   const [first, second, ...rest] = path;
   if (first !== 'params' || second === undefined) {
-    const outer = message.members.get(first);
+    const outer = message.member(first);
     return outer === undefined || second === undefined ? outer : findSpan(message.text, [second, ...rest], outer.start);
   }
-  const inner = message.params.get(second);
+  const inner = message.param(second);
   return inner === undefined || rest.length === 0 ? inner : findSpan(message.text, rest, inner.start);
 }
 
@@ -282,13 +263,13 @@ export function withId(message: Message, id: string): string {
 
 /** The edits that give a message another id, to be combined with others. */
 export function idEdit(message: Message, id: string): Edit[] {
-  const span = message.members.get('id');
+  const span = message.member('id');
   return span === undefined ? [] : [{ span, text: id }];
 }
 
 /** The raw JSON text of the result of a response; undefined for an error. */
 export function resultText(message: Message): string | undefined {
-  const span = message.members.get('result');
+  const span = message.member('result');
   return span && sliceSpan(message.text, span);
 }
 

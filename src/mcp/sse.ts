@@ -48,6 +48,7 @@ export interface SseParserOptions {
   readonly lastEventId?: string | undefined;
 }
 
+const MESSAGE_LINE = 'event: message';
 const LF = 0x0a;
 const CR = 0x0d;
 const COLON = 0x3a;
@@ -242,6 +243,8 @@ export class SseParser {
   #textLine(text: string, start: number, end: number): void {
     if (start === end) return this.#dispatch();
     if (text.startsWith('data: ', start)) return this.#field('data', text.slice(start + 6, end), end - start - 6);
+    if (end === start + MESSAGE_LINE.length && text.startsWith(MESSAGE_LINE, start))
+      return this.#field('event', 'message', end - start);
     const line = text.slice(start, end);
     const colon = line.indexOf(':');
     if (colon === 0) return;

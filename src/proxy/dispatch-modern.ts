@@ -184,7 +184,7 @@ async function forward(
   const declaring = declaredFor(asked, upstream);
   const declared = declaring instanceof Promise ? await declaring : declaring;
   // What the client repeats in Mcp-Param-* headers must be what stands in the body.
-  if (declared.length > 0) checkParamHeaders(declared, paramsOf(asked.message)['arguments'], modern.headers.params);
+  if (declared.length > 0) checkParamHeaders(declared, asked.message.parameter('arguments'), modern.headers.params);
   const target = guards.length === 0 ? asked : { ...asked, message: await guardRequest(exchange, asked) };
   let text: string;
   let read: Message | undefined;
@@ -242,7 +242,7 @@ function declaredFor(
   upstream: ModernUpstream | undefined,
 ): readonly ParamHeader[] | Promise<readonly ParamHeader[]> {
   if (message.method !== 'tools/call') return [];
-  const { name } = paramsOf(message);
+  const name = message.parameter('name');
   return upstream === undefined ? legacyHeaders(pool, name) : upstream.paramHeadersOf(String(name));
 }
 
@@ -305,8 +305,8 @@ function found(text: AnswerText): ModernAnswer {
   return { text, status: 200 };
 }
 
-function relayed(text: string, { value }: Message): ModernAnswer {
-  return { text, status: statusOfCode(codeIn({ value })) };
+function relayed(text: string, answer: Message): ModernAnswer {
+  return { text, status: answer.failed ? statusOfCode(codeIn(answer)) : 200 };
 }
 
 function codeIn({ value }: { readonly value: object }): number {

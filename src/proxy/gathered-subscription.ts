@@ -225,7 +225,7 @@ export function listNotices(filter: JsonObject): readonly Message[] {
 
 /** A notification, raw JSON text, under the id of the subscription that it belongs to. */
 export function tagged(message: Message, id = 'null'): string {
-  const params = message.members.get('params');
+  const params = message.member('params');
   const text = params === undefined ? '{}' : sliceSpan(message.text, params);
   const meta = findSpan(text, ['_meta']);
   const inner = setMember(meta === undefined ? '{}' : sliceSpan(text, meta), SUBSCRIPTION_ID_KEY, id);

@@ -34,6 +34,7 @@ export const METHOD_PERMISSIONS = {
   'tasks/cancel': ['tools.call'],
 } as const satisfies Readonly<Record<string, readonly Permission[]>>;
 
+const PERMISSIONS: ReadonlyMap<string, readonly Permission[]> = new Map(Object.entries(METHOD_PERMISSIONS));
 /** What nobody has thought of may do anything: it needs what a call needs. */
 const ANY_OTHER: readonly Permission[] = ['tools.call'];
 
@@ -44,9 +45,7 @@ export function permissionsOf(message: Message): readonly Permission[] {
     const { ref } = paramsOf(message);
     return [isObject(ref) && ref['type'] === 'ref/prompt' ? 'prompts.read' : 'resources.read'];
   }
-  return Object.hasOwn(METHOD_PERMISSIONS, method)
-    ? METHOD_PERMISSIONS[method as keyof typeof METHOD_PERMISSIONS]
-    : ANY_OTHER;
+  return PERMISSIONS.get(method) ?? ANY_OTHER;
 }
 
 /**

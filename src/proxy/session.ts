@@ -247,7 +247,7 @@ export class Session implements Attachment {
 /** The message with the question's own id as id and as progress token. */
 function withToken(message: Message, id: string): string {
   const token = spanIn(message, ['params', '_meta', 'progressToken']);
-  const idSpan = message.members.get('id');
+  const idSpan = message.member('id');
   return splice(
     message.text,
     [token, idSpan].flatMap((span) => (span === undefined ? [] : [{ span, text: id }])),

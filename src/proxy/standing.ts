@@ -1,5 +1,6 @@
 /** Requests that stand for as long as their clients like, which are subscriptions: nothing stays with them of how they came. */
 import type { Message } from '../mcp/message.ts';
+import { ParsedMessage } from '../mcp/parsed-message.ts';
 import { MODERN_VERSION } from '../mcp/versions.ts';
 import type { Hold } from '../runtime/current.ts';
 import type { Exchange, ModernRequest } from './exchange.ts';
@@ -38,7 +39,7 @@ function lean(exchange: Exchange): Exchange {
     headers: {},
     session: undefined,
     modern: MODERN,
-    message: { kind, text: '', id, method, failed: false, value: {}, members: NOTHING, params: NOTHING },
+    message: new ParsedMessage('', { kind, id, method, failed: false, value: {}, members: NOTHING, params: NOTHING }),
   };
 }
 

@@ -59,9 +59,8 @@ function checkTool(pool: UpstreamPool, tool: string): void {
 function routedTarget(exchange: Exchange): Target | Promise<Target> {
   const { view, message } = exchange;
   const pool = solePool(view);
-  const { name, uri } = paramsOf(message);
-  const subject = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
   if (message.method === 'tools/call') stringParam(message, 'name');
+  const subject = subjectOf(message);
   const shown = view.of(pool.name);
   if (shown.untouched) return { pool, message, name: subject };
   switch (message.method) {
@@ -81,6 +80,14 @@ function routedTarget(exchange: Exchange): Target | Promise<Target> {
     default:
       return { pool, message, name: subject };
   }
+}
+
+/** What is asked for, where that has a name or a URI. */
+function subjectOf(message: Message): string | undefined {
+  const name = message.parameter('name');
+  if (typeof name === 'string') return name;
+  const uri = message.parameter('uri');
+  return typeof uri === 'string' ? uri : undefined;
 }
 
 /** On the endpoint of one server only names differ that an operator has given. */

@@ -159,7 +159,8 @@ export class Calls {
       }
       return pending.resolve(new LargeAnswer(message, pending, rewrite));
     }
-    const text = message.members.has('id') ? withId(message, originalId) : setMember(message.text, 'id', originalId);
+    const text =
+      message.member('id') !== undefined ? withId(message, originalId) : setMember(message.text, 'id', originalId);
     pending.resolve({ text: rewrite(text, pending), message });
   }
 

@@ -6,7 +6,6 @@ import {
   isObject,
   notificationText,
   outlinedMessage,
-  paramsOf,
   parseMessage,
   requestText,
   resultText,
@@ -195,7 +194,7 @@ export class ModernUpstream implements Upstream {
   #headers(message: Message, extra: CallOptions['headers']): CallHeaders | Promise<CallHeaders> {
     const isTool = message.method === 'tools/call' && this.#options.streamPerRequest;
     if (!isTool) return this.#withDeclared(message, extra, []);
-    const declared = this.paramHeadersOf(String(paramsOf(message)['name']));
+    const declared = this.paramHeadersOf(String(message.parameter('name')));
     return declared instanceof Promise
       ? declared.then((found) => this.#withDeclared(message, extra, found))
       : this.#withDeclared(message, extra, declared);
@@ -203,7 +202,7 @@ export class ModernUpstream implements Upstream {
 
   #withDeclared(message: Message, extra: CallOptions['headers'], declared: readonly ParamHeader[]): CallHeaders {
     if (declared.length === 0 && extra === undefined) return this.#toolHeaders.of(message);
-    const own = declared.length === 0 ? undefined : paramHeaders(declared, paramsOf(message)['arguments']);
+    const own = declared.length === 0 ? undefined : paramHeaders(declared, message.parameter('arguments'));
     return { ...extra, ...standardHeaders(message), ...own };
   }
 

@@ -118,5 +118,8 @@ function soleCall(calls: Iterable<PendingCall>): PendingCall | undefined {
 
 /** Log messages below the level that the client asked for do not reach it. */
 export function passesLevel(message: Message, wanted: string | undefined): boolean {
-  return message.method !== 'notifications/message' || isWanted(paramsOf(message)['level'], wanted);
+  return (
+    message.method !== 'notifications/message' ||
+    isWanted(wanted === undefined ? undefined : message.parameter('level'), wanted)
+  );
 }

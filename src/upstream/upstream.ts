@@ -1,6 +1,7 @@
 /** A live conversation with one MCP server, whatever its transport: what the proxy sends requests to. */
 import type { Listing, ListingRow } from '../mcp/listing.ts';
 import type { JsonObject, Message } from '../mcp/message.ts';
+import { ParsedMessage } from '../mcp/parsed-message.ts';
 import type { Era } from '../mcp/versions.ts';
 import type { HeldAnswerBytes } from '../shared/answer-budget.ts';
 import type { CancelSignal } from '../shared/cancellation.ts';
@@ -98,16 +99,15 @@ export interface Answer {
 export const PASSED_ON: Answer = {
   text: '',
   passedOn: true,
-  message: {
+  message: new ParsedMessage('', {
     kind: 'response',
-    text: '',
     id: undefined,
     method: undefined,
     failed: false,
     value: {},
     members: new Map(),
     params: new Map(),
-  },
+  }),
 };
 
 export interface Upstream {

@@ -31,7 +31,7 @@ export type EnvelopeReading =
 
 /** The envelope of a message. A message without the version key makes no claim to be modern. */
 export function readEnvelope(message: Message): EnvelopeReading {
-  const meta = paramsOf(message)['_meta'];
+  const meta = message.parameter('_meta');
   if (!isObject(meta) || meta[PROTOCOL_VERSION_KEY] === undefined) return { kind: 'none' };
   const protocolVersion = meta[PROTOCOL_VERSION_KEY];
   if (typeof protocolVersion !== 'string') return invalid(PROTOCOL_VERSION_KEY, 'must be a string');
@@ -96,7 +96,7 @@ export function stampEnvelope(message: Message, sender: Sender): Message {
   meta = setMember(meta, PROTOCOL_VERSION_KEY, JSON.stringify(MODERN_VERSION));
   const { outline } = message;
   if (outline?.innerOf === 'params') return outlinedMessage(outline.with({ inner: { _meta: meta } }));
-  const params = message.members.get('params');
+  const params = message.member('params');
   const text = setMember(params === undefined ? '{}' : sliceSpan(message.text, params), '_meta', meta);
   return parseMessage(setMember(message.text, 'params', text));
 }
@@ -110,7 +110,7 @@ export function stripEnvelope(message: Message): Message {
     const meta = own === undefined ? {} : { _meta: without(own, SENDER_KEYS) };
     return outlinedMessage(outline.with({ inner: { ...inner, ...meta } }));
   }
-  const params = message.members.get('params');
+  const params = message.member('params');
   if (params === undefined) return message;
   const text = sliceSpan(message.text, params);
   const members = scanObject(text);

@@ -1,6 +1,6 @@
 /** The Mcp-* headers of modern requests: made from a message, and checked against it. */
 import { GatewayError } from '../../shared/errors.ts';
-import { paramsOf, type Message } from '../message.ts';
+import type { Message } from '../message.ts';
 import { MODERN_VERSION } from '../versions.ts';
 import { decodeHeaderValue, encodeHeaderValue, trimSpace } from './header-value.ts';
 
@@ -10,14 +10,14 @@ const NAME_HEADER = 'mcp-name';
 export const PARAM_PREFIX = 'mcp-param-';
 
 /** The parameter that `Mcp-Name` repeats, by method. */
-const NAMED: Readonly<Record<string, string>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-  'tasks/get': 'taskId',
-  'tasks/update': 'taskId',
-  'tasks/cancel': 'taskId',
-};
+const NAMED: ReadonlyMap<string | undefined, string> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+]);
 
 /** The Mcp-* headers of a request, by lower-case name, each exactly as it came. */
 export interface McpHeaders {
@@ -95,8 +95,8 @@ function compare(name: string, header: string | undefined, body: string, require
 
 /** The value that `Mcp-Name` repeats; undefined for methods without one, and for params that lack it. */
 export function namedParameter(message: Message): string | undefined {
-  const { [message.method ?? '']: parameter } = NAMED;
-  const value = parameter === undefined ? undefined : paramsOf(message)[parameter];
+  const parameter = NAMED.get(message.method);
+  const value = parameter === undefined ? undefined : message.parameter(parameter);
   return typeof value === 'string' ? value : undefined;
 }
 

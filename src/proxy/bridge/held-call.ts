@@ -181,7 +181,7 @@ export class HeldCall implements Parkable, AnswerKeeper, AnswerTaker {
   #requests(): ReadonlyMap<string, string> {
     return new Map(
       [...this.#questions].map(([key, { message }]) => {
-        const span = message.members.get('params');
+        const span = message.member('params');
         const params = span === undefined ? '{}' : questionParams(sliceSpan(message.text, span));
         return [key, `{"method":${JSON.stringify(message.method)},"params":${params}}`];
       }),
