@@ -1,6 +1,7 @@
 /** Tokens that GitHub Actions gives to a job (`auth: github-oidc`), fetched when needed and kept until shortly before they expire. */
 import { GatewayError } from '../../shared/errors.ts';
-import { discard, type Connector } from '../http/connector.ts';
+import type { Connector } from '../http/connector.ts';
+import { discard } from '../http/discard.ts';
 import { networkError } from '../http/http-errors.ts';
 import { readText } from '../http/read-answer.ts';
 

@@ -2,17 +2,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JsonScanError } from '../../mcp/json-scanner.ts';
 import type { Received } from '../../mcp/large-message.ts';
-import { SseEventTooLargeError, type LongEvent } from '../../mcp/sse.ts';
+import { SseEventTooLargeError, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
 import { backoffDelay } from '../../shared/backoff.ts';
 import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
 import { Deadlines, type Deadline } from '../../shared/deadlines.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { SendOptions } from '../transport.ts';
 import { AnswerRelay } from './answer-relay.ts';
+import type { AnswerBody } from './answer-body.ts';
 import { answers, splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
+import { BEGINNING, EventReader, readLongEvent, type EventTaker, type StreamPosition } from './event-reader.ts';
 import { peerError } from './http-errors.ts';
-import { readEvents, readLongEvent, type StreamPosition } from './read-answer.ts';
 
 export interface FollowOptions {
   readonly server: string;
@@ -36,81 +37,118 @@ const LONGEST_RETRY_HINT_MS = 60_000;
 const END_AFTER_RESPONSE_MS = 1_000;
 const ENDINGS = new Deadlines();
 
-interface Round {
-  readonly answered: boolean;
-  readonly gotEvents: boolean;
-  readonly position: StreamPosition;
-  readonly cause: unknown;
+/** Told one of the two, once. */
+export interface AnswerOwner {
+  /** The response was among the messages. */
+  onEnd(): void;
+  /** With the reason of `signal`, with server_unavailable when the stream broke off and could not be resumed, or with what resuming met. */
+  onError(error: unknown): void;
 }
 
-/**
- * Delivers every message of the stream and resolves when the response was among them. Rejects with the reason of
- * `signal`, with server_unavailable when the stream broke off and could not be resumed, or with what resuming met.
- */
-export async function followAnswer(first: OutboundResponse, options: FollowOptions): Promise<void> {
-  let position: StreamPosition = { lastEventId: undefined, retry: undefined };
-  let response = first;
-  let fruitless = 0;
-  for (;;) {
-    const round = await readRound(response, position, options);
-    if (round.answered) return;
-    options.signal.throwIfAborted();
-    position = round.position;
-    fruitless = round.gotEvents ? 0 : fruitless + 1;
-    if (position.lastEventId === undefined) {
-      throw brokenOff(options.server, 'and the server gave it no event ids to resume it by', round.cause);
-    }
-    response = await reconnect(position.lastEventId, position.retry, fruitless, round.cause, options);
+/** Delivers every message of the stream until the response has come. Without promises while nothing breaks: each call that is answered by events passes here. */
+export function followAnswer(first: OutboundResponse, options: FollowOptions, owner: AnswerOwner): void {
+  new AnswerStream(options, owner).read(first, BEGINNING);
+}
+
+class AnswerStream implements EventTaker {
+  readonly #options: FollowOptions;
+  readonly #owner: AnswerOwner;
+  #body: AnswerBody | undefined;
+  #gotEvents = false;
+  /** Connections in a row that brought nothing. */
+  #fruitless = 0;
+  /** Cuts the connection when it does not end after the response. */
+  #cut: Deadline | undefined;
+  #isPassing = false;
+  #hasFailed = false;
+
+  constructor(options: FollowOptions, owner: AnswerOwner) {
+    this.#options = options;
+    this.#owner = owner;
   }
-}
 
-function readRound(response: OutboundResponse, from: StreamPosition, options: FollowOptions): Promise<Round> {
-  const { promise, resolve, reject } = Promise.withResolvers<Round>();
-  let position = from;
-  let gotEvents = false;
-  let cut: Deadline | undefined;
-  let isPassing = false;
-  const { server, requestId, maxEventBytes, onLargeAnswer } = options;
-  const end = (cause: unknown): void => {
-    cut?.end();
+  read(response: OutboundResponse, from: StreamPosition): void {
+    this.#body = response.body;
+    this.#gotEvents = false;
+    const { maxEventBytes } = this.#options;
+    EventReader.begin(response, { maxEventBytes, from }, this);
+  }
+
+  onEvent({ event, data }: SseEvent): void {
+    this.#gotEvents = true;
+    if (event === 'message') for (const message of splitBatch(data)) this.#deliver(message);
+  }
+
+  onLongEvent(beginning: Buffer): LongEvent | undefined {
+    const body = this.#body;
+    if (body === undefined) return undefined;
+    return (
+      this.#passedOn(beginning, body) ??
+      readLongEvent(
+        beginning,
+        body,
+        (message) => this.#deliver(message),
+        (error) => this.#fail(error),
+      )
+    );
+  }
+
+  onOver(position: StreamPosition, cause: unknown): void {
+    if (this.#cut !== undefined) return this.#cut.end();
+    if (this.#hasFailed) return;
+    const { server } = this.#options;
     // What the client has of an answer cannot be taken back, and another connection would begin the answer anew.
-    if (isPassing) reject(cause ?? brokenOff(server, 'which was being passed on', undefined));
-    else if (cause instanceof SseEventTooLargeError || cause instanceof JsonScanError) reject(cause);
-    else resolve({ answered: false, gotEvents, position, cause });
-  };
-  const answered = (): void => {
-    if (cut !== undefined) return;
+    if (this.#isPassing) return this.#fail(cause ?? brokenOff(server, 'which was being passed on', undefined));
+    if (cause instanceof SseEventTooLargeError || cause instanceof JsonScanError) return this.#fail(cause);
+    this.#resume(position, cause).then(
+      (response) => this.read(response, position),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed || this.#cut !== undefined) return;
+    this.#hasFailed = true;
+    this.#owner.onError(error);
+  }
+
+  /** Late with its end. */
+  onLate(): void {
+    this.#body?.destroy();
+  }
+
+  async #resume({ lastEventId, retry }: StreamPosition, cause: unknown): Promise<OutboundResponse> {
+    const { server, signal } = this.#options;
+    signal.throwIfAborted();
+    this.#fruitless = this.#gotEvents ? 0 : this.#fruitless + 1;
+    if (lastEventId === undefined)
+      throw brokenOff(server, 'and the server gave it no event ids to resume it by', cause);
+    return reconnect(lastEventId, retry, this.#fruitless, cause, this.#options);
+  }
+
+  #deliver(message: Received): void {
+    const { deliver, requestId } = this.#options;
+    this.#gotEvents = true;
+    deliver(message);
+    if (answers(message, requestId)) this.#answered();
+  }
+
+  #answered(): void {
+    if (this.#cut !== undefined || this.#hasFailed) return;
     // The rest is read in the background, so that the connection can be used again.
-    cut = ENDINGS.begin(END_AFTER_RESPONSE_MS, { onLate: () => response.body.destroy() });
-    resolve({ answered: true, gotEvents, position, cause: undefined });
-  };
-  const deliver = (message: Received): void => {
-    gotEvents = true;
-    options.deliver(message);
-    if (answers(message, requestId)) answered();
-  };
-  const onLongEvent = (beginning: Buffer): LongEvent | undefined =>
-    passedOn(beginning) ?? readLongEvent(beginning, response, deliver, reject);
-  const passedOn = (beginning: Buffer): LongEvent | undefined => {
-    if (cut !== undefined || onLargeAnswer === undefined) return undefined;
-    const { body } = response;
+    this.#cut = ENDINGS.begin(END_AFTER_RESPONSE_MS, this);
+    this.#owner.onEnd();
+  }
+
+  #passedOn(beginning: Buffer, body: AnswerBody): LongEvent | undefined {
+    const { requestId, maxEventBytes: maxBytes, onLargeAnswer } = this.#options;
+    if (this.#cut !== undefined || onLargeAnswer === undefined) return undefined;
     // Before it has begun: when its beginning is refused, another connection would bring the same again.
-    isPassing = true;
-    const begun = AnswerRelay.begin(beginning, { requestId, maxBytes: maxEventBytes, onLargeAnswer, body });
-    isPassing = begun !== undefined;
-    return begun && { push: (bytes) => begun.push(bytes), end: () => (begun.end(), answered()) };
-  };
-  readEvents(response, {
-    maxEventBytes,
-    from,
-    onLongEvent,
-    onPosition: (at) => (position = at),
-    onEvent: ({ event, data }) => {
-      gotEvents = true;
-      if (event === 'message') splitBatch(data).forEach(deliver);
-    },
-  }).then(() => end(undefined), end);
-  return promise;
+    this.#isPassing = true;
+    const begun = AnswerRelay.begin(beginning, { requestId, maxBytes, onLargeAnswer, body });
+    this.#isPassing = begun !== undefined;
+    return begun && { push: (bytes) => begun.push(bytes), end: () => (begun.end(), this.#answered()) };
+  }
 }
 
 async function reconnect(

@@ -7,6 +7,7 @@ import { isObject, sameId } from '../../mcp/message.ts';
  * The messages in a body or event. Versions up to 2025-03-26 may send several as an array; each is cut out as it is.
  */
 export function splitBatch(text: string): readonly string[] {
+  if (text.startsWith('{') && text.endsWith('}')) return [text];
   const trimmed = text.trim();
   if (trimmed === '') return [];
   if (!trimmed.startsWith('[')) return [trimmed];
@@ -25,7 +26,10 @@ export function answers(message: Received, requestId: string): boolean {
     );
   const text = message;
   // What most servers write: nothing that follows can make it anything else than this response or no JSON-RPC at all.
-  if (text.startsWith('{"jsonrpc":"2.0","id":') && text.startsWith(`${requestId},"result":`, 22)) return true;
+  const beginning = `{"jsonrpc":"2.0","id":${requestId},"result":`;
+  if (text.slice(0, beginning.length) === beginning) return true;
+  // What has a method is no response; most messages on a stream are of this kind.
+  if (text.slice(0, NOTIFICATION.length) === NOTIFICATION) return false;
   return isResponse(readResponse(text), requestId);
 }
 
@@ -34,6 +38,8 @@ function isResponse(response: Response | undefined, requestId: string): boolean 
   return response.id === undefined ? response.failed : sameId(response.id, requestId);
 }
 
+const NOTIFICATION = '{"jsonrpc":"2.0","method":';
+
 interface Response {
   /** Raw JSON text; undefined when it is null or missing. */
   readonly id: string | undefined;
@@ -41,7 +47,6 @@ interface Response {
 }
 
 function readResponse(text: string): Response | undefined {
-  // Most messages on a stream are progress: they are told apart by a plain search.
   if (!text.includes('"result"') && !text.includes('"error"')) return undefined;
   try {
     return responseIn(scanObject(text), (span) => sliceSpan(text, span));

@@ -6,6 +6,7 @@ import { AddressRefusedError } from '../../shared/address-policy.ts';
 import { nativeSignal, type CancelSignal } from '../../shared/cancellation.ts';
 import type { UpstreamConnectOptions, UpstreamGeneration, UpstreamIdentity } from '../../tls/upstream-identity.ts';
 import { bodyOfStream, type AnswerBody } from './answer-body.ts';
+import { Attempt } from './attempt.ts';
 import { CallClient } from './calls/call-client.ts';
 
 export interface ConnectorOptions {
@@ -26,7 +27,7 @@ export interface OutboundRequest {
   /** Not changed any more; what comes again is written once. */
   readonly headers: Readonly<Record<string, string>>;
   /** As text, or as pieces of bytes. */
-  readonly body?: string | readonly Buffer[];
+  readonly body?: string | readonly Buffer[] | undefined;
   /** Ends the request, and the body of its answer for as long as that is being read. */
   readonly signal: CancelSignal;
   /** Longest wait for the head of the answer in ms; 0 = only `signal` ends it (a tool may take long, a stream waits). */
@@ -34,7 +35,7 @@ export interface OutboundRequest {
   /** Longest silence inside the body of the answer in ms; 0 = only `signal` ends it. */
   readonly bodyTimeoutMs: number;
   /** `manual` gives the redirect itself as the answer. */
-  readonly redirect?: 'manual';
+  readonly redirect?: 'manual' | undefined;
 }
 
 /** Told one of the two, once. */
@@ -53,19 +54,11 @@ export interface OutboundResponse {
   readonly body: AnswerBody;
 }
 
-/** The server sent the request to another place, and it must not go there. */
-export class RedirectRefusedError extends Error {
-  override readonly name = 'RedirectRefusedError';
-}
-
 /** More would only queue up in the server; requests beyond wait for a free connection. */
 const MAX_CONNECTIONS = 1024;
 const MAX_WAITING_CALLS = 4096;
 /** Shorter than the 5 s after which common servers close an idle connection, so that no request meets a closing one. */
 const IDLE_TIMEOUT_MS = 4_000;
-const MAX_REDIRECTS = 5;
-const MAX_DISCARDED_BYTES = 64 * 1024;
-const DISCARD_TIMEOUT_MS = 5_000;
 
 /**
  * The connections of one server, or of one purpose. They are never shared with another Connector, so nothing that was
@@ -134,48 +127,21 @@ export class Connector implements AsyncDisposable {
    * Nothing is ever sent a second time. Never throws.
    */
   begin(request: OutboundRequest, handler: ResponseHandler): void {
-    this.#begin(request.url, request, handler, 0);
+    new Attempt(this, request.url, request, handler, 0).begin();
   }
 
-  #begin(url: URL, request: OutboundRequest, handler: ResponseHandler, redirects: number): void {
-    const follow = (answer: OutboundResponse): void => {
-      discard(answer.body);
-      let target: URL;
-      try {
-        target = redirectTarget(url, answer, redirects);
-      } catch (error) {
-        return handler.onError(error);
-      }
-      this.#begin(target, request, handler, redirects + 1);
-    };
-    const onResponse = (answer: OutboundResponse): void => {
-      const { status } = answer;
-      if (status >= 300 && status < 400 && status !== 304 && request.redirect !== 'manual') follow(answer);
-      else handler.onResponse(answer);
-    };
-    try {
-      if (request.method === 'POST' && !this.#isProxied) this.#call(url, request, handler, onResponse);
-      else this.#dispatch(url, request).then(onResponse, (error: unknown) => handler.onError(error));
-    } catch (error) {
-      handler.onError(error);
+  /** One attempt of it. Throws what stands against sending it at all. */
+  attempt(url: URL, request: OutboundRequest, attempt: Attempt): void {
+    const { method, body = '', headers, signal, headersTimeoutMs, bodyTimeoutMs } = request;
+    if (method === 'POST' && !this.#isProxied) {
+      // Calls are what speed is about; everything else may take the general way.
+      const { client, path } = this.#placeOf(url);
+      client.begin({ path, headers, body, signal, headersTimeoutMs, bodyTimeoutMs }, attempt);
+      return;
     }
-  }
-
-  /** Calls are what speed is about; everything else may take the general way. */
-  #call(
-    url: URL,
-    { body = '', headers, signal, headersTimeoutMs, bodyTimeoutMs }: OutboundRequest,
-    handler: ResponseHandler,
-    onResponse: ResponseHandler['onResponse'],
-  ): void {
-    const { client, path } = this.#placeOf(url);
-    client.begin(
-      { path, headers, body, signal, headersTimeoutMs, bodyTimeoutMs },
-      {
-        onReply: ({ head: { status, headers: fields }, body: reply }) =>
-          onResponse({ status, header: (name) => fields.get(name), body: reply }),
-        onError: (error) => handler.onError(error),
-      },
+    this.#dispatch(url, request).then(
+      (answer) => attempt.onResponse(answer),
+      (error: unknown) => attempt.onError(error),
     );
   }
 
@@ -238,21 +204,6 @@ export class Connector implements AsyncDisposable {
     this.#present = undefined;
     await Promise.all(dispatchers.map((each) => each.destroy()));
   }
-}
-
-/** Reads what is left of a small body, so that its connection can be used again; cuts the connection of a large or slow one. */
-export function discard(body: AnswerBody): void {
-  let bytes = 0;
-  const timer = setTimeout(() => body.destroy(), DISCARD_TIMEOUT_MS).unref();
-  const end = (): void => clearTimeout(timer);
-  body.read({
-    onData: (chunk) => {
-      bytes += chunk.length;
-      if (bytes > MAX_DISCARDED_BYTES) body.destroy();
-    },
-    onEnd: end,
-    onError: end,
-  });
 }
 
 interface Present {
@@ -364,26 +315,4 @@ function toResponse({ statusCode, headers, body }: Dispatcher.ResponseData): Out
     },
     body: bodyOfStream(body),
   };
-}
-
-function redirectTarget(from: URL, answer: OutboundResponse, redirects: number): URL {
-  const { status } = answer;
-  const location = answer.header('location');
-  if (location === undefined || !URL.canParse(location, from)) {
-    throw new RedirectRefusedError(`the server answered HTTP ${status} without a usable Location`);
-  }
-  const to = new URL(location, from);
-  if (to.origin !== from.origin) {
-    throw new RedirectRefusedError(
-      `the server redirects to another origin, ${to.origin}, which is not followed; put the final URL into the configuration`,
-    );
-  }
-  if (status !== 307 && status !== 308) {
-    throw new RedirectRefusedError(
-      `the server redirects with HTTP ${status} to ${to.pathname}, which would change the request; put the final URL into the configuration`,
-    );
-  }
-  if (redirects >= MAX_REDIRECTS)
-    throw new RedirectRefusedError(`the server redirects more than ${MAX_REDIRECTS} times`);
-  return to;
 }

@@ -8,7 +8,7 @@ import { StrictNamesError } from '../../tls/upstream-identity.ts';
 import { TooManyCallsError } from './calls/call-client.ts';
 import { ConnectionEndedError } from './calls/call-connection.ts';
 import { MalformedReplyError, ReplyHeadTooLargeError } from './calls/reply-parser.ts';
-import { RedirectRefusedError } from './connector.ts';
+import { RedirectRefusedError } from './attempt.ts';
 
 export interface Peer {
   /** The configured name of the server. */

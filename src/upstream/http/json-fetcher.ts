@@ -1,5 +1,6 @@
 /** Fetches small JSON documents that the gateway itself needs, such as the keys of a token issuer. */
-import { type Connector, discard } from './connector.ts';
+import type { Connector } from './connector.ts';
+import { discard } from './discard.ts';
 import { readText } from './read-answer.ts';
 
 const TIMEOUT_MS = 10_000;

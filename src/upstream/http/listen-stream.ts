@@ -5,7 +5,7 @@ import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
 import { pause } from './answer-stream.ts';
 import { splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
-import { readEvents, type StreamPosition } from './read-answer.ts';
+import { BEGINNING, readEvents } from './event-reader.ts';
 
 export interface ListenOptions {
   readonly maxEventBytes: number;
@@ -29,7 +29,7 @@ export async function listenStream(options: ListenOptions): Promise<void> {
     failures = 0;
     for (const message of typeof data === 'string' ? splitBatch(data) : [data]) options.deliver(message);
   };
-  let position: StreamPosition = { lastEventId: undefined, retry: undefined };
+  let position = BEGINNING;
   let failures = 0;
   while (!signal.aborted) {
     let openedAt: number | undefined;
@@ -38,10 +38,9 @@ export async function listenStream(options: ListenOptions): Promise<void> {
       const response = await options.open(position.lastEventId);
       if (response === undefined) return;
       openedAt = performance.now();
-      await readEvents(response, {
+      ({ position, cause } = await readEvents(response, {
         maxEventBytes,
         from: position,
-        onPosition: (at) => (position = at),
         onLongEvent: (beginning) => {
           const reader = new SharedWireReader(deliver, {
             pause: () => response.body.pause(),
@@ -56,7 +55,7 @@ export async function listenStream(options: ListenOptions): Promise<void> {
           failures = 0;
           if (event === 'message') deliver(data);
         },
-      });
+      }));
     } catch (error) {
       cause = error;
     }

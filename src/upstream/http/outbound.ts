@@ -2,13 +2,8 @@
 import type { HttpServerConfig } from '../../config/config.ts';
 import type { GatewayError } from '../../shared/errors.ts';
 import type { GithubOidcTokens } from '../credentials/github-oidc.ts';
-import {
-  discard,
-  type Connector,
-  type OutboundRequest,
-  type OutboundResponse,
-  type ResponseHandler,
-} from './connector.ts';
+import type { Connector, OutboundRequest, OutboundResponse, ResponseHandler } from './connector.ts';
+import { discard } from './discard.ts';
 import { networkError, peerError } from './http-errors.ts';
 import { nativeSignal } from '../../shared/cancellation.ts';
 import { configuredHeaders, type ConfiguredHeaders } from './request-headers.ts';
@@ -59,28 +54,20 @@ export class Outbound {
   begin(request: PeerRequest, handler: ResponseHandler): void {
     const { server, connector, oidc } = this.#options;
     const url = request.url === undefined ? this.#complete : this.#withQuery(request.url);
-    const onError = (error: unknown): void => handler.onError(this.explain(error, url));
+    const explaining = new Explaining(this, url, handler);
     const { problem } = this.#configured;
-    if (problem !== undefined) return onError(peerError('server_unavailable', problem, this));
-    const begin = (headers: Readonly<Record<string, string>>): void =>
-      connector.begin(
-        { ...request, url, headers },
-        {
-          onResponse: (response) => {
-            const encoding = response.header('content-encoding');
-            if (encoding === undefined || encoding.toLowerCase() === 'identity') return handler.onResponse(response);
-            discard(response.body);
-            // Nothing was asked for but plain text; unpacking would let a small answer fill the memory.
-            const fault = 'the answer is compressed although that was not asked for';
-            onError(peerError('server_protocol_error', fault, this));
-          },
-          onError,
-        },
-      );
-    if (server.auth === undefined) return begin(this.#withConfigured(request.headers));
-    oidc
-      .authorization(server.name, server.auth.audience, nativeSignal(request.signal))
-      .then((authorization) => begin({ ...this.#configured.headers, authorization, ...request.headers }), onError);
+    if (problem !== undefined) return explaining.onError(peerError('server_unavailable', problem, this));
+    if (server.auth === undefined) {
+      connector.begin(completed(request, url, this.#withConfigured(request.headers)), explaining);
+      return;
+    }
+    oidc.authorization(server.name, server.auth.audience, nativeSignal(request.signal)).then(
+      (authorization) => {
+        const headers = { ...this.#configured.headers, authorization, ...request.headers };
+        connector.begin(completed(request, url, headers), explaining);
+      },
+      (error: unknown) => explaining.onError(error),
+    );
   }
 
   /** The same object for the same object: what is sent again and again is put together once. */
@@ -102,5 +89,39 @@ export class Outbound {
   /** Any failure of a request or of reading its answer, as a GatewayError. */
   explain(error: unknown, url: URL = this.url): GatewayError {
     return networkError(error, { server: this.server, url });
+  }
+}
+
+function completed(
+  { method, body, signal, headersTimeoutMs, bodyTimeoutMs, redirect }: PeerRequest,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+): OutboundRequest {
+  return { url, method, headers, body, signal, headersTimeoutMs, bodyTimeoutMs, redirect };
+}
+
+/** Tells what becomes of one request in the words of the gateway. A class, because closures for each call cost more. */
+class Explaining implements ResponseHandler {
+  readonly #outbound: Outbound;
+  readonly #url: URL;
+  readonly #handler: ResponseHandler;
+
+  constructor(outbound: Outbound, url: URL, handler: ResponseHandler) {
+    this.#outbound = outbound;
+    this.#url = url;
+    this.#handler = handler;
+  }
+
+  onResponse(response: OutboundResponse): void {
+    const encoding = response.header('content-encoding');
+    if (encoding === undefined || encoding.toLowerCase() === 'identity') return this.#handler.onResponse(response);
+    discard(response.body);
+    // Nothing was asked for but plain text; unpacking would let a small answer fill the memory.
+    const fault = 'the answer is compressed although that was not asked for';
+    this.onError(peerError('server_protocol_error', fault, this.#outbound));
+  }
+
+  onError(error: unknown): void {
+    this.#handler.onError(this.#outbound.explain(error, this.#url));
   }
 }

@@ -1,17 +1,13 @@
-/** Reads the body of an HTTP answer, bounded: as one text, or as a stream of events. */
+/** Reads the body of an HTTP answer, bounded, as one text. */
 import { giveBack } from '../../shared/give-back.ts';
 import type { AnswerSource } from '../../shared/answer-budget.ts';
 import { Pieces } from '../../shared/pieces.ts';
 import { LargeMessageReader, wasTold, type Received } from '../../mcp/large-message.ts';
-import { SseParser, type LongEvent, type SseEvent } from '../../mcp/sse.ts';
 import { LARGE_ANSWER_BYTES, type SendOptions } from '../transport.ts';
-import type { AnswerBody } from './answer-body.ts';
+import type { AnswerBody, BodySink } from './answer-body.ts';
 import { AnswerRelay } from './answer-relay.ts';
-import { splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
-
-const MAX_EVENT_ID_LENGTH = 2048;
 
 export type MediaType = 'json' | 'event-stream' | 'other';
 
@@ -19,6 +15,7 @@ export type MediaType = 'json' | 'event-stream' | 'other';
 export function mediaType(response: OutboundResponse): MediaType {
   const given = response.header('content-type');
   if (given === 'application/json') return 'json';
+  if (given === 'text/event-stream') return 'event-stream';
   const type = (given ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (type === 'text/event-stream') return 'event-stream';
   return /^application\/(?:.*\+)?json(?:-rpc|rpc)?$/.test(type) ? 'json' : 'other';
@@ -59,127 +56,95 @@ export interface ResponseReader {
 }
 
 /** The same for the answer to a request, which may be passed on while it comes; without a promise, because each call passes here. */
-export function readResponse(
-  { body }: OutboundResponse,
-  { maxBytes, requestId, onLargeAnswer }: ReadResponseOptions,
-  reader: ResponseReader,
-): void {
-  let chunks = new Pieces();
-  let bytes = 0;
-  let relay: AnswerRelay | undefined;
-  let mayRelay = onLargeAnswer !== undefined;
-  let over = false;
-  /** Of an answer that is read whole. */
-  let large: LargeMessageReader | undefined;
-  const fail = (error: unknown): void => {
-    if (over) return;
-    over = true;
-    large?.drop();
-    reader.onError(error);
-  };
-  const take = (chunk: Buffer): void => {
-    if (relay !== undefined) return relay.push(chunk);
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
-    if (large !== undefined) return large.push(chunk);
-    chunks.add(chunk);
-    if (bytes <= LARGE_ANSWER_BYTES) return;
-    if (mayRelay && onLargeAnswer !== undefined) {
-      mayRelay = false;
-      const pieces = chunks.all;
-      const [only] = pieces;
-      const held = only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
-      relay = AnswerRelay.begin(held, { requestId, maxBytes, onLargeAnswer, body });
-      if (relay !== undefined) {
-        if (held !== only) pieces.forEach(giveBack);
-        chunks = new Pieces();
+export function readResponse({ body }: OutboundResponse, options: ReadResponseOptions, reader: ResponseReader): void {
+  body.read(new ResponseBody(body, options, reader));
+}
+
+class ResponseBody implements BodySink {
+  readonly #body: AnswerBody;
+  readonly #options: ReadResponseOptions;
+  readonly #reader: ResponseReader;
+  #chunks = new Pieces();
+  #bytes = 0;
+  #relay: AnswerRelay | undefined;
+  /** Of a large answer that is read whole. */
+  #large: LargeMessageReader | undefined;
+  #isOver = false;
+
+  constructor(body: AnswerBody, options: ReadResponseOptions, reader: ResponseReader) {
+    this.#body = body;
+    this.#options = options;
+    this.#reader = reader;
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#isOver) return;
+    try {
+      this.#take(chunk);
+    } catch (error) {
+      this.onError(error);
+      this.#body.destroy();
+    }
+  }
+
+  onEnd(): void {
+    if (this.#isOver) return;
+    let message: Received | undefined;
+    try {
+      this.#relay?.end();
+      if (this.#relay === undefined) message = this.#large?.end() ?? textOf(this.#chunks.all, this.#bytes);
+    } catch (error) {
+      this.onError(error);
+      this.#body.destroy();
+      return;
+    }
+    this.#isOver = true;
+    this.#reader.onMessage(message);
+    if (message !== undefined) wasTold(message);
+  }
+
+  onError(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#large?.drop();
+    this.#reader.onError(error);
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#relay !== undefined) return this.#relay.push(chunk);
+    const { maxBytes } = this.#options;
+    this.#bytes += chunk.length;
+    if (this.#bytes > maxBytes) throw new AnswerTooLargeError(`the answer is larger than ${maxBytes} bytes`);
+    if (this.#large !== undefined) return this.#large.push(chunk);
+    this.#chunks.add(chunk);
+    if (this.#bytes > LARGE_ANSWER_BYTES) this.#beginLarge();
+  }
+
+  /** It is passed on while it comes, or scanned. */
+  #beginLarge(): void {
+    const { all } = this.#chunks;
+    this.#chunks = new Pieces();
+    const { maxBytes, requestId, onLargeAnswer } = this.#options;
+    if (onLargeAnswer !== undefined) {
+      const [only] = all;
+      const held = only !== undefined && all.length === 1 ? only : Buffer.concat(all);
+      this.#relay = AnswerRelay.begin(held, { requestId, maxBytes, onLargeAnswer, body: this.#body });
+      if (this.#relay !== undefined) {
+        if (held !== only) all.forEach(giveBack);
         return;
       }
     }
-    large = new LargeMessageReader(roomIn(body, fail));
-    for (const each of chunks.all) large.push(each);
-    chunks = new Pieces();
-  };
-  body.read({
-    onData(chunk) {
-      if (over) return;
-      try {
-        take(chunk);
-      } catch (error) {
-        fail(error);
-        body.destroy();
-      }
-    },
-    onEnd() {
-      if (over) return;
-      let message: Received | undefined;
-      try {
-        relay?.end();
-        message = relay === undefined ? (large?.end() ?? textOf(chunks.all, bytes)) : undefined;
-      } catch (error) {
-        fail(error);
-        body.destroy();
-        return;
-      }
-      over = true;
-      reader.onMessage(message);
-      if (message !== undefined) wasTold(message);
-    },
-    onError: fail,
-  });
+    this.#large = new LargeMessageReader(roomIn(this.#body, (error) => this.onError(error)));
+    for (const each of all) this.#large.push(each);
+  }
 }
 
 function textOf(chunks: readonly Buffer[], bytes: number): string {
   return (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes))?.toString('utf8') ?? '';
 }
 
-/** Where a stream of events stands: what is needed to go on after it broke off. */
-export interface StreamPosition {
-  readonly lastEventId: string | undefined;
-  /** The reconnection time that the server asked for, in ms. */
-  readonly retry: number | undefined;
-}
-
-export interface ReadEventsOptions {
-  readonly maxEventBytes: number;
-  readonly from: StreamPosition;
-  readonly onEvent: (event: SseEvent) => void;
-  /** Told after every piece that arrived, also one with no whole event in it. */
-  readonly onPosition: (position: StreamPosition) => void;
-  /** Asked what becomes of an event of more than `LARGE_ANSWER_BYTES`, with its beginning. */
-  readonly onLongEvent?: ((beginning: Buffer) => LongEvent | undefined) | undefined;
-}
-
-/** Reads events until the stream ends. Rejects when it breaks, or when an event is too large. */
-export function readEvents({ body }: OutboundResponse, options: ReadEventsOptions): Promise<void> {
-  const { maxEventBytes, from, onEvent, onPosition, onLongEvent } = options;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const long = onLongEvent && { bytes: LARGE_ANSWER_BYTES, onLongEvent };
-  const parser = new SseParser(onEvent, { maxEventBytes, lastEventId: from.lastEventId, long });
-  body.read({
-    onData(chunk) {
-      try {
-        parser.push(chunk);
-        onPosition({ lastEventId: sendable(parser.lastEventId), retry: parser.retry ?? from.retry });
-      } catch (error) {
-        reject(error);
-        body.destroy();
-      }
-    },
-    onEnd() {
-      parser.close();
-      resolve();
-    },
-    onError(error) {
-      parser.close();
-      reject(error);
-    },
-  });
-  return promise;
-}
-
 /** What is paused while there is no room for more of a message; `fail` is told when that lasts too long. */
-function roomIn(body: AnswerBody, fail: (error: unknown) => void): AnswerSource {
+export function roomIn(body: AnswerBody, fail: (error: unknown) => void): AnswerSource {
   return {
     isShared: false,
     pause: () => body.pause(),
@@ -189,30 +154,4 @@ function roomIn(body: AnswerBody, fail: (error: unknown) => void): AnswerSource 
       body.destroy();
     },
   };
-}
-
-/** Reads the message in a long event while it comes, and tells each message in it when all of it is there. */
-export function readLongEvent(
-  beginning: Buffer,
-  { body }: OutboundResponse,
-  deliver: (message: Received) => void,
-  fail: (error: unknown) => void,
-): LongEvent {
-  const reader = new LargeMessageReader(roomIn(body, fail));
-  reader.push(beginning);
-  return {
-    push: (data) => reader.push(data),
-    end: () => {
-      const message = reader.end();
-      if (typeof message === 'string') splitBatch(message).forEach(deliver);
-      else deliver(message);
-      wasTold(message);
-    },
-    drop: () => reader.drop(),
-  };
-}
-
-/** The id if it can stand in a header: without control characters, and not so long that it would fill the head of a request. */
-function sendable(id: string | undefined): string | undefined {
-  return id !== undefined && id.length <= MAX_EVENT_ID_LENGTH && !/\p{Cc}/u.test(id) ? id : undefined;
 }

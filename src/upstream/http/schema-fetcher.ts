@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SchemaFetcher } from '../../config/build/schema-fetcher.ts';
 import { plainIdentity, type UpstreamIdentity } from '../../tls/upstream-identity.ts';
-import { Connector, discard } from './connector.ts';
+import { Connector } from './connector.ts';
+import { discard } from './discard.ts';
 import { AnswerTooLargeError } from './http-errors.ts';
 import { readText } from './read-answer.ts';
 

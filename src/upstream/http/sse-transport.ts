@@ -3,12 +3,14 @@ import { GatewayError } from '../../shared/errors.ts';
 import type { MessageText, SendOptions, Transport, TransportEvents } from '../transport.ts';
 import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
 import { splitBatch } from './answers.ts';
-import { discard, type OutboundResponse } from './connector.ts';
+import type { OutboundResponse } from './connector.ts';
+import { discard } from './discard.ts';
 import { peerError, printable } from './http-errors.ts';
 import { statusError } from './http-status.ts';
 import type { HttpTransportOptions } from './http-transport-options.ts';
 import type { Outbound } from './outbound.ts';
-import { mediaType, readEvents } from './read-answer.ts';
+import { BEGINNING, readEvents } from './event-reader.ts';
+import { mediaType } from './read-answer.ts';
 
 const POST_TIMEOUT_MS = 30_000;
 
@@ -108,10 +110,9 @@ export class SseTransport implements Transport {
   }
 
   async #read(response: OutboundResponse, onEndpoint: () => void): Promise<void> {
-    await readEvents(response, {
+    const { cause } = await readEvents(response, {
       maxEventBytes: this.#options.maxMessageBytes,
-      from: { lastEventId: undefined, retry: undefined },
-      onPosition: () => undefined,
+      from: BEGINNING,
       // The wire lives on: what nobody can read is told as what it is.
       onLongEvent: (beginning) => {
         const reader = new SharedWireReader((message, answered) => this.#deliver(message, answered), {
@@ -131,6 +132,7 @@ export class SseTransport implements Transport {
         }
       },
     });
+    if (cause !== undefined) throw cause instanceof Error ? cause : new Error(String(cause));
   }
 
   #deliver(received: Received, answered: string | undefined): void {

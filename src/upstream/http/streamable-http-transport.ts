@@ -3,9 +3,10 @@ import { within } from '../../shared/async.ts';
 import { Cancellation, type CancelSignal } from '../../shared/cancellation.ts';
 import { GatewayError } from '../../shared/errors.ts';
 import type { MessageText, SendOptions, Transport, TransportEvents } from '../transport.ts';
-import { followAnswer } from './answer-stream.ts';
+import { followAnswer, type AnswerOwner } from './answer-stream.ts';
 import { answers, errorAnswer, splitBatch } from './answers.ts';
-import { discard, type OutboundResponse } from './connector.ts';
+import type { OutboundResponse } from './connector.ts';
+import { discard } from './discard.ts';
 import { peerError, printable } from './http-errors.ts';
 import { isSessionForgotten, statusError } from './http-status.ts';
 import type { HttpTransportOptions } from './http-transport-options.ts';
@@ -25,21 +26,15 @@ const SESSION_ID = /^[\x21-\x7e]{1,4096}$/;
 /** Stands for no further headers. */
 const NO_HEADERS: Readonly<Record<string, string>> = {};
 
-/** The end of one request. */
-interface Over {
-  onEnd(): void;
-  onError(error: unknown): void;
-}
-
-/**
- * For a request, `send` settles when its response was delivered, or can no longer come: until then it watches over the
- * stream and resumes it. For anything else it resolves when the server has taken the message.
- */
 const FORGOTTEN = 'it no longer knows the session id that it had given';
 
 /** Some servers send the head of their stream with its first message only: the conversation does not wait for that. */
 const LISTEN_PATIENCE_MS = 500;
 
+/**
+ * For a request, `send` settles when its response was delivered, or can no longer come: until then it watches over the
+ * stream and resumes it. For anything else it resolves when the server has taken the message.
+ */
 export class StreamableHttpTransport implements Transport {
   readonly #options: HttpTransportOptions;
   readonly #outbound: Outbound;
@@ -116,13 +111,15 @@ export class StreamableHttpTransport implements Transport {
     requestId: string,
     wire: CancelSignal,
     way: SendOptions['onLargeAnswer'],
-    over: Over,
+    over: AnswerOwner,
   ): void {
     try {
       if (response.status >= 400) return settle(this.#failedPost(response, requestId), over);
       this.#everAnswered = true;
       this.#captureSession(response);
-      if (mediaType(response) !== 'json') return settle(this.#readStream(response, requestId, wire, way), over);
+      const type = mediaType(response);
+      if (type === 'event-stream') return this.#readStream(response, requestId, wire, way, over);
+      if (type !== 'json') return over.onError(this.#unreadable(response));
     } catch (error) {
       return over.onError(error);
     }
@@ -278,28 +275,30 @@ export class StreamableHttpTransport implements Transport {
     this.#kept = new WeakMap();
   }
 
-  /** An answer that is not one JSON text. */
-  async #readStream(
+  #readStream(
     response: OutboundResponse,
     requestId: string,
     signal: CancelSignal,
     onLargeAnswer: SendOptions['onLargeAnswer'],
-  ): Promise<void> {
-    if (mediaType(response) === 'event-stream') {
-      return followAnswer(response, {
-        server: this.#outbound.server,
-        requestId,
-        maxEventBytes: this.#options.maxMessageBytes,
-        signal,
-        onLargeAnswer,
-        deliver: (message) => this.#deliver(message, requestId),
-        resume: (lastEventId) => this.#resume(lastEventId, signal),
-      });
-    }
+    over: AnswerOwner,
+  ): void {
+    const options = {
+      server: this.#outbound.server,
+      requestId,
+      maxEventBytes: this.#options.maxMessageBytes,
+      signal,
+      onLargeAnswer,
+      deliver: (message: Received) => this.#deliver(message, requestId),
+      resume: (lastEventId: string) => this.#resume(lastEventId, signal),
+    };
+    followAnswer(response, options, over);
+  }
+
+  #unreadable(response: OutboundResponse): GatewayError {
     discard(response.body);
     const described = printable(response.header('content-type') ?? '', 100);
     const fault = `the answer has the content type "${described}"`;
-    throw this.#error(
+    return this.#error(
       'server_protocol_error',
       response.status === 202 ? 'it took the request and gave no answer (HTTP 202)' : fault,
     );
@@ -385,7 +384,7 @@ export class StreamableHttpTransport implements Transport {
   }
 }
 
-function settle(work: Promise<void>, over: Over): void {
+function settle(work: Promise<void>, over: AnswerOwner): void {
   work.then(
     () => over.onEnd(),
     (error: unknown) => over.onError(error),
