@@ -14,6 +14,8 @@ export interface ClientResponse {
   flushHeaders(): void;
   /** Where there is a quicker way for the usual answer: the same bytes as `writeHead` with the headers of `respondJson`, and `end`. */
   answerJson?(status: number, requestId: string, text: string): void;
+  /** In the same way: `writeHead` with the headers of `EventStream`, and `flushHeaders`. */
+  openEvents?(requestId: string): void;
   /** False = wait for `drain`. What is given as bytes must not be changed before `onWritten` is called. */
   write(data: string | Buffer, onWritten?: () => void): boolean;
   /** True while pieces wait for the end of the present work, to leave together: then the first listener given meanwhile is called once they have left. */

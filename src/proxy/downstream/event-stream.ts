@@ -21,10 +21,14 @@ const HEADERS = {
 export class EventStream {
   readonly #response: ClientResponse;
 
-  constructor(response: ClientResponse, headers: Readonly<Record<string, string>> = {}) {
+  /** With headers beside those of every event stream. */
+  constructor(response: ClientResponse, requestId: string, headers?: Readonly<Record<string, string>>) {
     this.#response = response;
-    response.writeHead(200, { ...HEADERS, ...headers });
-    response.flushHeaders();
+    if (headers === undefined && response.openEvents !== undefined) response.openEvents(requestId);
+    else {
+      response.writeHead(200, { ...HEADERS, 'x-request-id': requestId, ...headers });
+      response.flushHeaders();
+    }
   }
 
   get open(): boolean {
@@ -43,7 +47,7 @@ export class EventStream {
       this.#response.destroy();
       return false;
     }
-    this.#response.write(`${id === undefined ? '' : `id: ${id}\n`}${frame(text)}`);
+    this.#response.write(id === undefined ? frame(text) : `id: ${id}\n${frame(text)}`);
     cutWhenStalled(this.#response);
     return true;
   }

@@ -136,7 +136,7 @@ export class Reply implements Late, AnswerKeeper {
     }
     this.#finish();
     if (this.#stream !== undefined) return this.#stream.end();
-    if (!this.#response.destroyed) new EventStream(this.#response, this.#headers).end();
+    if (!this.#response.destroyed) new EventStream(this.#response, this.#options.requestId, this.#further).end();
   }
 
   /** Confirms a message that has no answer. */
@@ -173,7 +173,7 @@ export class Reply implements Late, AnswerKeeper {
 
   #open(): EventStream | LoggedStream {
     if (this.#stream !== undefined) return this.#stream;
-    const connection = new EventStream(this.#response, this.#headers);
+    const connection = new EventStream(this.#response, this.#options.requestId, this.#further);
     const logged = this.#log?.open();
     logged?.attach(connection, 0);
     return (this.#stream = logged ?? connection);

@@ -129,7 +129,7 @@ export class SseLinks {
 export function openSse(front: Front, response: ServerResponse, admitted: Admitted): void {
   if (front.draining()) throw new GatewayError('shutting_down', 'Gateway is shutting down');
   if (response.destroyed) throw new GatewayError('cancelled', 'The caller has left.');
-  const stream = new EventStream(response, { 'x-request-id': admitted.requestId });
+  const stream = new EventStream(response, admitted.requestId);
   const link = new SseLink(stream, admitted);
   const id = front.links.add(link);
   response.write(encodeEvent({ event: 'endpoint', data: `${messagesPath(admitted.route)}?sessionId=${id}` }));

@@ -52,7 +52,7 @@ class Model {
   connect(): Connection {
     const connection = { got: '', expected: '', expectedEnd: false } as Connection;
     const response = recorder(connection);
-    this.connections.push(Object.assign(connection, { response, stream: new EventStream(response) }));
+    this.connections.push(Object.assign(connection, { response, stream: new EventStream(response, 'r-1') }));
     return connection;
   }
 

@@ -7,7 +7,7 @@ import { StreamLog } from './stream-log.ts';
 /** Gives the text that a connection received once it has ended. */
 async function received(use: (stream: EventStream) => void): Promise<string> {
   const server = createServer((_, response) => {
-    const stream = new EventStream(response);
+    const stream = new EventStream(response, 'r-1');
     use(stream);
     stream.end();
   });

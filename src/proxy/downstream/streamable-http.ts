@@ -69,7 +69,7 @@ export function handleGet(front: Front, request: RequestHead, response: ClientRe
   if (lastEventId !== undefined && resumed === undefined) {
     throw new GatewayError('invalid_request', 'The Last-Event-ID is unknown, or what followed it is no longer kept.');
   }
-  const stream = new EventStream(response, { 'x-request-id': admitted.requestId, 'mcp-session-id': session.sessionId });
+  const stream = new EventStream(response, admitted.requestId, { 'mcp-session-id': session.sessionId });
   const standing = resumed?.stream ?? resumption(session)?.open(true);
   standing?.attach(stream, resumed?.after ?? 0);
   session.lastUsed = Date.now();

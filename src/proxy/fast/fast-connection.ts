@@ -175,8 +175,7 @@ export class FastConnection implements ResponseOwner {
   }
 
   #joined(): Buffer {
-    const [first = EMPTY, ...others] = this.#pieces;
-    if (others.length === 0) return first;
+    if (this.#pieces.length < 2) return this.#pieces[0] ?? EMPTY;
     const bytes = Buffer.concat(this.#pieces, this.#pendingBytes);
     this.#pieces.forEach(giveBack);
     this.#pieces = [bytes];

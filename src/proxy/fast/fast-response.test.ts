@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, it, vi } from 'vitest';
+import type { ClientResponse } from '../client-response.ts';
+import { EventStream } from '../downstream/event-stream.ts';
 import { FastResponse } from './fast-response.ts';
 
 /** What a client gets of an answer, as text. */
@@ -24,7 +26,7 @@ it.each([
   ['ASCII only', ['one', 'two']],
   ['other characters first', ['hé', 'two']],
   ['other characters last', ['one', '漢字 😀']],
-])('the pieces of a stream leave together as they are: %s', async (_what, [first = '', second = '']) => {
+])('the pieces of a stream leave together as one chunk: %s', async (_what, [first = '', second = '']) => {
   const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
   const got = await received((response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -32,7 +34,7 @@ it.each([
     response.write('');
     response.end(second);
   });
-  expect(got).toBe(`${chunk(first)}${chunk(second)}0\r\n\r\n`);
+  expect(got).toBe(`${chunk(first + second)}0\r\n\r\n`);
 });
 
 it('what follows through promises leaves in the same write, and what comes later in one of its own', async () => {
@@ -65,3 +67,27 @@ it('a body of known length leaves as it is, in one piece or in several', async (
   };
   expect([await received(whole), await received(parts)]).toEqual(['hé and 漢', 'hé and 漢']);
 });
+
+it('the head of an event stream is the same as with its headers one by one', async () => {
+  const heads: string[] = [];
+  const head = (begin: (response: FastResponse) => void) =>
+    received((response, socket) => {
+      const write = vi.spyOn(socket, 'write');
+      begin(response);
+      response.end('data: 1\n\n');
+      heads.push(String(write.mock.calls[0]?.[0]).replace(/\r\nDate: [^\r]*/, ''));
+    });
+  await head((response) => response.openEvents('r-1'));
+  await head((response) => void new EventStream(withoutQuickHead(response), 'r-1'));
+  expect(heads[0]).toContain('x-request-id: r-1\r\n');
+  expect(heads[0]).toBe(heads[1]);
+});
+
+function withoutQuickHead(response: FastResponse): ClientResponse {
+  return new Proxy<ClientResponse>(response, {
+    get: (target, name) => {
+      const member: unknown = name === 'openEvents' ? undefined : Reflect.get(target, name, target);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}

@@ -16,8 +16,6 @@ export interface ResponseOwner {
   onFinish(close: boolean): void;
 }
 
-/** What waits for it runs among the promises of this turn, and a tick that it asks for after all of them: the answer of a call is one. */
-const SETTLED = Promise.resolve();
 /** Pieces of a stream wait for each other up to here, in characters. */
 const MAX_HELD = 16 * 1024;
 /** As in Node: a line break in a value would begin another header. */
@@ -36,11 +34,10 @@ export class FastResponse implements ClientResponse {
   #onFinish: (() => void)[] = [];
   #onTimeout: (() => void) | undefined;
   #length: string | number | undefined;
-  /** Pieces of a stream that were written in this turn of the event loop: they leave together, since each write costs a system call. */
+  /** Pieces of a stream that were written in this turn of the event loop: they leave together as one chunk, since each write costs a system call. */
   #held = '';
+  #isWaiting = false;
   #whenSent: (() => void) | undefined;
-  /** What is held has as many bytes as characters: such text is written as it is. */
-  #isAscii = true;
 
   constructor(owner: ResponseOwner) {
     this.#owner = owner;
@@ -98,6 +95,19 @@ export class FastResponse implements ClientResponse {
     this.end(text);
   }
 
+  /** The same for the head of an event stream. */
+  openEvents(requestId: string): void {
+    if (this.#headersSent) throw new Error('the head was written before');
+    const { ending, keepAliveSeconds } = this.#owner;
+    this.#close = ending;
+    this.#chunked = true;
+    this.#headersSent = true;
+    this.#head = `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache, no-transform\r\nx-accel-buffering: no\r\nx-request-id: ${requestId}\r\nDate: ${now()}\r\n${
+      ending ? 'Connection: close' : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}`
+    }\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    this.#hold('');
+  }
+
   flushHeaders(): void {
     this.#hold('');
   }
@@ -106,25 +116,25 @@ export class FastResponse implements ClientResponse {
     // Behind the end stands the answer to another request.
     if (text.length === 0 || this.#ended) return !this.#ended;
     if (typeof text !== 'string') return this.#sendBytes(text, onWritten);
-    if (this.#chunked) return this.#hold(this.#chunkOf(text));
-    this.#isAscii &&= Buffer.byteLength(text) === text.length;
-    return this.#send(text);
+    if (this.#chunked) return this.#hold(text);
+    return this.#send(text, Buffer.byteLength(text) === text.length);
   }
 
   end(text = ''): void {
     if (this.#ended) return;
     this.#ended = true;
-    const last = this.#chunked ? '0\r\n\r\n' : '';
-    const piece = text !== '' && this.#chunked ? this.#chunkOf(text) : text;
-    if (!this.#chunked) this.#isAscii &&= this.#length === text.length;
     const { encrypted } = this.#owner;
     // With TLS no write is ever finished at once, without it nearly every one.
-    this.#send(piece + last, encrypted ? this.#onWritten() : undefined);
+    const onWritten = encrypted ? this.#onWritten() : undefined;
+    if (this.#chunked) {
+      this.#held += text;
+      this.#flush('0\r\n\r\n', onWritten);
+    } else this.#send(text, this.#length === text.length, onWritten);
     if (!encrypted) this.#finishWhenWritten();
   }
 
   whenSent(listener: () => void): boolean {
-    if (this.#held === '') return false;
+    if (!this.#isHolding) return false;
     this.#whenSent ??= listener;
     return true;
   }
@@ -211,61 +221,76 @@ export class FastResponse implements ClientResponse {
     for (const listener of listeners) listener();
   }
 
+  get #isHolding(): boolean {
+    return this.#held !== '' || this.#head !== undefined;
+  }
+
   /** Adds a piece to those that leave when the present work is done. False when the client is slow, as `write()` of a socket. */
   #hold(piece: string): boolean {
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
-    if (this.#held === '') void SETTLED.then(() => process.nextTick(() => this.#release()));
-    this.#held = this.#takeHead() + piece;
-    if (this.#held.length > MAX_HELD) return this.#send('');
+    if (!this.#isWaiting) {
+      this.#isWaiting = true;
+      releaseLater(this);
+    }
+    this.#held += piece;
+    if (this.#held.length > MAX_HELD) return this.#flush();
     return !socket.writableNeedDrain;
   }
 
-  #release(): void {
+  /** The present work is done. */
+  release(): void {
+    this.#isWaiting = false;
     const listener = this.#whenSent;
     this.#whenSent = undefined;
-    if (this.#held !== '') this.#send('');
+    if (this.#isHolding) this.#flush();
     listener?.();
   }
 
-  #chunkOf(text: string): string {
-    const bytes = Buffer.byteLength(text);
-    this.#isAscii &&= bytes === text.length;
-    return `${bytes.toString(16)}\r\n${text}\r\n`;
-  }
-
-  /** What stands before the next piece. */
-  #takeHead(): string {
-    const before = this.#held + (this.#head ?? '');
+  /** Sends what is held as one chunk, with what follows it. */
+  #flush(following = '', onWritten?: (error?: Error | null) => void): boolean {
+    const held = this.#held;
     this.#held = '';
-    this.#head = undefined;
-    return before;
+    if (held === '') return this.#send(following, true, onWritten);
+    const bytes = Buffer.byteLength(held);
+    return this.#send(`${bytes.toString(16)}\r\n${held}\r\n${following}`, bytes === held.length, onWritten);
   }
 
   /** A piece of a large body, which is not copied. */
   #sendBytes(bytes: Buffer, onWritten: (() => void) | undefined): boolean {
-    const head = this.#takeHead();
-    this.#isAscii = true;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
-    const before = this.#chunked ? `${head}${bytes.length.toString(16)}\r\n` : head;
     socket.cork();
-    if (before !== '') socket.write(before, 'utf8');
+    if (this.#isHolding) this.#flush();
+    if (this.#chunked) socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1');
     const more = socket.write(bytes, onWritten);
     const all = this.#chunked ? socket.write('\r\n', 'latin1') : more;
     socket.uncork();
     return all;
   }
 
-  #send(text: string, onWritten?: (error?: Error | null) => void): boolean {
-    const head = this.#takeHead();
-    const encoding = this.#isAscii ? 'latin1' : 'utf8';
-    this.#isAscii = true;
+  /** `isAscii`: it has as many bytes as characters. Such text is written as it is. */
+  #send(text: string, isAscii: boolean, onWritten?: (error?: Error | null) => void): boolean {
+    const head = this.#head ?? '';
+    this.#head = undefined;
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
     const piece = head + text;
-    return (piece === '' && onWritten === undefined) || socket.write(piece, encoding, onWritten);
+    return (piece === '' && onWritten === undefined) || socket.write(piece, isAscii ? 'latin1' : 'utf8', onWritten);
   }
+}
+
+/** Those that hold something until the event loop has gone round: one callback for all of them. */
+let waiting: FastResponse[] = [];
+
+function releaseLater(response: FastResponse): void {
+  if (waiting.push(response) === 1) setImmediate(releaseAll);
+}
+
+function releaseAll(): void {
+  const all = waiting;
+  waiting = [];
+  for (const response of all) response.release();
 }
 
 let date = '';
