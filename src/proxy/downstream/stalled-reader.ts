@@ -1,7 +1,10 @@
 /** Cuts off clients that stop reading: what waits for them would stay in memory for as long as they like. */
 import type { ClientResponse } from '../client-response.ts';
 
-/** A client that reads nothing is cut off after one to two of these, and one that reads slowly never. */
+/**
+ * A client that reads nothing is cut off after one to two of these. So may be one that reads less than some 30 kB a second
+ * while megabytes wait for it: the kernel tells of what was read in steps of about a third of what it holds.
+ */
 const PATIENCE_MS = 30_000;
 
 const WATCHED = new WeakSet<ClientResponse>();
