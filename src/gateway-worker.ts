@@ -21,6 +21,7 @@ import { buildRuntime, type BuildOptions, type BuiltRuntime } from './runtime/bu
 import { CurrentRuntime } from './runtime/current.ts';
 import { ReloadRefused } from './runtime/reload.ts';
 import { GatewayError } from './shared/errors.ts';
+import { letOldMemoryDouble } from './shared/old-memory.ts';
 import { letYoungMemoryGrow, YoungMemory } from './shared/young-memory.ts';
 import { openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
@@ -50,6 +51,7 @@ export function runWorker(): void {
       },
       listen: async () => {
         letYoungMemoryGrow();
+        letOldMemoryDouble();
         return running().listen();
       },
       prepare: async (asked) => running().prepare(asked),

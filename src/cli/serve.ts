@@ -11,6 +11,7 @@ import { FIRST_ADMIN, mintFirstAdminToken } from '../auth/mint-token.ts';
 import { openStore, type StoreLocation } from '../store/open-store.ts';
 import { countAllMemoryTogether } from '../shared/collector.ts';
 import { SetupError } from '../shared/setup-error.ts';
+import { letOldMemoryDouble } from '../shared/old-memory.ts';
 import { letYoungMemoryGrow, YoungMemory } from '../shared/young-memory.ts';
 import { StoreError } from '../store/store.ts';
 import { configSecrets, environmentSecrets } from '../telemetry/config-secrets.ts';
@@ -117,6 +118,7 @@ async function run(
     return EXIT_FAILURE;
   }
   letYoungMemoryGrow();
+  letOldMemoryDouble();
   using _young = new YoungMemory();
   tellWhereItServes(gateway, config, version, telemetry);
   if (store !== undefined) await showFirstToken(store, location, telemetry);
