@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { refuseLookalikes, scanObject, sliceSpan, type Span } from './json-text.ts';
-import { isObject, type JsonObject, type Message } from './message.ts';
+import { isObject, parseMessage, type JsonObject, type Message } from './message.ts';
 import { readSmall } from './small-message.ts';
 
 const USUAL = [
@@ -75,10 +75,33 @@ test('takes what nearly everybody writes', () => {
 
 test('leaves to a parser what is wrong, or could be read in two ways', () => {
   for (const text of LEFT) expect(readSmall(text), text).toBeUndefined();
-  expect(readSmall(`{"jsonrpc":"2.0","id":1,"result":"${'a'.repeat(70_000)}"}`)).toBeUndefined();
   expect(readSmall('{"jsonrpc":"2.0","id":1,"result":"é"}')).toBeUndefined();
-  expect(readSmall(`{"jsonrpc":"2.0","id":1,"result":${'['.repeat(100)}${']'.repeat(100)}}`)).toBeUndefined();
 });
+
+test.each([
+  ['of 4,096 characters', (more: number) => `{"jsonrpc":"2.0","id":1,"result":"${'a'.repeat(4_096 - 36 + more)}"}`],
+  ['with 8 params', (more: number) => `{"jsonrpc":"2.0","method":"x","params":{${members(8 + more)}}}`],
+  // The outermost object is one of them.
+  [
+    'of 64 levels',
+    (more: number) => `{"jsonrpc":"2.0","id":1,"result":${'['.repeat(63 + more)}${']'.repeat(63 + more)}}`,
+  ],
+])('takes what is %s, and nothing beyond', (_what, text) => {
+  expect(readSmall(text(0))).toBeDefined();
+  expect(readSmall(text(1))).toBeUndefined();
+  expect(parseMessage(text(1)).value).toEqual(JSON.parse(text(1)));
+});
+
+test('a `_meta` is its own, whoever sent the one before', () => {
+  const meta = (token: number): string =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"progressToken":${token}},"name":"a"}}`;
+  const tokens = [1, 1, 2, 1].map((token) => readSmall(meta(token))?.parameter('_meta'));
+  expect(tokens).toEqual([1, 1, 2, 1].map((progressToken) => ({ progressToken })));
+});
+
+function members(count: number): string {
+  return Array.from({ length: count }, (_, index) => `"p${String.fromCharCode(97 + index)}":${index}`).join(',');
+}
 
 test('gives what parsing would give, for every damage done to a message', () => {
   const random = mulberry(20_261_121);

@@ -62,6 +62,10 @@ describe('SseParser', () => {
     ]);
   });
 
+  it('does not take the id of an event that breaks off: it must come again', () => {
+    expect(parse(['id: 1\ndata: a\n\nevent: message\nid: 2\ndata: {"half']).parser.lastEventId).toBe('1');
+  });
+
   it('takes an id and a reconnection time from a block without data, and reports no event for it', () => {
     const { events, parser } = parse(['id: primed\nretry: 10\n\n']);
     expect(events).toEqual([]);

@@ -73,6 +73,8 @@ export class SseParser {
   #type = '';
   #data: string[] = [];
   #dataBytes = 0;
+  /** Counts with the event that it stands in: one that breaks off must come again. */
+  #nextId: string;
   #id: string;
   #retry: number | undefined;
   readonly #longOptions: SseParserOptions['long'];
@@ -88,6 +90,7 @@ export class SseParser {
     this.#onEvent = onEvent;
     this.#maxBytes = options.maxEventBytes;
     this.#id = options.lastEventId ?? '';
+    this.#nextId = this.#id;
     this.#longOptions = options.long;
   }
 
@@ -244,7 +247,7 @@ export class SseParser {
     if (start === end) return this.#dispatch();
     if (text.startsWith('data: ', start)) return this.#field('data', text.slice(start + 6, end), end - start - 6);
     if (end === start + MESSAGE_LINE.length && text.startsWith(MESSAGE_LINE, start))
-      return this.#field('event', 'message', end - start);
+      return this.#field('event', 'message', 'message'.length);
     const line = text.slice(start, end);
     const colon = line.indexOf(':');
     if (colon === 0) return;
@@ -276,7 +279,7 @@ export class SseParser {
       if (this.#long !== undefined && this.#long.drop === undefined && !isMessage(value)) throw new SseTypeError();
     } else if (field === 'id') {
       this.#checkSize(bytes);
-      if (!value.includes('\0')) this.#id = value;
+      if (!value.includes('\0')) this.#nextId = value;
     } else if (field === 'retry' && /^[0-9]{1,15}$/.test(value)) this.#retry = Number(value);
   }
 
@@ -284,6 +287,7 @@ export class SseParser {
     const lines = this.#data;
     const type = this.#type;
     this.#type = '';
+    this.#id = this.#nextId;
     this.#mayBeLong = true;
     const long = this.#long;
     if (long !== undefined) {

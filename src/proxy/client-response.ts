@@ -18,7 +18,7 @@ export interface ClientResponse {
   openEvents?(requestId: string): void;
   /** False = wait for `drain`. What is given as bytes must not be changed before `onWritten` is called. */
   write(data: string | Buffer, onWritten?: () => void): boolean;
-  /** True while pieces wait for the end of the present work, to leave together: then the first listener given meanwhile is called once they have left. */
+  /** True while pieces wait until the event loop has gone round, to leave together: then the first listener given meanwhile is called once they have left. */
   whenSent?(listener: () => void): boolean;
   end(text?: string): unknown;
   destroy(): unknown;

@@ -68,6 +68,50 @@ it('a body of known length leaves as it is, in one piece or in several', async (
   expect([await received(whole), await received(parts)]).toEqual(['hé and 漢', 'hé and 漢']);
 });
 
+it('nobody waits for what will not leave by itself', async () => {
+  let waits: boolean | undefined;
+  await received((response) => {
+    response.writeHead(200, { 'content-length': 3 });
+    waits = response.whenSent(() => undefined);
+    response.end('abc');
+  });
+  expect(waits).toBe(false);
+});
+
+it('who waits is told once it has left', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const got = received((response) => {
+    response.openEvents('r-1');
+    response.write('data: 1\n\n');
+    expect(response.whenSent(resolve)).toBe(true);
+    void promise.then(() => response.end());
+  });
+  await promise;
+  expect(await got).toBe('9\r\ndata: 1\n\n\r\n0\r\n\r\n');
+});
+
+it('more than 16 KiB leaves at once, and what follows in the same turn is one more chunk', async () => {
+  const large = 'x'.repeat(17_000);
+  const got = await received((response) => {
+    response.openEvents('r-1');
+    response.write(large);
+    response.write('one');
+    response.write('two');
+    response.end();
+  });
+  expect(got).toBe(`${(17_000).toString(16)}\r\n${large}\r\n6\r\nonetwo\r\n0\r\n\r\n`);
+});
+
+it('bytes follow what was held, each in a chunk of its own', async () => {
+  const got = await received((response) => {
+    response.openEvents('r-1');
+    response.write('data: ');
+    response.write(Buffer.from('abc'));
+    response.end('\n\n');
+  });
+  expect(got).toBe('6\r\ndata: \r\n3\r\nabc\r\n2\r\n\n\n\r\n0\r\n\r\n');
+});
+
 it('the head of an event stream is the same as with its headers one by one', async () => {
   const heads: string[] = [];
   const head = (begin: (response: FastResponse) => void) =>

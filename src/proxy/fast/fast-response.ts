@@ -134,7 +134,7 @@ export class FastResponse implements ClientResponse {
   }
 
   whenSent(listener: () => void): boolean {
-    if (!this.#isHolding) return false;
+    if (!this.#isWaiting || !this.#isHolding) return false;
     this.#whenSent ??= listener;
     return true;
   }
@@ -225,7 +225,7 @@ export class FastResponse implements ClientResponse {
     return this.#held !== '' || this.#head !== undefined;
   }
 
-  /** Adds a piece to those that leave when the present work is done. False when the client is slow, as `write()` of a socket. */
+  /** Adds a piece to those that leave once the event loop has gone round. False when the client is slow, as `write()` of a socket. */
   #hold(piece: string): boolean {
     const { socket } = this.#owner;
     if (this.#destroyed || !socket.writable) return false;
@@ -238,7 +238,7 @@ export class FastResponse implements ClientResponse {
     return !socket.writableNeedDrain;
   }
 
-  /** The present work is done. */
+  /** The event loop has gone round. */
   release(): void {
     this.#isWaiting = false;
     const listener = this.#whenSent;

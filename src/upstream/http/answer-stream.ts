@@ -12,7 +12,8 @@ import { AnswerRelay } from './answer-relay.ts';
 import type { AnswerBody } from './answer-body.ts';
 import { answers, splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
-import { BEGINNING, EventReader, readLongEvent, type EventTaker, type StreamPosition } from './event-reader.ts';
+import { STREAM_START, EventReader, readLongEvent, type EventTaker, type StreamPosition } from './event-reader.ts';
+import { discard } from './discard.ts';
 import { peerError } from './http-errors.ts';
 
 export interface FollowOptions {
@@ -47,7 +48,7 @@ export interface AnswerOwner {
 
 /** Delivers every message of the stream until the response has come. Without promises while nothing breaks: each call that is answered by events passes here. */
 export function followAnswer(first: OutboundResponse, options: FollowOptions, owner: AnswerOwner): void {
-  new AnswerStream(options, owner).read(first, BEGINNING);
+  new AnswerStream(options, owner).read(first, STREAM_START);
 }
 
 class AnswerStream implements EventTaker {
@@ -100,14 +101,21 @@ class AnswerStream implements EventTaker {
     // What the client has of an answer cannot be taken back, and another connection would begin the answer anew.
     if (this.#isPassing) return this.#fail(cause ?? brokenOff(server, 'which was being passed on', undefined));
     if (cause instanceof SseEventTooLargeError || cause instanceof JsonScanError) return this.#fail(cause);
-    this.#resume(position, cause).then(
-      (response) => this.read(response, position),
-      (error: unknown) => this.#fail(error),
-    );
+    this.#resume(position, cause)
+      .then((response) => {
+        // It may have come after all, in the rest of the piece in which the connection was cut.
+        if (this.#isOver) discard(response.body);
+        else this.read(response, position);
+      })
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  get #isOver(): boolean {
+    return this.#cut !== undefined || this.#hasFailed;
   }
 
   #fail(error: unknown): void {
-    if (this.#hasFailed || this.#cut !== undefined) return;
+    if (this.#isOver) return;
     this.#hasFailed = true;
     this.#owner.onError(error);
   }
@@ -134,7 +142,7 @@ class AnswerStream implements EventTaker {
   }
 
   #answered(): void {
-    if (this.#cut !== undefined || this.#hasFailed) return;
+    if (this.#isOver) return;
     // The rest is read in the background, so that the connection can be used again.
     this.#cut = ENDINGS.begin(END_AFTER_RESPONSE_MS, this);
     this.#owner.onEnd();

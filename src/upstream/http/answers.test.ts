@@ -17,6 +17,7 @@ describe('answers', () => {
     ['{"jsonrpc":"2.0","method":"notifications/message","params":{"id":1,"result":{}}}', '1', false],
     ['{"jsonrpc":"2.0","id":1,"id":1,"result":{}}', '1', false],
     ['{"id":1,"result":', '1', true],
+    ['{"jsonrpc":"2.0","method":"x","id":1,"result":{}}', '1', false],
     ['"result"', '1', false],
     ['', '1', false],
   ])('%s to request %s: %s', (text, requestId, expected) => {

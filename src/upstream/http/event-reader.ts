@@ -16,7 +16,7 @@ export interface StreamPosition {
   readonly retry: number | undefined;
 }
 
-export const BEGINNING: StreamPosition = { lastEventId: undefined, retry: undefined };
+export const STREAM_START: StreamPosition = { lastEventId: undefined, retry: undefined };
 
 /** What is told of one stream. */
 export interface EventTaker {

@@ -5,7 +5,7 @@ import { SharedWireReader, type Received } from '../../mcp/large-message.ts';
 import { pause } from './answer-stream.ts';
 import { splitBatch } from './answers.ts';
 import type { OutboundResponse } from './connector.ts';
-import { BEGINNING, readEvents } from './event-reader.ts';
+import { STREAM_START, readEvents } from './event-reader.ts';
 
 export interface ListenOptions {
   readonly maxEventBytes: number;
@@ -29,7 +29,7 @@ export async function listenStream(options: ListenOptions): Promise<void> {
     failures = 0;
     for (const message of typeof data === 'string' ? splitBatch(data) : [data]) options.deliver(message);
   };
-  let position = BEGINNING;
+  let position = STREAM_START;
   let failures = 0;
   while (!signal.aborted) {
     let openedAt: number | undefined;

@@ -9,7 +9,7 @@ import { peerError, printable } from './http-errors.ts';
 import { statusError } from './http-status.ts';
 import type { HttpTransportOptions } from './http-transport-options.ts';
 import type { Outbound } from './outbound.ts';
-import { BEGINNING, readEvents } from './event-reader.ts';
+import { STREAM_START, readEvents } from './event-reader.ts';
 import { mediaType } from './read-answer.ts';
 
 const POST_TIMEOUT_MS = 30_000;
@@ -112,7 +112,7 @@ export class SseTransport implements Transport {
   async #read(response: OutboundResponse, onEndpoint: () => void): Promise<void> {
     const { cause } = await readEvents(response, {
       maxEventBytes: this.#options.maxMessageBytes,
-      from: BEGINNING,
+      from: STREAM_START,
       // The wire lives on: what nobody can read is told as what it is.
       onLongEvent: (beginning) => {
         const reader = new SharedWireReader((message, answered) => this.#deliver(message, answered), {
