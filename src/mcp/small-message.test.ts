@@ -80,7 +80,7 @@ test('leaves to a parser what is wrong, or could be read in two ways', () => {
 
 test.each([
   ['of 4,096 characters', (more: number) => `{"jsonrpc":"2.0","id":1,"result":"${'a'.repeat(4_096 - 36 + more)}"}`],
-  ['with 8 params', (more: number) => `{"jsonrpc":"2.0","method":"x","params":{${members(8 + more)}}}`],
+  ['with 8 params', (more: number) => `{"jsonrpc":"2.0","method":"x","params":{${namedMembers(8 + more)}}}`],
   // The outermost object is one of them.
   [
     'of 64 levels',
@@ -99,7 +99,7 @@ test('a `_meta` is its own, whoever sent the one before', () => {
   expect(tokens).toEqual([1, 1, 2, 1].map((progressToken) => ({ progressToken })));
 });
 
-function members(count: number): string {
+function namedMembers(count: number): string {
   return Array.from({ length: count }, (_, index) => `"p${String.fromCharCode(97 + index)}":${index}`).join(',');
 }
 
