@@ -49,6 +49,8 @@ interface Undecided {
 
 /** Longer names and kinds are none of those that are looked for, however they are escaped. */
 const MAX_TOKEN_BYTES = 256;
+/** Of a value that is taken out, and looked at before. */
+const MAX_LOOKED_AT_BYTES = 64 * 1024;
 /** More pieces are put together: each costs its way to the client. */
 const MAX_PIECES = 8;
 const NONE = Buffer.alloc(0);
@@ -87,6 +89,8 @@ export class PassingEdits {
   #isKind = false;
   /** The value that is being read whole; undefined when none is. */
   #captured: Pieces | undefined;
+  /** Bytes that were captured of a value that is taken out. */
+  #dropped = 0;
   /** Bytes of the piece from here on have not been passed on. */
   #from = 0;
   #out: Buffer[] = [];
@@ -117,9 +121,20 @@ export class PassingEdits {
       this.#tokenHeld = Buffer.concat([this.#tokenHeld, bytes.subarray(this.#tokenStart)]);
     this.#tokenStart = -1;
     if (this.#captured === undefined) this.#pass(bytes, end);
-    else this.#captured.add(bytes.subarray(this.#from));
+    else this.#keep(this.#captured, bytes.subarray(this.#from));
     this.#before += end;
     return this.#out.length > MAX_PIECES ? [Buffer.concat(this.#out)] : this.#out;
+  }
+
+  /** Of what is taken out, no more than somebody looks at. */
+  #keep(captured: Pieces, part: Buffer): void {
+    const { drop, edit } = this.#mode === IN_KEY ? {} : (this.#place ?? {});
+    if (drop !== true) return captured.add(part);
+    if (edit === undefined) return;
+    this.#dropped += part.length;
+    if (this.#dropped > MAX_LOOKED_AT_BYTES)
+      throw new JsonScanError('syntax', 'a member that is looked at is too long', this.#before);
+    captured.add(part);
   }
 
   #string(bytes: Buffer, from: number, end: number): number {
@@ -222,6 +237,7 @@ export class PassingEdits {
     const name = this.#captured?.all ?? [];
     if (this.#place?.drop === true) {
       this.#captured = new Pieces();
+      this.#dropped = 0;
       this.#from = end;
       return;
     }
@@ -277,10 +293,12 @@ export class PassingEdits {
     const captured = this.#captured;
     if (captured === undefined) return;
     this.#captured = undefined;
-    const value = Buffer.concat([...captured.all, bytes.subarray(this.#from, at)]);
-    this.#from = at;
-    const raw = value.toString('utf8');
     const { edit, always, drop } = this.#place ?? {};
+    const rest = bytes.subarray(this.#from, at);
+    this.#from = at;
+    if (drop === true && edit === undefined) return;
+    const value = Buffer.concat([...captured.all, rest]);
+    const raw = value.toString('utf8');
     // With the colon in front of it.
     if (drop === true) return void edit?.(raw.slice(raw.indexOf(':') + 1).trim(), undefined);
     if (edit === undefined) return this.#give(value);

@@ -85,6 +85,20 @@ describe('AnswerBudget', () => {
     expect(third.state).toEqual({ paused: false, refused: undefined });
   });
 
+  it('what shares its wire does not wait again when too little was given back for anybody to go on', () => {
+    const { answer } = setUp();
+    const [full, little, first, second] = [answer(), answer(), answer(true), answer(true)];
+    full.hold.grow(80);
+    full.hold.complete();
+    little.hold.grow(1);
+    first.hold.grow(1);
+    vi.advanceTimersByTime(LIMITS.sharedPatienceMs);
+    little.hold[Symbol.dispose]();
+    second.hold.grow(1);
+    expect(second.state.refused).toBeDefined();
+    expect(second.state.paused).toBe(false);
+  });
+
   it('one that became complete while it waited does not wait any more', () => {
     const { answer } = setUp();
     const [full, small] = [answer(), answer()];

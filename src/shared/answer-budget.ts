@@ -46,7 +46,7 @@ export class AnswerBudget {
   readonly #going = new TurnoverSet<AnswerHold>();
   /** In the order of their turns. */
   readonly #waiting = new TurnoverSet<AnswerHold>();
-  /** Somebody has waited in vain, and nothing was given back since. */
+  /** Somebody has waited in vain, and there was no room since. */
   #isStuck = false;
 
   constructor(limits: AnswerLimits) {
@@ -81,7 +81,7 @@ export class AnswerBudget {
 
   give(bytes: number): void {
     this.#held -= bytes;
-    this.#isStuck = false;
+    if (this.#hasRoom()) this.#isStuck = false;
     this.#wake();
   }
 
@@ -96,10 +96,19 @@ export class AnswerBudget {
 
   /** What it may become fits beside what the others may. */
   #begin(hold: AnswerHold): boolean {
-    const { answerBytes, maxBytes } = this.limits;
-    if (this.#held + (this.#going.size + 1) * answerBytes > maxBytes) return false;
+    if (!this.#fits()) return false;
     this.#going.add(hold);
     return true;
+  }
+
+  #fits(): boolean {
+    const { answerBytes, maxBytes } = this.limits;
+    return this.#held + (this.#going.size + 1) * answerBytes <= maxBytes;
+  }
+
+  /** For one more. */
+  #hasRoom(): boolean {
+    return this.#held <= this.limits.freeBytes || this.#fits();
   }
 
   #wake(): void {

@@ -195,6 +195,15 @@ describe('a modern result that passes to a legacy client', () => {
     );
   });
 
+  it('is without what is taken out of it, however large that is', () => {
+    const large = '9'.repeat(300_000);
+    expect(passed(`{"result":{"a":1,"ttlMs":"${large}","b":2}}`, 10_000)).toBe('{"result":{"a":1,"b":2}}');
+  });
+
+  it('breaks off when its type is larger than any', () => {
+    expect(() => passed(`{"result":{"content":[],"resultType":"${'x'.repeat(100_000)}"}}`, 10_000)).toThrow('too long');
+  });
+
   it('breaks off when it turns out to be of another type', () => {
     expect(() => passed('{"result":{"content":[],"resultType":"input_required"}}', 5)).toThrow('type behind');
   });

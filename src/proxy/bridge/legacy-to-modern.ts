@@ -29,8 +29,9 @@ import {
 } from '../../mcp/modern/results.ts';
 import { within } from '../../shared/async.ts';
 import { GatewayError } from '../../shared/errors.ts';
+import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
 import type { ModernUpstream } from '../../upstream/modern-upstream.ts';
-import type { Answer } from '../../upstream/upstream.ts';
+import type { Answer, AnswerKeeper } from '../../upstream/upstream.ts';
 import type { Exchange } from '../exchange.ts';
 import { largeAnswerIn, type LargeAnswer } from '../large-answer.ts';
 import { bridgedTakerOf, type Translation } from '../passed-answers.ts';
@@ -52,22 +53,52 @@ export async function callModern(
 ): Promise<string | LargeAnswer | undefined> {
   const id = exchange.message.id ?? 'null';
   let input: { readonly responses: string; readonly asked: InputRequired } | undefined;
+  using kept = new Kept(exchange.reply);
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const answer = await send(exchange, target, upstream, input);
+    const answer = await send(exchange, target, upstream, input, kept);
     if (answer.passedOn === true) return undefined;
     const large = largeAnswerIn(answer.message);
     const value = answer.message.value['result'];
-    if (!isObject(value)) return large ?? answer.text;
-    const type = resultTypeOf(value);
+    const type = isObject(value) ? resultTypeOf(value) : undefined;
+    if (type === undefined || type === 'complete') kept.passOn();
+    if (type === undefined) return large ?? answer.text;
     if (type === 'complete' && large !== undefined) return { ...large, inner: NOT_LEGACY };
     const result = resultText(answer.message) ?? '{}';
     if (type === 'complete') return responseText(id, legacyResult(result));
     const asked = type === 'input_required' ? readInputRequired(result) : undefined;
     if (asked === undefined)
       throw wrong(target, `it answered with a result of the type "${type.slice(0, 40)}", which its client cannot take`);
+    // People answer: until then nobody may pay for what was read.
+    kept[Symbol.dispose]();
     input = { asked, responses: await askAll(exchange, target, asked) };
   }
   throw wrong(target, `it still asks for more after ${MAX_ROUNDS} rounds`);
+}
+
+/** What a large answer holds, until it is known whether it is the one that the client gets. */
+class Kept implements AnswerKeeper, Disposable {
+  readonly #next: AnswerKeeper;
+  #held: HeldAnswerBytes | undefined;
+
+  constructor(next: AnswerKeeper) {
+    this.#next = next;
+  }
+
+  hold(held: HeldAnswerBytes): void {
+    this[Symbol.dispose]();
+    this.#held = held;
+  }
+
+  /** It is. */
+  passOn(): void {
+    if (this.#held !== undefined) this.#next.hold(this.#held);
+    this.#held = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#held?.[Symbol.dispose]();
+    this.#held = undefined;
+  }
 }
 
 async function send(
@@ -75,6 +106,7 @@ async function send(
   target: Target,
   upstream: ModernUpstream,
   input: { readonly responses: string; readonly asked: InputRequired } | undefined,
+  keeper: Kept,
 ): Promise<Answer> {
   const message = requestOf(exchange, target.message, input);
   const headers = passedHeaders(exchange, target.pool);
@@ -83,7 +115,7 @@ async function send(
     principal: exchange.principal.subject,
     timeoutMs: target.pool.config.toolTimeoutMs,
     signal: exchange.abort.signal,
-    keeper: exchange.reply,
+    keeper,
     onMessage: (text: string) => void exchange.reply.send(text),
     logLevel: exchange.session?.logLevel,
     passTo: bridgedTakerOf(exchange, target.pool, undefined, TO_LEGACY),

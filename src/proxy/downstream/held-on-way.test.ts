@@ -3,8 +3,12 @@ import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HeldAnswerBytes } from '../../shared/answer-budget.ts';
+import type { Admitted } from '../exchange.ts';
 import { HeldOnWay } from './held-on-way.ts';
 import { Reply } from './reply.ts';
+import { SseLink } from './sse-link.ts';
+import { EventStream } from './event-stream.ts';
+import { StreamLog } from './stream-log.ts';
 
 function heldBytes(): HeldAnswerBytes & { readonly ends: string[] } {
   const ends: string[] = [];
@@ -56,12 +60,45 @@ describe('the answer that a reply holds', () => {
     await expect.poll(() => held.ends).toEqual(['dropped']);
   });
 
+  it('keeps its memory for a client that comes back for the stream, when the connection is lost on which it was', async () => {
+    const held = heldBytes();
+    const reply = new Reply(response, { requestId: 'r', mayStream: true, mayPassOn: true, log: new StreamLog() });
+    reply.send('{"jsonrpc":"2.0","method":"notifications/message"}');
+    reply.hold(held);
+    reply.answerPieces([Buffer.from('{}')]);
+    await expect.poll(() => held.ends).toEqual(['dropped']);
+  });
+
   it('is given back at once when the reply is over', () => {
     const held = heldBytes();
     const reply = replyWith(heldBytes());
     reply.answer('{}');
     reply.hold(held);
     expect(held.ends).toEqual(['dropped']);
+  });
+});
+
+describe('an answer on a connection that carries many', () => {
+  it('holds nothing any more when another one takes its place: a further round, the next part of a batch', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const asked = new Promise<ServerResponse>((resolve) => server.once('request', (_, given) => resolve(given)));
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    client.write('GET /sse HTTP/1.1\r\nHost: a\r\n\r\n');
+    client.resume();
+    const response = await asked;
+    const admitted = { principal: { subject: 's' }, route: { kind: 'server', server: 'x' } } as unknown as Admitted;
+    const reply = new SseLink(new EventStream(response, 'r-1'), admitted).reply(response, 'r-2');
+    const [first, second] = [heldBytes(), heldBytes()];
+    reply.hold(first);
+    reply.hold(second);
+    expect(first.ends).toEqual(['dropped']);
+    reply.answer('[]');
+    await expect.poll(() => second.ends).toEqual(['dropped']);
+    client.destroy();
+    server.close();
   });
 });
 

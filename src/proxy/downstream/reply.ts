@@ -99,7 +99,8 @@ export class Reply implements Late, AnswerKeeper {
   /** The same for an answer that is there as pieces of UTF-8, which are not to be changed. */
   answerPieces(pieces: readonly Buffer[], status = 200): void {
     if (this.#done) return;
-    this.#gavePieces = true;
+    // Who comes back for a stream may be given them once more, on another connection than the one that is watched.
+    this.#gavePieces = !this.#resumable;
     const sink = status === 200 || this.#stream !== undefined ? this.passOn() : undefined;
     if (sink !== undefined) {
       for (const piece of pieces) sink.write(piece);

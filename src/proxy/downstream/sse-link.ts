@@ -77,6 +77,8 @@ export class SseLink implements ClientLink {
       },
       setHeader: () => undefined,
       hold: (given) => {
+        // Of an answer that was no end: another round, another part of a batch.
+        onWay.drop(held);
         held = given;
         onWay.add(given);
       },

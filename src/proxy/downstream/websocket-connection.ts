@@ -192,6 +192,7 @@ export class WebSocketConnection implements ClientStream, Beating {
     let message: Message | undefined;
     let large: LargeBody | undefined;
     let outcome = 'ok';
+    const reply = this.#reply(requestId);
     try {
       const body = typeof reading === 'string' ? reading : await reading;
       if (typeof body !== 'string') large = body;
@@ -213,7 +214,7 @@ export class WebSocketConnection implements ClientStream, Beating {
         // Protocol version 2026-07-28 knows no WebSocket.
         modern: undefined,
         message,
-        reply: this.#reply(),
+        reply,
         abort: new Cancellation(),
         notes,
       };
@@ -229,8 +230,7 @@ export class WebSocketConnection implements ClientStream, Beating {
         deniedCall({ ...this.#admitted, requestId, message, notes }),
       );
       // A notification has no answer, and an answer has none either.
-      if (message === undefined || message.kind === 'request')
-        this.send(errorText(message?.id, rpcErrorOf(failure, requestId)));
+      if (message === undefined || message.kind === 'request') reply.fail(failure, message?.id);
     } finally {
       large?.hold[Symbol.dispose]();
       logRequest(this.#front, { ...this.#admitted, requestId, message, notes, outcome, startedAt });
@@ -266,7 +266,7 @@ export class WebSocketConnection implements ClientStream, Beating {
     }
   }
 
-  #reply(): Exchange['reply'] {
+  #reply(requestId: string): Exchange['reply'] {
     let held: HeldAnswerBytes | undefined;
     const send = (text: string): void => {
       if (held === undefined) this.send(text);
@@ -276,11 +276,13 @@ export class WebSocketConnection implements ClientStream, Beating {
       open: this.open,
       setHeader: () => undefined,
       hold: (given) => {
+        // Of an answer that was no end: another round, another part of a batch.
+        this.#onWay.drop(held);
         held = given;
         this.#onWay.add(given);
       },
       accept: () => undefined,
-      fail: (error, rpcId) => send(errorText(rpcId, rpcErrorOf(error, ''))),
+      fail: (error, rpcId) => send(errorText(rpcId, rpcErrorOf(error, requestId))),
       send: (text) => this.send(text),
       answer: send,
       answerPieces: (pieces) => this.#sendPieces(pieces, () => this.#onWay.sent(held)),
