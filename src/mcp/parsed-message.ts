@@ -5,25 +5,21 @@ import type { Json, JsonObject, Message, MessageKind } from './message.ts';
 
 export type Described = Pick<Message, 'kind' | 'id' | 'method' | 'failed' | 'value' | 'members' | 'params'>;
 
-export class ParsedMessage implements Message {
+abstract class ReadMessage {
   readonly kind: MessageKind;
-  readonly text: string;
   readonly id: string | undefined;
   readonly method: string | undefined;
   readonly failed: boolean;
   readonly value: JsonObject;
-  readonly members: ReadonlyMap<string, Span>;
-  readonly params: ReadonlyMap<string, Span>;
+  abstract readonly members: ReadonlyMap<string, Span>;
+  abstract readonly params: ReadonlyMap<string, Span>;
 
-  constructor(text: string, { kind, id, method, failed, value, members, params }: Described) {
+  constructor({ kind, id, method, failed, value }: Described) {
     this.kind = kind;
-    this.text = text;
     this.id = id;
     this.method = method;
     this.failed = failed;
     this.value = value;
-    this.members = members;
-    this.params = params;
   }
 
   member(name: string): Span | undefined {
@@ -37,24 +33,28 @@ export class ParsedMessage implements Message {
   }
 }
 
-export class LargeMessage implements Message {
-  readonly kind: MessageKind;
-  readonly id: string | undefined;
-  readonly method: string | undefined;
-  readonly failed: boolean;
-  readonly value: JsonObject;
+export class ParsedMessage extends ReadMessage implements Message {
+  readonly text: string;
+  readonly members: ReadonlyMap<string, Span>;
+  readonly params: ReadonlyMap<string, Span>;
+
+  constructor(text: string, described: Described) {
+    super(described);
+    this.text = text;
+    this.members = described.members;
+    this.params = described.params;
+  }
+}
+
+export class LargeMessage extends ReadMessage implements Message {
   readonly outline: JsonOutline;
   readonly #params: ReadonlyMap<string, Span>;
 
   /** The places are those of the outline, in bytes. */
-  constructor(outline: JsonOutline, { kind, id, method, failed, value, params }: Described) {
-    this.kind = kind;
-    this.id = id;
-    this.method = method;
-    this.failed = failed;
-    this.value = value;
+  constructor(outline: JsonOutline, described: Described) {
+    super(described);
     this.outline = outline;
-    this.#params = params;
+    this.#params = described.params;
   }
 
   get text(): string {
@@ -65,15 +65,6 @@ export class LargeMessage implements Message {
   }
   get params(): ReadonlyMap<string, Span> {
     return this.outline.spansInText(this.#params);
-  }
-  member(name: string): Span | undefined {
-    return this.members.get(name);
-  }
-  param(name: string): Span | undefined {
-    return this.params.get(name);
-  }
-  parameter(name: string): Json | undefined {
-    return parameterIn(this.value, name);
   }
 }
 
